@@ -191,7 +191,7 @@ def _value_unit(answer): # a final answer as written
         if (v := _number(a[:m.start()].strip())) is not None: return v, m[0].strip().lower().rstrip('.').removesuffix('s')
     return None, ''
 
-# %% ../nbs/01_problems.ipynb #7fe91a3c
+# %% ../nbs/01_problems.ipynb #7cdb8507
 def _serve(): # runs in the worker process
     "Answers JSON lines (gold, answer) on standard input with true or false, until the input closes."
     import logging
@@ -216,7 +216,9 @@ class _Worker:
     def __init__(self): self.lock, self.process, self.pid, self.restarts, self.timeouts = threading.Lock(), None, None, 0, 0
 
     def _start(self):
-        env = dict(os.environ, PYTHONPATH=os.pathsep.join([str(Path(__file__).resolve().parent.parent), os.environ.get('PYTHONPATH', '')]), PYTHONIOENCODING='utf-8', OMP_NUM_THREADS='1')
+        import mot_nb
+        here = str(Path(mot_nb.__file__).resolve().parent.parent)
+        env = dict(os.environ, PYTHONPATH=os.pathsep.join(p for p in (here, os.environ.get('PYTHONPATH')) if p), PYTHONIOENCODING='utf-8', OMP_NUM_THREADS='1')
         self.process = subprocess.Popen([sys.executable, '-c', 'from mot_nb.problems import _serve; _serve()'], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         stderr=subprocess.DEVNULL, text=True, encoding='utf-8', env=env, start_new_session=os.name == 'posix')
         self.pid, self.replies = os.getpid(), queue.Queue()
