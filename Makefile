@@ -1,0 +1,52 @@
+# Each target first sets up .venv from the lock files (once, and again when they, settings.ini or setup.py change), then works.
+#   make report   run the laptop profile and write reports/laptop/index.html    (PROFILE=smoke for the short one)
+#   make lab      open JupyterLab on the first page of the walk-through         (LAB_FLAGS=--no-browser on a server)
+#   make test     run the tests                                                 (TESTS=tests/test_house.py for some)
+#   make docs     write README.md from nbs/index.ipynb
+VENV    := .venv
+BIN     := $(VENV)/bin
+READY   := $(VENV)/.ready
+PROFILE ?= laptop
+TESTS   ?= tests
+LAB_FLAGS ?=
+
+SUPPORTED := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+PYTHON ?= $(shell for p in python3 python3.12 python3.13 python3.11; do $$p -c '$(SUPPORTED)' >/dev/null 2>&1 && { echo $$p; break; }; done)
+
+# Threads that spin while they wait cost up to ten times the work on a shared machine.
+export OMP_WAIT_POLICY := PASSIVE
+
+.PHONY: help setup report lab test docs
+help:
+	@sed -n '2,5s/^# *//p' Makefile
+
+setup: $(READY)
+
+# The stamp is written last: a set-up that was killed leaves none, and starts again from an empty .venv.
+$(READY): requirements.lock requirements-nodeps.lock settings.ini setup.py
+	@"$(PYTHON)" -c '$(SUPPORTED)' >/dev/null 2>&1 || { \
+	  echo "make: Python 3.11, 3.12 or 3.13 with its venv module is needed$(if $(PYTHON),; $(PYTHON) is: $$($(PYTHON) --version 2>&1),)."; \
+	  echo "  cure: install one (Debian and Ubuntu: apt install python3 python3-venv), or name it: make PYTHON=/path/to/python3.12 ..."; exit 1; }
+	@if [ ! -f $(READY) ] || ! $(BIN)/python -m pip --version >/dev/null 2>&1; then rm -rf $(VENV) && "$(PYTHON)" -m venv $(VENV); fi
+	@rm -f $(READY)
+	@echo "setting up $(VENV) with $$($(BIN)/python --version) from requirements.lock: 2 to 5 minutes, 2 GB (more where torch comes with CUDA) ..."
+	@{ $(BIN)/python -m pip -qq --log $(VENV)/setup.log install $$(grep -E '^(setuptools|wheel)==' requirements.lock) \
+	&& $(BIN)/python -m pip -qq --log $(VENV)/setup.log install --no-build-isolation -r requirements.lock \
+	&& $(BIN)/python -m pip -qq --log $(VENV)/setup.log install --no-deps --no-build-isolation -r requirements-nodeps.lock \
+	&& $(BIN)/python -m pip -qq --log $(VENV)/setup.log install --no-deps --no-build-isolation -e . \
+	&& mkdir -p $(VENV)/etc/jupyter/labconfig \
+	&& echo '{"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": true}}' > $(VENV)/etc/jupyter/labconfig/page_config.json \
+	&& touch $(READY); } || { echo "make: the set-up did not finish; the last lines of $(VENV)/setup.log say why. Run the same command again."; exit 1; }
+	@echo "$(VENV) is ready"
+
+report: $(READY)
+	@$(BIN)/mot report $(PROFILE)
+
+lab: $(READY)
+	@$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) $(LAB_FLAGS) $(firstword $(sort $(wildcard nbs/paper/5*.ipynb)) nbs/index.ipynb)
+
+test: $(READY)
+	@$(BIN)/python -m pytest -q --durations=12 $(TESTS)
+
+docs: $(READY)
+	@$(BIN)/python tests/house.py readme
