@@ -3,7 +3,7 @@ from configparser import ConfigParser
 from pathlib import Path
 from setuptools import setup
 
-here = Path(__file__).parent
+here = Path(__file__).resolve().parent
 cfg = ConfigParser(interpolation=None)
 cfg.read(here/'settings.ini', encoding='utf-8')
 cfg = cfg['DEFAULT']
@@ -12,6 +12,8 @@ readme = here/'README.md'
 setup(
     name=cfg['lib_name'], version=cfg['version'], description=cfg['description'], keywords=cfg['keywords'],
     license='Apache-2.0', author=cfg['author'], author_email=cfg['author_email'],
+    classifiers=['Development Status :: 3 - Alpha', 'Intended Audience :: Science/Research', 'Intended Audience :: Education',
+                 'Framework :: Jupyter', 'Operating System :: POSIX', *(f'Programming Language :: Python :: 3.{v}' for v in (11, 12, 13))],
     long_description=readme.read_text(encoding='utf-8') if readme.exists() else '', long_description_content_type='text/markdown',
     python_requires='>=' + cfg['min_python'], zip_safe=False,
     install_requires=cfg['requirements'].split(), extras_require={'dev': cfg['dev_requirements'].split()},
