@@ -41,8 +41,10 @@ def _read(path):
     return {i: (p["_text"], p["_answer"].strip().replace(",", ""), p["conversations"]) for i, p in data.items()
             if re.fullmatch(r"-?\d[\d,]*(\.\d+)?(/\d+)?", p["_answer"].strip())}
 
-# %% ../nbs/04c_champ.ipynb #637eff5a
-_NUMBERS = re.compile(r"(?<![\w.])-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:/\d+)?")
+# %% ../nbs/04c_champ.ipynb #5be33cb2
+_NUMBERS = re.compile(r"(?<![\w.^_{})-])-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:/\d+)?(?![\w^])")
+_SAID = r"(?:\b(?:is|are|was|be|has|have|equals?|equal to|congruent to|result in|contains?|least|most|exactly|only|approximately|gives?|takes?|remainder|value|answer|result|probability)\b:?|=|≡|\\equiv)[\s$(\\]*"
+_ASIDE = r",\s*(?:which|where|when|since|because|and it)\b|\bwhen\s*[$\\(]*\s*[a-z]\s*="
 
 def says(
     summary: str,  # the model's closing sentence
@@ -51,10 +53,12 @@ def says(
 ) -> bool:
     "Returns whether a closing sentence gives the right answer (own)."
     if "\\boxed" in summary: return same_answer(gold, extract_answer(summary) or "")
-    def numbers(text): return {n.replace(",", "").lstrip("+") for n in _NUMBERS.findall(text)}
-    new = numbers(summary) - numbers(question)
-    if new: return new == {gold}
-    return gold in numbers(summary) and same_answer(gold, extract_answer(summary) or "")
+    summary = re.split(_ASIDE, summary)[0]
+    def numbers(text): return {n.replace(",", "") for n in _NUMBERS.findall(text)}
+    if gold not in numbers(summary) or numbers(summary) - numbers(question) - {gold}: return False
+    with_commas = f"{int(gold):,}" if gold.isdigit() else gold
+    written = f"(?:{re.escape(gold)}|{re.escape(with_commas)})"
+    return bool(re.search(_SAID + written + r"(?![\w/^*+,.]*\w)", summary, re.I) or re.search(written + r"[\s$.)]*$", summary))
 
 # %% ../nbs/04c_champ.ipynb #bc9e50eb
 def champ_problems(
@@ -86,17 +90,20 @@ def champ_corpus(
         traces.append(Trace(f"champ-{i[2:]}", teacher, question + INSTRUCTION, text, gold))
     return Corpus(teacher, tuple(traces), {"never solved": never} if never else {})
 
-# %% ../nbs/04c_champ.ipynb #66bde352
+# %% ../nbs/04c_champ.ipynb #162046fd
 def _words(text): return set(re.findall(r"[a-z0-9]+", text.lower()))
 
 def twins(
     problems: list,  # of Problem
-    alike: float = 0.6,  # shared part of the words from which two problems with the same answer are one
 ) -> list:  # of lists of Problem
-    "Returns the problems in groups: same answer and much the same words (Jaccard index)."
+    "Returns the problems in groups that ask the same: same answer and much the same words (Jaccard index; own)."
+    def same(p, q):
+        a, b = _words(p.question), _words(q.question)
+        alike = 0.3 if len(p.answer) > 2 else 0.6  # 239 twice is no accident, 0 twice may be
+        return p.answer == q.answer and len(a & b) >= alike * len(a | b)
     groups = []
     for p in problems:
-        home = next((g for g in groups if any(q.answer == p.answer and len(_words(q.question) & _words(p.question)) >= alike * len(_words(q.question) | _words(p.question)) for q in g)), None)
+        home = next((g for g in groups if any(same(p, q) for q in g)), None)
         if home is None: groups.append([p])
         else: home.append(p)
     return groups
