@@ -200,8 +200,8 @@ def _problem_id(row, prompt):
         if row.get(name) not in (None, ""): return _text(row, name)
     return "q-" + hash_bytes(prompt.strip().encode())[:12]
 
-# %% ../nbs/02_corpora.ipynb #5f23d943
-def _content(message, system):
+# %% ../nbs/02_corpora.ipynb #0625bb61
+def _content(message):
     "Returns role and text of one chat message; reasoning that servers keep apart is put back in front."
     if not isinstance(message, dict) or "role" not in message: raise _Bad("a message has no 'role'")
     content = message.get("content")
@@ -214,7 +214,7 @@ def _content(message, system):
 
 def _dialogue(messages, system):
     "Returns prompt and completion of a dialogue of one question and one answer."
-    turns = [_content(m, system) for m in messages]
+    turns = [_content(m) for m in messages]
     systems = [c for r, c in turns if r in ("system", "developer")]
     turns = [(r, c) for r, c in turns if r not in ("system", "developer")]
     if [r for r, _ in turns] != ["user", "assistant"]:
@@ -250,13 +250,12 @@ def _reference(row):
         if row.get(name) is not None: return _text(row, name, empty=True)
     return ""
 
-# %% ../nbs/02_corpora.ipynb #0159cf3b
+# %% ../nbs/02_corpora.ipynb #28cee3e1
 def short_answer(
     solution: str,  # a reference solution, or only its answer
     longest: int = 40,  # most characters of an answer that can be checked
 ) -> str:  # "" where there is none
     "Returns the short final answer of a reference solution, or '' where it has none (own; s1K holds proofs and prose too)."
-    from mot_nb.problems import extract_answer
     solution = solution.strip()
     if "\\boxed" in solution or "####" in solution: answer = extract_answer(solution) or ""
     elif "\n" not in solution and any(c.isdigit() for c in solution): answer = solution.strip("$ .")

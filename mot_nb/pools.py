@@ -133,7 +133,7 @@ def _some(items, n, seed):
     if n >= len(items): return list(items)
     return [items[i] for i in sorted(random.Random(seed).sample(range(len(items)), n))]
 
-# %% ../nbs/04d_pools.ipynb #e83cb77c
+# %% ../nbs/04d_pools.ipynb #32f966b5
 def load_pool(
     data: DataSettings,  # the pool's settings
     seed: int = 0,  # the run's seed, used where data.seed is None
@@ -161,7 +161,9 @@ def _champ(data, seed):
     return make_pool("champ", train, heldout, corpora, data, seed)
 
 def _toy(data, seed):
-    "Returns the toy world as a pool."
+    "Returns the toy world as a pool: training problems drawn by seed, held-out ones the same for every run."
     from mot_nb import toy
-    if hasattr(toy, "toy_pool"): return toy.toy_pool(data, seed)
-    raise MotError("the toy world is not here yet", where="mot_nb.toy")
+    if data.split != "heldout": raise MotError("this pool has no such split", where="data.split", values=data.split, cure="toy has only split='heldout'")
+    train = toy.toy_problems(data.n_train, seed, "train")
+    heldout = toy.toy_problems(data.n_heldout, HELDOUT_SEED, "heldout") if data.n_heldout else []
+    return make_pool("toy", train, heldout, toy.toy_corpora(train, _chosen(data.teachers, toy.TEACHERS), seed), data, seed)

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['FIELDS', 'MAX_ANSWER', 'Problem', 'bad_lines', 'read_records', 'read_problems', 'write_problems', 'clean_text',
-           'extract_answer', 'normal_form', 'exact_value', 'same_answer', 'is_correct']
+           'normal_form', 'exact_value', 'extract_answer', 'same_answer', 'is_correct', 'problems_from_rows',
+           'hub_problems']
 
 # %% ../nbs/01_problems.ipynb #4c8b04ae
 import atexit, json, os, queue, re, subprocess, sys, threading
@@ -96,52 +97,13 @@ def write_problems(path,     # the file to write, whole or not at all
     "Writes problems as JSONL, returns the path."
     return write_atomic(path, ''.join(json.dumps(asdict(p), ensure_ascii=False) + '\n' for p in problems))
 
-# %% ../nbs/01_problems.ipynb #fb11a6bb
+# %% ../nbs/01_problems.ipynb #0990b0d2
 MAX_ANSWER = 400 # characters; anything longer is no final answer
-_NUMBER = re.compile(r'''(?<![\w.])                            # not inside a word or a decimal
-    (?: (?:(?<![\w)\]}])[-+]\ ?)? [$£€]? [-+]? (?: \\[dt]?frac\ ?\{[-+]?[0-9]{1,40}\}\{[0-9]{1,40}\}
-      | (?: [0-9]{1,3}(?:,[0-9]{3})++(?![0-9]) | [0-9]++ ) (?:\.[0-9]++)? (?:/[0-9]++(?:\.[0-9]++)?)? | \.[0-9]++ ) )''', re.X)
-_MARK = re.compile(r'\banswer\b(?:\s{0,3}\bis\b)?\s{0,3}[:=]?', re.I)
 _ESCAPE = re.compile(r'\x1b\[[0-9;:?]*+[ -/]*+[@-~]?|\x1b\][^\x07\x1b\n]*+(?:\x07|\x1b\\)?|\x1b.?|[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]')
 
 def clean_text(text): # model text
     "The text without terminal escapes, control and invisible characters; true minus signs become '-' (own)."
     return _ESCAPE.sub('', text).replace('\u2212', '-').replace('\u00a0', ' ').replace('\u202f', ' ')
-
-def _boxed(text): # cleaned text
-    "What stands in the last \\boxed{} that closes and is short enough to be an answer, or None."
-    end = len(text)
-    for _ in range(20):
-        start = max(text.rfind('\\boxed', 0, end), text.rfind('\\fbox', 0, end))
-        if start < 0: return None
-        end, i, depth = start, text.find('{', start, start + 10), 0
-        if i < 0: continue
-        for j in range(i, min(len(text), i + MAX_ANSWER)):
-            depth += (text[j] == '{') - (text[j] == '}')
-            if depth == 0: return text[i + 1:j]
-    return None
-
-def _clause(line): # what follows a mark, one line
-    "The answer in the rest of a line: the whole clause if it is a value, else its only number, else the clause."
-    line = line[:2000].strip().strip('*').strip()
-    if (b := _boxed(line)) is not None: return b
-    clause = re.split(r'[.;!?]\s|[.;!?]*$', line, maxsplit=1)[0].strip().strip('*').strip()
-    if '=' in clause and exact_value(clause) is None: clause = clause.rsplit('=', 1)[1].strip()
-    if not clause or exact_value(clause) is not None: return clause or None
-    numbers = [m.group().strip() for m in _NUMBER.finditer(clause)]
-    return numbers[0] if len(numbers) == 1 and not re.search(r'[\\^_+*/()\[\]{}<>|,]', clause.replace(numbers[0], '')) else clause
-
-def extract_answer(text): # the whole completion of a student or teacher, of any length
-    "The final answer as text, or None: last boxed, then '#### x', then 'answer is x', then the last number (own)."
-    text = clean_text(str(text))
-    def fit(a): return a.strip() if a is not None and a.strip() and len(a) <= MAX_ANSWER else None
-    if (a := fit(_boxed(text))) is not None: return a
-    if (i := text.rfind('####')) >= 0 and (a := fit(_clause(text[i + 4:i + 2004].lstrip(' #').split('\n')[0]))) is not None: return a
-    marks = list(_MARK.finditer(text[-20_000:]))
-    for m in reversed(marks[-3:]):
-        if (a := fit(_clause(text[-20_000:][m.end():].lstrip(' \n*:')[:2000].split('\n')[0]))) is not None: return a
-    numbers = _NUMBER.findall(text[-4_000:])
-    return fit(numbers[-1]) if numbers else None
 
 # %% ../nbs/01_problems.ipynb #3aadd778
 _WRAP = re.compile(r'\\(?:text|mathrm|mathbf|textbf|mbox|boxed|fbox)\s?\{([^{}]*)\}')
@@ -191,24 +153,71 @@ def _value_unit(answer): # a final answer as written
         if (v := _number(a[:m.start()].strip())) is not None: return v, m[0].strip().lower().rstrip('.').removesuffix('s')
     return None, ''
 
-# %% ../nbs/01_problems.ipynb #7cdb8507
+# %% ../nbs/01_problems.ipynb #c50ec067
+_NUMBER = re.compile(r'''(?<![\w.])                            # not inside a word or a decimal
+    (?: (?:(?<![\w)\]}])[-+]\ ?)? [$£€]? [-+]? (?: \\[dt]?frac\ ?\{[-+]?[0-9]{1,40}\}\{[0-9]{1,40}\}
+      | (?: [0-9]{1,3}(?:,[0-9]{3})++(?![0-9]) | [0-9]++ ) (?:\.[0-9]++)? (?:/[0-9]++(?:\.[0-9]++)?)? | \.[0-9]++ ) )''', re.X)
+_MARK = re.compile(r'\banswer\b[\s*]{0,4}(?:is\b[\s*]{0,4}[:=]?|[:=])', re.I)
+
+def _boxed(text): # cleaned text
+    "What stands in the last \\boxed{} that closes and is short enough to be an answer, or None."
+    end = len(text)
+    for _ in range(20):
+        start = max(text.rfind('\\boxed', 0, end), text.rfind('\\fbox', 0, end))
+        if start < 0: return None
+        end, i, depth = start, text.find('{', start, start + 10), 0
+        if i < 0: continue
+        for j in range(i, min(len(text), i + MAX_ANSWER)):
+            depth += (text[j] == '{') - (text[j] == '}')
+            if depth == 0: return text[i + 1:j]
+    return None
+
+def _clause(line): # what follows a mark, one line
+    "The answer in the rest of a line: the whole clause if it is a value, else its only number, else the clause."
+    line = line[:2000].strip().strip('*').strip()
+    if (b := _boxed(line)) is not None: return b
+    clause = re.split(r'[.;!?]\s|[.;!?]*$', line, maxsplit=1)[0].strip().strip('*').strip()
+    if '=' in clause and exact_value(clause) is None: clause = clause.rsplit('=', 1)[1].strip()
+    if not clause or exact_value(clause) is not None: return clause or None
+    numbers = [m.group().strip() for m in _NUMBER.finditer(clause)]
+    return numbers[0] if len(numbers) == 1 and not re.search(r'[\\^_+*/()\[\]{}<>|,]', clause.replace(numbers[0], '')) else clause
+
+def extract_answer(text): # the whole completion of a student or teacher, of any length
+    "The final answer as text, or None: last boxed, then '#### x', then 'answer is x', then the last number (own)."
+    text = clean_text(str(text))
+    def fit(a): return a.strip() if a is not None and a.strip() and len(a) <= MAX_ANSWER else None
+    if (a := fit(_boxed(text))) is not None: return a
+    if (i := text.rfind('####')) >= 0:
+        a = fit(_clause(text[i + 4:i + 2004].lstrip(' #').split('\n')[0]))
+        if a is not None and (exact_value(a) is not None or not re.search(r'(?<![\\a-zA-Z])[a-zA-Z]{2}', a)): return a # '#### Step 3' is a heading
+    tail = text[-20_000:]
+    for m in reversed(list(_MARK.finditer(tail))[-3:]):
+        if (a := fit(_clause(tail[m.end():m.end() + 2000].lstrip(' \n*:').split('\n')[0]))) is not None: return a
+    numbers = [m.group() for m in _NUMBER.finditer(text[-4_000:])]
+    return fit(numbers[-1]) if numbers else None
+
+# %% ../nbs/01_problems.ipynb #19b29253
 def _serve(): # runs in the worker process
     "Answers JSON lines (gold, answer) on standard input with true or false, until the input closes."
     import logging
     out, sys.stdout = sys.stdout, sys.stderr
     logging.disable(logging.CRITICAL)
-    try:
-        import resource
-        resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
-    except (ImportError, ValueError, OSError): pass
+    alarm = lambda seconds: None
+    if os.name == 'posix':
+        import resource, signal
+        resource.setrlimit(resource.RLIMIT_AS, (4 << 30, resource.getrlimit(resource.RLIMIT_AS)[1]))
+        signal.signal(signal.SIGALRM, signal.SIG_DFL) # ends the process even inside a long operation, should the parent be gone
+        alarm = lambda seconds: signal.setitimer(signal.ITIMER_REAL, seconds)
     from math_verify import parse, verify
     def read(a): return parse(a if '$' in a or 'boxed' in a else f'${a}$', parsing_timeout=None)
     print('"ready"', file=out, flush=True)
     for line in sys.stdin:
         try:
-            gold, answer = json.loads(line)
+            gold, answer, timeout = json.loads(line)
+            alarm(timeout + 5)
             result = bool(verify(read(gold), read(answer), timeout_seconds=None))
         except BaseException: result = False
+        alarm(0)
         print(json.dumps(result), file=out, flush=True)
 
 class _Worker:
@@ -248,7 +257,7 @@ class _Worker:
                 self.restarts += self.process is not None
                 self._start()
             try:
-                self.process.stdin.write(json.dumps([gold, answer]) + '\n'); self.process.stdin.flush()
+                self.process.stdin.write(json.dumps([gold, answer, timeout]) + '\n'); self.process.stdin.flush()
                 reply = self.replies.get(timeout=timeout)
             except queue.Empty:
                 self.timeouts += 1; reply = None
@@ -260,6 +269,7 @@ class _Worker:
 
 _worker = _Worker()
 atexit.register(_worker.kill)
+if hasattr(os, 'register_at_fork'): os.register_at_fork(after_in_child=_worker.__init__) # a child starts a worker of its own
 
 # %% ../nbs/01_problems.ipynb #801ed95a
 def same_answer(gold,        # the right answer
@@ -281,3 +291,35 @@ def is_correct(gold,  # the right answer
                text): # the whole completion
     "Whether the final answer of a completion is right."
     return same_answer(gold, extract_answer(text))
+
+# %% ../nbs/01_problems.ipynb #ef671f55
+def problems_from_rows(rows,       # dicts, such as a `datasets` split
+                       source,     # what `Problem.source` will say
+                       id='id',    # column of the id; None: numbered from 0
+                       question='question', # column of the question
+                       answer='answer'): # column of the answer; whole solutions are cut down to their final answer
+    "Problems from rows of another schema; raises one error that lists every row without a question or an answer (own)."
+    problems, bad = [], []
+    for i, row in enumerate(rows):
+        for column in (question, answer) + ((id,) if id else ()):
+            if column not in row: raise MotError('no such column', source, f'{column!r}; columns: {", ".join(map(str, row))}', 'name the columns: question=..., answer=..., id=...')
+        q, a = row[question], row[answer]
+        if isinstance(a, (int, float)) and not isinstance(a, bool): a = f'{a:g}' if isinstance(a, float) else str(a)
+        if isinstance(a, str) and ('####' in a or '\\boxed' in a or len(a) > MAX_ANSWER): a = extract_answer(a)
+        fresh = [dict(line=i + 1, field=f, value=row[c], cure='no text; leave the row out') for f, c, v in (('question', question, q), ('answer', answer, a)) if not isinstance(v, str) or not v.strip()]
+        bad += fresh
+        if not fresh: problems.append(Problem(str(row[id]) if id else f'{source}-{i}', q, a.strip(), source))
+    if bad: raise bad_lines(source, bad, len(bad) + len(problems))
+    repeated = sorted({p.id for p in problems if sum(p.id == q.id for q in problems) > 1}) if len({p.id for p in problems}) < len(problems) else []
+    if repeated: raise MotError('ids repeat', source, ', '.join(repeated[:10]), 'id=None numbers the rows')
+    return problems
+
+def hub_problems(name,          # a data set on the Hugging Face hub, or a folder `datasets` can read
+                 split='train', # of it
+                 config=None,   # its configuration, where it has several
+                 **columns):    # as in `problems_from_rows`
+    "Problems of a hub data set; needs the network or a warm cache (datasets)."
+    from datasets import load_dataset
+    try: rows = load_dataset(name, config, split=split)
+    except Exception as e: raise MotError('cannot load the data set', name, f'{type(e).__name__}: {_short(str(e), 200)}', 'check the name, the split and the network, or read a local file with read_problems') from e
+    return problems_from_rows(rows, name, **columns)

@@ -170,7 +170,7 @@ def cache_folder():
     p = os.environ.get('MOT_CACHE') or Path(os.environ.get('XDG_CACHE_HOME') or Path.home()/'.cache')/'mot_nb'
     return Path(p)
 
-# %% ../nbs/00_run.ipynb #9ff1cbce
+# %% ../nbs/00_run.ipynb #75ade295
 @dataclass(frozen=True)
 class StudentSettings:
     "The base student."
@@ -218,7 +218,7 @@ class RoundSettings:
     methods: tuple[str, ...] = ('mot', 'std', 'mtd', 'oneshot') # what to run; oneshot needs std
     mtd_budgets: tuple[str, ...] = ('depth',)                  # union baseline: 'depth' T*E steps, 'branch' E*K, 'compute' T*E*K
     weights: tuple[float, ...] = ()                            # branch weights in the order of the teachers; empty: uniform
-    keep: str = 'merged'                                       # weights kept on disk: 'last' of each method, 'merged' (and every merge), 'all'
+    keep: str = 'last'                                         # students kept on disk: 'mot' (the last merged one), 'last' of each method, 'merged' (and every round's), 'all' (and single-teacher ones at every round)
 
 @dataclass(frozen=True)
 class EvalSettings:
@@ -245,9 +245,9 @@ class RunSettings:
     eval: EvalSettings = field(default_factory=EvalSettings)
     notes: str = ''                                # free text, kept with the results
 
-# %% ../nbs/00_run.ipynb #d6f1a575
+# %% ../nbs/00_run.ipynb #205594ce
 _choices = {('train', 'schedule'): ('constant', 'linear', 'cosine'), ('train', 'compute'): ('auto', 'float32', 'bfloat16'),
-            ('train', 'optimiser_state'): ('fresh', 'kept'), ('data', 'split'): ('heldout', 'in_template'), ('rounds', 'keep'): ('last', 'merged', 'all'),
+            ('train', 'optimiser_state'): ('fresh', 'kept'), ('data', 'split'): ('heldout', 'in_template'), ('rounds', 'keep'): ('mot', 'last', 'merged', 'all'),
             ('rounds', 'methods'): ('mot', 'std', 'mtd', 'oneshot'), ('rounds', 'mtd_budgets'): ('depth', 'branch', 'compute')}
 _positive = {'data.n_train', 'data.n_heldout', 'data.max_tokens', 'train.lr', 'train.steps', 'train.batch', 'train.micro_tokens',
              'train.eps', 'rounds.rounds', 'eval.k', 'eval.max_new_tokens', 'eval.batch', 'eval.loss_rows'}

@@ -6,11 +6,12 @@
 __all__ = ['CHATML', 'SMOLLM2', 'save_student', 'byte_tokenizer', 'tiny_qwen3', 'package_file', 'register_student',
            'student_folder', 'load_student', 'check_vocabulary']
 
-# %% ../nbs/03_students.ipynb #34c15f13
+# %% ../nbs/03_students.ipynb #210b9ba7
 import importlib.util, os, subprocess, sys, tempfile, zipfile
 from pathlib import Path
 import torch
 from .run import MotError, atomic_folder, cache_folder, derive_seed, hash_file, unknown_name
+from .corpora import encode_plain
 
 # %% ../nbs/03_students.ipynb #99f3142a
 def save_student(path,          # the folder to write; whole or absent
@@ -156,13 +157,13 @@ def load_student(name,                  # a known name, a folder, or a hub id
     if tokenizer.pad_token_id is None: tokenizer.pad_token = tokenizer.eos_token
     return model.to(device).eval(), tokenizer
 
-# %% ../nbs/03_students.ipynb #68aba1f4
+# %% ../nbs/03_students.ipynb #6fc242e8
 def check_vocabulary(tokenizer, # the student's
                      texts,     # prompts and completions it will be trained on
                      where='corpus'): # named in the error
     "Raises when the student's vocabulary cannot hold these texts (unknown tokens, or none at all)."
     for text in texts:
-        ids = tokenizer(text, add_special_tokens=False)['input_ids']
+        ids = encode_plain(text, tokenizer)
         if (tokenizer.unk_token_id is not None and tokenizer.unk_token_id in ids) or (text.strip() and not ids):
             raise MotError("the student's vocabulary does not hold this text", where=where, values=repr(text[:60]),
                            cure='choose a pool made for this student, or a student with a general vocabulary such as smollm2-135m')
