@@ -6,6 +6,7 @@
 VENV    := .venv
 BIN     := $(VENV)/bin
 READY   := $(VENV)/.ready
+PIP     := $(BIN)/python -m pip --disable-pip-version-check --no-input
 PROFILE ?= laptop
 TESTS   ?= tests
 LAB_FLAGS ?=
@@ -28,15 +29,19 @@ $(READY): requirements.lock requirements-nodeps.lock settings.ini setup.py
 	  echo "make: Python 3.11, 3.12 or 3.13 with its venv module is needed$(if $(PYTHON),; $(PYTHON) is: $$($(PYTHON) --version 2>&1),)."; \
 	  echo "  cure: install one (Debian and Ubuntu: apt install python3 python3-venv), or name it: make PYTHON=/path/to/python3.12 ..."; exit 1; }
 	@if [ ! -f $(READY) ] || ! $(BIN)/python -m pip --version >/dev/null 2>&1; then rm -rf $(VENV) && "$(PYTHON)" -m venv $(VENV); fi
-	@rm -f $(READY)
-	@echo "setting up $(VENV) with $$($(BIN)/python --version) from requirements.lock: 2 to 5 minutes, 2 GB (more where torch comes with CUDA) ..."
-	@{ $(BIN)/python -m pip -qq --log $(VENV)/setup.log install $$(grep -E '^(setuptools|wheel)==' requirements.lock) \
-	&& $(BIN)/python -m pip -qq --log $(VENV)/setup.log install --no-build-isolation -r requirements.lock \
-	&& $(BIN)/python -m pip -qq --log $(VENV)/setup.log install --no-deps --no-build-isolation -r requirements-nodeps.lock \
-	&& $(BIN)/python -m pip -qq --log $(VENV)/setup.log install --no-deps --no-build-isolation -e . \
+	@rm -f $(READY) $(VENV)/.failed
+	@echo "setting up $(VENV) with $$($(BIN)/python --version) from requirements.lock: 2 to 5 minutes, 2 GB (more where torch comes with CUDA)"
+	@{ { $(PIP) install $$(grep -E '^(setuptools|wheel)==' requirements.lock) \
+	&& $(PIP) install --no-build-isolation -r requirements.lock \
+	&& $(PIP) install --no-deps --no-build-isolation -r requirements-nodeps.lock \
+	&& $(PIP) install --no-deps --no-build-isolation -e . \
 	&& mkdir -p $(VENV)/etc/jupyter/labconfig \
-	&& echo '{"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": true}}' > $(VENV)/etc/jupyter/labconfig/page_config.json \
-	&& touch $(READY); } || { echo "make: the set-up did not finish; the last lines of $(VENV)/setup.log say why. Run the same command again."; exit 1; }
+	&& echo '{"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": true}}' > $(VENV)/etc/jupyter/labconfig/page_config.json; \
+	} || touch $(VENV)/.failed; } 2>&1 | { n=0; while IFS= read -r line; do printf '%s\n' "$$line" >&3; \
+	  case "$$line" in Collecting*) n=$$((n + 1)); [ $$((n % 45)) -ne 0 ] || echo "  $$n packages found";; "Installing collected"*) echo "  installing";; esac; done; } 3>$(VENV)/setup.log
+	@if [ -f $(VENV)/.failed ]; then grep -iE 'error|no space|no matching' $(VENV)/setup.log | tail -n 8; \
+	  echo "make: the set-up did not finish; $(VENV)/setup.log says why. When it is mended, run the same command again."; exit 1; fi
+	@touch $(READY)
 	@echo "$(VENV) is ready"
 
 report: $(READY)
