@@ -153,7 +153,7 @@ def _value_unit(answer): # a final answer as written
         if (v := _number(a[:m.start()].strip())) is not None: return v, m[0].strip().lower().rstrip('.').removesuffix('s')
     return None, ''
 
-# %% ../nbs/01_problems.ipynb #c50ec067
+# %% ../nbs/01_problems.ipynb #f25e5268
 _NUMBER = re.compile(r'''(?<![\w.])                            # not inside a word or a decimal
     (?: (?:(?<![\w)\]}])[-+]\ ?)? [$£€]? [-+]? (?: \\[dt]?frac\ ?\{[-+]?[0-9]{1,40}\}\{[0-9]{1,40}\}
       | (?: [0-9]{1,3}(?:,[0-9]{3})++(?![0-9]) | [0-9]++ ) (?:\.[0-9]++)? (?:/[0-9]++(?:\.[0-9]++)?)? | \.[0-9]++ ) )''', re.X)
@@ -188,8 +188,9 @@ def extract_answer(text): # the whole completion of a student or teacher, of any
     def fit(a): return a.strip() if a is not None and a.strip() and len(a) <= MAX_ANSWER else None
     if (a := fit(_boxed(text))) is not None: return a
     if (i := text.rfind('####')) >= 0:
-        a = fit(_clause(text[i + 4:i + 2004].lstrip(' #').split('\n')[0]))
-        if a is not None and (exact_value(a) is not None or not re.search(r'(?<![\\a-zA-Z])[a-zA-Z]{2}', a)): return a # '#### Step 3' is a heading
+        line = text[i + 4:i + 2004].lstrip(' #').split('\n')[0]
+        heading = exact_value(line) is None and re.search(r'(?<![\\a-zA-Z])[a-zA-Z]{2}', line) # '#### Step 3'
+        if not heading and (a := fit(_clause(line))) is not None: return a
     tail = text[-20_000:]
     for m in reversed(list(_MARK.finditer(tail))[-3:]):
         if (a := fit(_clause(tail[m.end():m.end() + 2000].lstrip(' \n*:').split('\n')[0]))) is not None: return a
