@@ -5,16 +5,17 @@
 # %% auto #0
 __all__ = ['PLAIN_TEMPLATE', 'Trace', 'Corpus', 'encode_plain', 'prompt_text', 'render_prompt', 'Row', 'render', 'Rows',
            'render_corpus', 'Pack', 'pack', 'short_answer', 'strip_template', 'corpus_from_rows', 'read_corpus',
-           'write_corpus', 'filter_correct']
+           'write_corpus', 'filter_correct', 'one_per_problem']
 
-# %% ../nbs/02_corpora.ipynb #084d7bc5
+# %% ../nbs/02_corpora.ipynb #866bd774
 import json
+import random
 import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from .problems import extract_answer, is_correct
-from .run import MotError, hash_bytes, unknown_name, write_atomic
+from .run import MotError, derive_seed, hash_bytes, unknown_name, write_atomic
 
 # %% ../nbs/02_corpora.ipynb #b338a2f2
 @dataclass(frozen=True)
@@ -421,3 +422,15 @@ def filter_correct(
         raise MotError("the teacher is left with no trace", where=f"teacher {corpus.teacher}",
                        values=f"{len(corpus.traces)} traces, dropped: {dropped}", cure="check the references, or leave this teacher out of data.teachers")
     return Corpus(corpus.teacher, kept, dropped)
+
+# %% ../nbs/02_corpora.ipynb #c3d215ec
+def one_per_problem(
+    corpus: Corpus,  # one teacher's traces, several a problem
+    seed: int = 0,  # which one is taken
+) -> Corpus:
+    "Returns the corpus with one trace a problem, drawn by seed; the others are counted (T3S recipe: one right trace of 16, at random)."
+    by_problem = {}
+    for t in corpus.traces: by_problem.setdefault(t.problem_id, []).append(t)
+    kept = tuple(random.Random(derive_seed("one", seed, corpus.teacher, p)).choice(ts) for p, ts in by_problem.items())
+    more = len(corpus.traces) - len(kept)
+    return Corpus(corpus.teacher, kept, {**corpus.dropped, **({"another trace of the problem": more} if more else {})})

@@ -5,13 +5,13 @@
 # %% auto #0
 __all__ = ['POOLS', 'HELDOUT_SEED', 'Pool', 'prompt_of', 'instruction_of', 'read_pool', 'make_pool', 'load_pool']
 
-# %% ../nbs/04d_pools.ipynb #58fe57a5
+# %% ../nbs/04d_pools.ipynb #c5d70f7c
 import random
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .corpora import Corpus, filter_correct, read_corpus
-from .problems import Problem, read_problems
+from .problems import Problem, read_problems, same_answer
 from .run import DataSettings, MotError, data_folder, derive_seed, unknown_name
 
 # %% ../nbs/04d_pools.ipynb #eeef1425
@@ -36,11 +36,11 @@ def prompt_of(
     "Returns the user message for a problem: question and instruction, as in the pool's traces."
     return problem.question + pool.instruction
 
-# %% ../nbs/04d_pools.ipynb #3626f660
+# %% ../nbs/04d_pools.ipynb #bd8c95bc
 POOLS = ("toy", "words", "gsm", "champ", "folder")
 
 #: every run is scored on the same held-out problems, so that runs can be compared pair by pair
-HELDOUT_SEED = 20250910
+HELDOUT_SEED = 2509
 
 # %% ../nbs/04d_pools.ipynb #ce8ecc86
 def instruction_of(
@@ -96,7 +96,7 @@ def _problems_of(corpora):
     "Returns the problems that traces answer, where no problem file names them."
     return list({t.problem_id: Problem(t.problem_id, t.prompt, t.reference, f"trace of {t.teacher}") for c in corpora.values() for t in c.traces}.values())
 
-# %% ../nbs/04d_pools.ipynb #7f156a96
+# %% ../nbs/04d_pools.ipynb #dff02190
 def make_pool(
     name: str,  # the pool's name
     train: list,  # of Problem
@@ -112,6 +112,11 @@ def make_pool(
         if strange:
             raise MotError("traces of problems that are not in the training set", where=f"teacher {teacher}", values=f"{len(strange)} problems: {', '.join(strange[:5])}",
                            cure="add them to problems_train.jsonl, or remove the traces")
+        odd = [t for t in corpus.traces if t.reference and t.reference != answers[t.problem_id] and not same_answer(answers[t.problem_id], t.reference)]
+        if odd:
+            raise MotError("traces and problems disagree about the right answer", where=f"teacher {teacher}",
+                           values=f"{len(odd)} traces, e.g. {odd[0].problem_id}: reference {odd[0].reference!r}, the problem's answer {answers[odd[0].problem_id]!r}",
+                           cure="correct one of the two files")
     both = {p.question for p in train} & {p.question for p in heldout}
     if both:
         raise MotError("problems are in the training and in the held-out set", where=f"pool {name}", values=f"{len(both)} questions, e.g. {min(both)[:60]!r}",
@@ -133,16 +138,16 @@ def _some(items, n, seed):
     if n >= len(items): return list(items)
     return [items[i] for i in sorted(random.Random(seed).sample(range(len(items)), n))]
 
-# %% ../nbs/04d_pools.ipynb #32f966b5
+# %% ../nbs/04d_pools.ipynb #165d9990
 def load_pool(
     data: DataSettings,  # the pool's settings
     seed: int = 0,  # the run's seed, used where data.seed is None
 ) -> Pool:
     "Returns the pool named in the settings."
     seed = seed if data.seed is None else data.seed
-    if data.path is not None and data.pool not in ("folder", "toy"):
+    if data.path is not None and data.pool != "folder":
         raise MotError("a path and a pool are both given", where="data.pool and data.path", values=f"{data.pool!r}, {data.path!r}", cure="set data.pool=folder, or leave data.path out")
-    if data.path is not None or data.pool == "folder":
+    if data.pool == "folder":
         if data.path is None: raise MotError("the pool 'folder' needs a path", where="data.path", cure="set data.path to a folder with problems_train.jsonl and teachers/*.jsonl")
         return read_pool(data.path, data, seed)
     if data.pool == "toy": return _toy(data, seed)
@@ -161,9 +166,14 @@ def _champ(data, seed):
     return make_pool("champ", train, heldout, corpora, data, seed)
 
 def _toy(data, seed):
-    "Returns the toy world as a pool: training problems drawn by seed, held-out ones the same for every run."
+    "Returns the toy world as a pool: training problems drawn by the seed, held-out problems always the same."
     from mot_nb import toy
-    if data.split != "heldout": raise MotError("this pool has no such split", where="data.split", values=data.split, cure="toy has only split='heldout'")
-    train = toy.toy_problems(data.n_train, seed, "train")
-    heldout = toy.toy_problems(data.n_heldout, HELDOUT_SEED, "heldout") if data.n_heldout else []
-    return make_pool("toy", train, heldout, toy.toy_corpora(train, _chosen(data.teachers, toy.TEACHERS), seed), data, seed)
+    if data.split not in ("heldout", "in_template"): raise unknown_name("split", data.split, ("heldout", "in_template"), where="data.split")
+    teachers = _chosen(data.teachers, toy.TEACHERS)
+    train = toy.toy_problems(data.n_train, seed)
+    if data.split == "heldout": heldout = toy.toy_problems(data.n_heldout, HELDOUT_SEED, "heldout") if data.n_heldout else []
+    else:  # questions of the training kind that are not among the training questions
+        asked = {p.question for p in train}
+        drawn = toy.toy_problems(data.n_heldout + len(train), HELDOUT_SEED) if data.n_heldout else []
+        heldout = [p for p in drawn if p.question not in asked][:data.n_heldout]
+    return make_pool("toy", train, heldout, toy.toy_corpora(train, teachers, seed), data, seed)
