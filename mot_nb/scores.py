@@ -239,7 +239,7 @@ def pass_at_k(right, # [n] right samples of each problem (or a `Score`)
     if not 1 <= k <= m: raise MotError('pass@k needs at least k samples of each problem', where='pass_at_k', values=f'k={k}, samples={m}', cure=f'k at most {m}, or more samples')
     return float(np.mean([1 - math.comb(m - int(c), k)/math.comb(m, k) for c in right]))
 
-# %% ../nbs/08_scores.ipynb #05a3955b
+# %% ../nbs/08_scores.ipynb #97df3ad6
 def interval_of_difference(d, # [..., n] paired differences, problem by problem
                            k, # samples behind each mean
                            method='pseudo', # 'pseudo'; 't', for comparison only
@@ -257,22 +257,14 @@ def interval_of_difference(d, # [..., n] paired differences, problem by problem
 def sign_flip_p(units): # [n] whole numbers: paired differences times k
     "Exact two-sided p of the sign-flip test, by the distribution of the sum over all 2^n flips (for k = 1 McNemar's exact test)."
     a = [abs(int(u)) for u in units if u]
-    total, seen = sum(a), abs(int(sum(int(u) for u in units)))
+    total, seen = sum(a), abs(sum(map(int, units)))
     dist = np.zeros(total + 1); dist[0] = 1.
-    top = 0
-    for x in a:                                      # subset sums: flipped ones carry x
-        dist[x:top + x + 1] = dist[x:top + x + 1]*.5 + dist[:top + 1]*.5 if x > top else _spread(dist, x, top)
-        if x > top: dist[:top + 1] *= .5
-        top += x
+    for x in a:                                      # distribution of the sum of the flipped ones
+        new = dist*.5
+        new[x:] += dist[:total + 1 - x]*.5
+        dist = new
     sums = total - 2*np.arange(total + 1)
     return float(min(1., dist[np.abs(sums) >= seen].sum()))
-
-def _spread(dist, x, top):
-    "One more step of the subset sums where old and new ranges overlap; halves the rest in place."
-    new = dist[:top + x + 1]*.5
-    new[x:] += dist[:top + 1]*.5
-    dist[:x] = new[:x]
-    return new[x:]
 
 @dataclass(frozen=True, repr=False)
 class Difference(Shown):
