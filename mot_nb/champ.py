@@ -6,7 +6,7 @@
 __all__ = ['INSTRUCTION', 'TEACHERS', 'champ_file', 'says', 'champ_problems', 'champ_corpus', 'twins', 'split_champ',
            'write_card']
 
-# %% ../nbs/04c_champ.ipynb #8034cc9f
+# %% ../nbs/04c_champ.ipynb #aaf0a394
 import importlib.util
 import json
 import random
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from .corpora import Corpus, Trace
 from .problems import Problem, extract_answer, is_correct, same_answer
-from .run import MotError, derive_seed, unknown_name, write_atomic
+from .run import MotError, derive_seed, hash_file, unknown_name, write_atomic
 
 # %% ../nbs/04c_champ.ipynb #c797d703
 #: the instruction after every question, the same for every teacher
@@ -121,12 +121,11 @@ def split_champ(
     for g in groups: (train if len(train) < want else held).extend(g)
     return train, held
 
-# %% ../nbs/04c_champ.ipynb #8f96ec10
+# %% ../nbs/04c_champ.ipynb #5679e040
 def write_card(
     folder,  # data/champ
 ):
     "Writes the data card with the counts measured on the installed package."
-    from mot_nb.run import hash_file
     train, held = split_champ(champ_problems())
     ids = {p.id for p in train}
     rows = []
