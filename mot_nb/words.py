@@ -30,61 +30,68 @@ def _templates(text): # blocks 'name | steps | question | label; label'
     rows = [[f.strip() for f in line.split('|')] for line in text.strip().splitlines() if line.strip()]
     return tuple(Template(n, tuple(s.replace(' ', '').split(',')), q, tuple(l.strip() for l in ls.split(';'))) for n, s, q, ls in rows)
 
-# %% ../nbs/04a_words.ipynb #cef6322b
+# %% ../nbs/04a_words.ipynb #54fb9590
 TRAIN_TEMPLATES = _templates('''
 buy-more     | a+b      | {N} has {a} apples. {P} buys {b} more. How many apples does {N} have now? | apples {N} has now
+get-more     | a+b      | {N} has {a} stamps. {P} gets {b} more from a friend. How many stamps does {N} have now? | stamps {N} has now
 two-rooms    | a+b      | {N} has {a} chairs in the kitchen and {b} chairs in the hall. How many chairs are there in all? | chairs in all
+two-colours  | a+b      | {N} has {a} red beads and {b} blue beads. How many beads does {N} have in all? | beads in all
 bus-on       | a+b      | {N} drives a bus with {a} people. At the next stop {b} people get on. How many people are on the bus now? | people on the bus now
+two-people   | a+b      | {N} has {a} shells and Sam has {b} shells. How many shells do they have together? | shells together
 give-away    | a-b      | {N} has {a} marbles. {P} gives {b} of them to a friend. How many marbles does {N} have left? | marbles left
 eat-cookies  | a-b      | There are {a} cookies on a plate. {N} eats {b} of them. How many cookies are left? | cookies left
+sell-some    | a-b      | {N} has {a} lamps in a shop and sells {b} of them. How many lamps are left? | lamps left
+lose-some    | a-b      | {N} has {a} cards. {P} loses {b} of them. How many cards does {N} have left? | cards left
+spend-some   | a-b      | {N} has {a} dollars and spends {b} dollars on a book. How many dollars are left? | dollars left
 more-than    | a-b      | {N} has {a} books and Sam has {b} books. How many more books does {N} have than Sam? | more books {N} has
 bags-of      | a*b      | {N} has {a} bags. Each bag holds {b} oranges. How many oranges are there in all? | oranges in all
 rows-of      | a*b      | {N} plants {a} rows of trees with {b} trees in each row. How many trees does {p} plant? | trees {N} plants
+boxes-of     | a*b      | {N} buys {a} boxes of eggs. There are {b} eggs in each box. How many eggs are there in all? | eggs in all
+price-each   | a*b      | {N} buys {a} cups. Each cup costs {b} dollars. How many dollars does {p} pay? | dollars {N} pays
 share-kids   | a/b      | {N} shares {a} sweets equally among {b} children. How many sweets does each child get? | sweets for each child
-pack-boxes   | a/b      | {N} puts {a} pens into boxes of {b}. How many boxes does {N} need? | boxes needed
+pack-boxes   | a/b      | {N} puts {a} pens into boxes of {b} pens. How many boxes does {p} need? | boxes needed
 buy-eat      | a+b,x-c  | {N} has {a} pears and buys {b} more. Then {p} eats {c} of them. How many pears are left? | pears before eating; pears left
-lose-find    | a-b,x+c  | {N} has {a} cards. {P} loses {b} cards and then finds {c} cards. How many cards does {N} have now? | cards after losing some; cards {N} has now
-three-piles  | a+b,x+c  | {N} picks {a} shells in the morning, {b} at noon and {c} in the evening. How many shells does {N} have? | shells by noon; shells in all
-sell-twice   | a-b,x-c  | A shop has {a} lamps. It sells {b} on Monday and {c} on Tuesday. How many lamps are left? | lamps after Monday; lamps left
+lose-find    | a-b,x+c  | {N} has {a} keys. {P} loses {b} keys and then finds {c} keys. How many keys does {N} have now? | keys after losing some; keys {N} has now
+three-times  | a+b,x+c  | {N} picks {a} roses in the morning, {b} at noon and {c} in the evening. How many roses does {N} have in all? | roses by noon; roses in all
+sell-twice   | a-b,x-c  | {N} has {a} rugs. {P} sells {b} on Monday and {c} on Tuesday. How many rugs are left? | rugs after Monday; rugs left
 packs-plus   | a*b,x+c  | {N} buys {a} packs of {b} pencils and has {c} pencils at home. How many pencils does {N} have in all? | pencils in the packs; pencils in all
-packs-minus  | a*b,x-c  | {N} has {a} boxes of {b} eggs. {c} eggs break. How many eggs are left? | eggs in the boxes; eggs left
-spend-items  | b*c,a-x  | {N} has {a} dollars and buys {b} toys for {c} dollars each. How many dollars are left? | dollars spent; dollars left
-join-share   | a+b,x/c  | {N} has {a} red beads and {b} blue beads. {P} puts them equally on {c} strings. How many beads are on each string? | beads in all; beads on each string
-two-prices   | a*b,x+c  | {N} buys {a} cups for {b} dollars each and a plate for {c} dollars. How many dollars does {p} pay? | dollars for the cups; dollars in all
-each-more    | a+b,a+x  | {N} has {a} stickers. Lee has {b} more stickers than {N}. How many stickers do they have together? | stickers Lee has; stickers together
-week-run     | a*b,x+c  | {N} runs {a} miles a day for {b} days and then {c} miles on Sunday. How many miles does {N} run? | miles on the first days; miles in all
+packs-minus  | a*b,x-c  | {N} has {a} bags of {b} nuts and eats {c} nuts. How many nuts are left? | nuts in the bags; nuts left
 boat-people  | a+b,x-c,y+d | A boat has {a} people. {b} get on, then {c} get off and {d} get on. How many people are on the boat now? | people after the first stop; people after some leave; people on the boat now
 farm-share   | a*b,x-c,y/d | {N} fills {a} baskets with {b} plums each. {P} eats {c} plums and shares the rest equally among {d} friends. How many plums does each friend get? | plums in the baskets; plums to share; plums for each friend
 ''')
 
 HELDOUT_TEMPLATES = _templates('''
-save-coins   | a+b      | {N} saved {a} coins last week and {b} coins this week. How many coins did {N} save in total? | coins saved in total
-birds-land   | a+b      | {N} sees {a} birds on a fence. {b} more birds land next to them. How many birds sit on the fence? | birds on the fence
-boys-girls   | a+b      | {N} teaches {a} boys and {b} girls. How many children does {p} teach? | children {N} teaches
-kites-fly    | a-b      | {N} made {a} kites and sold {b} of them. How many kites remain? | kites that remain
-pages-left   | a-b      | A book has {a} pages. {N} has read {b} pages. How many pages are still to read? | pages still to read
-older-than   | a-b      | {N} is {b} years old and Kim is {a} years old. How many years older is Kim? | years Kim is older
-beads-string | a*b      | {N} makes {a} necklaces and uses {b} beads for each one. How many beads does {N} use? | beads used
-earn-hours   | a*b      | {N} earns {a} dollars an hour. How many dollars does {p} earn in {b} hours? | dollars earned
-form-teams   | a/b      | {N} puts {a} players into teams of {b}. How many teams are there? | teams
-cut-rope     | a/b      | {N} cuts a rope of {a} feet into {b} equal pieces. How many feet long is each piece? | feet in each piece
-fish-tank    | a+b,x-c  | A tank has {a} goldfish and {b} guppies. {N} sells {c} of the fish. How many fish stay in the tank? | fish at first; fish that stay
-flowers-cut  | a-b,x+c  | A vase held {a} roses. {b} roses died and {N} put in {c} new ones. How many roses are in the vase? | roses that lived; roses in the vase
-three-days   | a+b,x+c  | {N} drove {a} miles on Friday, {b} on Saturday and {c} on Sunday. How many miles did {N} drive in total? | miles by Saturday; miles in total
-train-off    | a-b,x-c  | A train carries {a} riders. {b} leave at the first station and {c} at the second. How many riders stay on? | riders after the first station; riders who stay on
-tables-seat  | a*b,x+c  | A cafe has {a} tables with {b} seats each and {c} seats at the bar. How many seats does the cafe have? | seats at the tables; seats in the cafe
-muffins-burn | a*b,x-c  | {N} bakes {a} trays of {b} muffins, but {c} muffins burn. How many good muffins are there? | muffins baked; good muffins
-gift-tickets | b*c,a-x  | {N} got {a} dollars as a gift and paid for {b} tickets at {c} dollars each. How many dollars remain? | dollars paid; dollars that remain
-milk-bottles | a+b,x/c  | {N} milks {a} liters in the morning and {b} at night, and fills cans of {c} liters. How many cans are filled? | liters of milk; cans filled
-taller-two   | a+b,a+x  | {N} caught {a} fish. Joe caught {b} more fish than {N}. How many fish did the two catch? | fish Joe caught; fish the two caught
-water-plants | a*b,x+c  | {N} waters {a} pots with {b} cups of water each and a tree with {c} cups. How many cups of water are used? | cups for the pots; cups used
+find-more    | a+b      | {N} has {a} coins. {P} finds {b} more in a drawer. How many coins does {N} have now? | coins {N} has now
+bake-more    | a+b      | {N} baked {a} muffins and then {b} more muffins. How many muffins are there now? | muffins there are now
+boys-girls   | a+b      | {N} teaches {a} boys and {b} girls. How many children does {p} teach in all? | children in all
+birds-land   | a+b      | {N} sees {a} birds on a fence. {b} more birds land on it. How many birds are on the fence now? | birds on the fence now
+two-days     | a+b      | {N} read {a} pages on Monday and {b} pages on Friday. How many pages did {p} read in all? | pages in all
+caught-fish  | a+b      | {N} caught {a} fish and Joe caught {b} fish. How many fish did they catch together? | fish together
+kites-fly    | a-b      | {N} has {a} kites. {b} of them fly away. How many kites are left? | kites left
+break-plates | a-b      | {N} has {a} plates and breaks {b} of them. How many plates does {N} have left? | plates left
+burn-candles | a-b      | There are {a} candles in a box. {N} burns {b} of them. How many candles are left? | candles left
+ship-toys    | a-b      | {N} makes {a} toys and mails {b} of them to a friend. How many toys does {N} have left? | toys left
+drink-bottle | a-b      | {N} has {a} bottles of milk. {P} drinks {b} bottles. How many bottles are left? | bottles left
+run-more     | a-b      | {N} ran {a} miles and Kim ran {b} miles. How many more miles did {N} run than Kim? | more miles {N} ran
+beads-string | a*b      | {N} makes {a} rings. Each ring has {b} stones. How many stones are there in all? | stones in all
+earn-hours   | a*b      | {N} works {a} hours. {P} earns {b} dollars each hour. How many dollars does {p} earn? | dollars {N} earns
+tables-seat  | a*b      | {N} has {a} tables with {b} seats at each table. How many seats does {p} have in all? | seats in all
+pots-seeds   | a*b      | {N} fills {a} pots and puts {b} seeds in each pot. How many seeds does {p} use? | seeds {N} uses
+deal-cards   | a/b      | {N} deals {a} tickets equally to {b} friends. How many tickets does each friend get? | tickets for each friend
+form-teams   | a/b      | {N} puts {a} players into teams of {b} players. How many teams are there? | teams
+fish-tank    | a+b,x-c  | {N} has {a} hens and gets {b} more. Then {p} sells {c} of them. How many hens are left? | hens before selling; hens left
+flowers-cut  | a-b,x+c  | {N} has {a} balls. {P} loses {b} balls and then buys {c} balls. How many balls does {N} have now? | balls after losing some; balls {N} has now
+three-days   | a+b,x+c  | {N} drove {a} miles on Friday, {b} on Saturday and {c} on Sunday. How many miles did {N} drive in all? | miles by Saturday; miles in all
+train-off    | a-b,x-c  | A train has {a} riders. {b} get off at the first stop and {c} at the second. How many riders are left? | riders after the first stop; riders left
+cafe-bar     | a*b,x+c  | {N} fills {a} jars with {b} figs each and has {c} figs on a plate. How many figs are there in all? | figs in the jars; figs in all
+muffins-burn | a*b,x-c  | {N} bakes {a} trays of {b} buns, but {c} buns burn. How many good buns are left? | buns on the trays; buns left
 parking-lot  | a+b,x-c,y+d | A lot has {a} cars. {b} cars come, {c} cars leave and {d} more come. How many cars are in the lot now? | cars after some come; cars after some leave; cars in the lot now
-cards-deal   | a*b,x-c,y/d | {N} has {a} packs of {b} seeds. {c} seeds are bad and the good ones go equally into {d} pots. How many seeds are in each pot? | seeds in the packs; good seeds; seeds in each pot
+sort-seeds   | a*b,x-c,y/d | {N} has {a} packs of {b} bulbs. {P} gives away {c} bulbs and plants the rest equally in {d} pots. How many bulbs are in each pot? | bulbs in the packs; bulbs to plant; bulbs in each pot
 ''')
 
-# %% ../nbs/04a_words.ipynb #daee2af9
+# %% ../nbs/04a_words.ipynb #1b0bfd61
 NAMES = (('Tom', 'he'), ('Ann', 'she'), ('Ben', 'he'), ('Mia', 'she'), ('Jack', 'he'), ('Lucy', 'she'), ('Max', 'he'), ('Rosa', 'she'), ('Paul', 'he'), ('Emma', 'she'), ('David', 'he'), ('Sara', 'she'))
-LARGEST = 30 # no result on the way is larger
+LARGEST = 20 # no result on the way is larger
 _OPS = {'+': lambda p, q: p + q, '-': lambda p, q: p - q, '*': lambda p, q: p * q, '/': lambda p, q: Fraction(p, q)}
 
 def solve(steps,    # e.g. ('a*b', 'x+c')
@@ -97,19 +104,19 @@ def solve(steps,    # e.g. ('a*b', 'x+c')
         work.append((p, op, q, values[result]))
     return tuple(work)
 
-# %% ../nbs/04a_words.ipynb #812e3d05
+# %% ../nbs/04a_words.ipynb #0654a008
 def _fits(work): # worked steps
     "Whether every result is a whole number from 2 to `LARGEST` and products and parts are small."
     return all(r == int(r) and 2 <= r <= LARGEST and (op not in '*/' or 2 <= q <= 9) for p, op, q, r in work)
 
 def draw_operands(steps, # of a template
                   rng):  # `random.Random`
-    "Operands that fit, name -> number: 2 to 9 for factors and parts, 2 to 15 for what is added or taken away, 4 to 30 for what is shared (own)."
+    "Operands that fit, name -> number: 2 to 9 for factors and parts, 2 to 15 for what is there at first, 2 to 10 for what is added or taken away, 4 to 20 for what is shared (own)."
     names = sorted(set(re.findall('[a-d]', ''.join(steps))))
     factors = {v for s in steps if s[1] in '*/' for v in (s[2],) + (s[0],) * (s[1] == '*')}
     shared = {s[0] for s in steps if s[1] == '/'}
     while True:
-        operands = {v: rng.randint(2, 9) if v in factors else rng.randint(4, LARGEST) if v in shared else rng.randint(2, 15) for v in names}
+        operands = {v: rng.randint(2, 9) if v in factors else rng.randint(4, LARGEST) if v in shared else rng.randint(2, 15 if v == 'a' else 10) for v in names}
         work = solve(steps, operands)
         if _fits(work): return operands
 
@@ -118,7 +125,7 @@ def in_training_part(steps,    # of a template
     "Whether these operands belong to training: one in four, by a hash, so the two parts can never meet (own)."
     return derive_seed('words', steps, tuple(sorted(operands.items()))) % 4 == 0
 
-# %% ../nbs/04a_words.ipynb #9a6557d0
+# %% ../nbs/04a_words.ipynb #94a5ab30
 @dataclass(frozen=True)
 class Posed:
     "A problem with all that made it."
@@ -128,8 +135,8 @@ class Posed:
     work: tuple     # (left, operation, right, result) for each step
     who: str        # the name in the question
 
-# Of every 20 problems 14 have one step, 5 two and 1 three: the base student does little beyond one step.
-STEPS_OF_20 = (1,) * 14 + (2,) * 5 + (3,)
+# Of every 20 problems 16 have one step, 3 two and 1 three: the base student does little beyond one step.
+STEPS_OF_20 = (1,) * 16 + (2,) * 3 + (3,)
 
 def pose(templates,   # `Template`s to draw from
          n,           # how many problems
