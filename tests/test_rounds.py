@@ -1,0 +1,119 @@
+"Runs that are killed, that run out of disk, and that are asked for what cannot be."
+import json, os, resource, signal, subprocess, sys
+from pathlib import Path
+
+import pytest
+
+from mot_nb.corpora import filter_correct, read_corpus
+from mot_nb.problems import read_problems
+from mot_nb.rounds import load_settings, run
+from mot_nb.run import MotError
+from mot_nb.students import load_student
+
+SMALL = {'student': {'name': 'toy-tiny'}, 'data': {'pool': 'toy', 'teachers': ['plain', 'verbose'], 'n_train': 8, 'n_heldout': 4},
+         'train': {'lr': 1e-3, 'steps': 2, 'batch': 4, 'compute': 'float32'}, 'rounds': {'rounds': 1}, 'eval': {'max_new_tokens': 16, 'loss_rows': 4}}
+
+
+def test_twenty_kills(tmp_path):
+    "Killed at 20 random moments and resumed: the hashes of the run that was left alone, which is the same twice."
+    done = subprocess.run([sys.executable, Path(__file__).with_name('kill_and_resume.py'), tmp_path, '20', '0'], capture_output=True, text=True,
+                          env={**os.environ, 'OMP_NUM_THREADS': '1'}, timeout=1200)
+    assert done.returncode == 0, done.stderr[-2000:]
+    result = json.loads(done.stdout.splitlines()[-1])
+    print(result)
+    assert result['kills'] >= 20 and set(result['resumed']) == {result['whole']}
+    assert len(set(result['stages'])) > 3, 'the kills all fell on the same place'
+
+
+def test_full_disk_loses_nothing(tmp_path):
+    "No room for a weights file: one clear error; with room again the run goes on to the result of an undisturbed one."
+    whole = run(SMALL, tmp_path/'whole', progress=False).hash
+    pid = os.fork()
+    if pid == 0: # the limit on file size stands for a full disk: the write fails in the kernel, as there
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
+        try: run(SMALL, tmp_path/'full', progress=False)
+        except MotError as e: (tmp_path/'error').write_text(str(e)); os._exit(3)
+        except BaseException as e: (tmp_path/'error').write_text(repr(e)); os._exit(4)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 3, (tmp_path/'error').read_text()
+    assert 'could not write' in (tmp_path/'error').read_text() and 'cure: free some space' in (tmp_path/'error').read_text()
+    assert (tmp_path/'full/ledger.jsonl').exists()
+    assert run(SMALL, tmp_path/'full', progress=False).hash == whole
+
+
+def test_a_damaged_student_is_made_again(tmp_path):
+    "A merged student whose file was torn is not read: its round is run again, with the same result."
+    long = load_settings(SMALL, ['rounds.rounds=2', 'rounds.methods=mot', 'rounds.keep=merged'])
+    whole = run(long, tmp_path/'whole', progress=False).hash
+    out = tmp_path/'torn'
+    run(long, out, progress=False)
+    ledger = out/'ledger.jsonl'
+    lines = ledger.read_text().splitlines(keepends=True)
+    first = next(i for i, l in enumerate(lines) if 'measure mot-r1' in l)
+    ledger.write_text(''.join(lines[:first + 1]))                   # as if killed after round 1
+    (out/'metrics.jsonl').unlink()
+    weights = out/'students/mot-r1/model.safetensors'
+    weights.write_bytes(weights.read_bytes()[:-100])
+    assert run(long, out, progress=False).hash == whole
+
+
+def refused(what, f):
+    with pytest.raises(MotError) as e: f()
+    text = str(e.value)
+    assert what in text and 'cure:' in text, text
+    return text
+
+
+def trace(i, **kw): return json.dumps({'problem_id': f'p{i}', 'teacher': 'a', 'prompt': 'What is 1 + 1?', 'completion': 'It is 2.\nAnswer: 2', 'reference': '2', **kw})
+
+
+def test_unreadable_lines_are_all_listed(tmp_path):
+    file = tmp_path/'a.jsonl'
+    file.write_text('\n'.join([trace(1), '{"problem_id": ', trace(2), 'nonsense', '[]']) + '\n')
+    text = refused('', lambda: read_corpus(file))
+    assert all(f'line {n}' in text for n in (2, 4, 5)) and 'line 1,' not in text and 'line 3' not in text, text
+
+
+def test_missing_field(tmp_path):
+    file = tmp_path/'a.jsonl'
+    file.write_text(trace(1) + '\n' + json.dumps({'problem_id': 'p2', 'teacher': 'a', 'prompt': 'q'}) + '\n')
+    assert 'line 2' in refused('completion', lambda: read_corpus(file))
+    problems = tmp_path/'p.jsonl'
+    problems.write_text(json.dumps({'id': '1', 'question': 'q', 'source': 's'}) + '\n')
+    assert 'line 1' in refused('answer', lambda: read_problems(problems))
+
+
+def test_trace_without_answer(tmp_path):
+    file = tmp_path/'a.jsonl'
+    file.write_text(trace(1) + '\n' + trace(2, completion='I do not know.') + '\n')
+    assert 'line 2' in refused('answer', lambda: read_corpus(file))
+
+
+def test_teacher_left_with_no_trace(tmp_path):
+    file = tmp_path/'a.jsonl'
+    file.write_text(trace(1, completion='Answer: 3') + '\n')
+    assert 'a' in refused('no trace', lambda: filter_correct(read_corpus(file)))
+
+
+def test_student_with_another_vocabulary(tmp_path):
+    refused('vocabulary', lambda: run(load_settings(SMALL, ['data.pool=words', 'data.teachers=worked']), tmp_path/'r', progress=False))
+
+
+def test_weights_that_do_not_sum_to_one(tmp_path):
+    assert 'sum 1.1' in refused('do not sum to 1', lambda: run(load_settings(SMALL, ['rounds.weights=0.5,0.6']), tmp_path/'r', progress=False))
+
+
+def test_unknown_setting():
+    assert "did you mean 'train.lr'" in refused('unknown setting', lambda: load_settings(overrides=['train.lrr=1']))
+
+
+def test_missing_model(tmp_path):
+    refused('could not be loaded', lambda: load_student('nobody/no-such-model'))
+    assert "did you mean 'smollm2-135m'" in refused('unknown student', lambda: load_student('smollm-135m'))
+    refused('holds no student', lambda: load_student(str(tmp_path)))
+
+
+def test_another_run_in_the_folder(tmp_path):
+    run(SMALL, tmp_path/'r', progress=False)
+    assert 'train.lr: there 0.001' in refused('other settings', lambda: run(load_settings(SMALL, ['train.lr=1e-4']), tmp_path/'r', progress=False))
