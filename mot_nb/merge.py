@@ -67,7 +67,7 @@ def _plan(groups,  # groups of equal branches, in canonical order
     terms = [(i, c) for i, c in coef if c]
     return (terms, float(len(alive)) if even else math.fsum(weights)) if len(terms) > 1 else ([(terms[0][0], 1.)], 1.)
 
-# %% ../nbs/06_merge.ipynb #f7269aaf
+# %% ../nbs/06_merge.ipynb #d61db30e
 class _Sums:
     "Running sums of one layer: the Gram matrix of the branch updates, agreeing and moved parameters, the base's norm."
     def __init__(self, k):
@@ -78,7 +78,7 @@ class _Sums:
         lean = (lambda t: t.numpy()) if base.device.type == 'cpu' else (lambda t: t)   # numpy compares and counts faster on a CPU
         b = base.to(wide)
         d = [lean((p.to(b.device, wide) - b).float()) for p in parts]
-        g = torch.tensor([[float(x @ y) if j <= i else 0. for j, y in enumerate(d)] for i, x in enumerate(d)], dtype=torch.float64)
+        with np.errstate(all='ignore'): g = torch.tensor([[float(x @ y) if j <= i else 0. for j, y in enumerate(d)] for i, x in enumerate(d)], dtype=torch.float64)
         if not ((g.diagonal() > 1e-25) & (g.diagonal() < 1e30)).all():   # out of float32's comfort: tiny or huge updates
             m = torch.stack([torch.as_tensor(x) for x in d]).double()
             g = (m @ m.T).cpu()
@@ -374,7 +374,7 @@ def bfloat16_loss(base,    # the round's start: name -> tensor
             'lost_norm': math.sqrt(lost/update) if update else None,           # norm of (stored update - update) / norm of the update
             'cosine': cross/math.sqrt(update*kept) if update and kept else None}  # between the stored update and the update
 
-# %% ../nbs/06_merge.ipynb #a377b6e3
+# %% ../nbs/06_merge.ipynb #9b08968c
 _TYPES = {'F64': torch.float64, 'F32': torch.float32, 'BF16': torch.bfloat16, 'F16': torch.float16, 'I64': torch.int64, 'I32': torch.int32,
           'I16': torch.int16, 'I8': torch.int8, 'U8': torch.uint8, 'BOOL': torch.bool}
 _TYPE_NAMES = {v: k for k, v in _TYPES.items()}
@@ -400,7 +400,7 @@ def _weight_files(folder): # a Hugging Face folder
 class _Folder:
     "The tensors of a folder: name -> (type, shape), and `reader(name)` for their numbers, a piece at a time."
     def __init__(self, path, stack): # the folder; an ExitStack that closes its files
-        self.path, self.tensors, self.file_of, self.buffer = Path(path), {}, {}, bytearray(8*CHUNK)
+        self.path, self.tensors, self.file_of = Path(path), {}, {}
         files, where = _weight_files(self.path)
         for file in files:
             f = stack.enter_context(open(file, 'rb'))
@@ -419,6 +419,7 @@ class _Folder:
                 if name in self.tensors: raise MotError('a tensor stands in two shards', where=str(self.path), values=name, cure='copy the folder again')
                 self.tensors[name] = (_TYPES[v['dtype']], tuple(v['shape']))
                 self.file_of[name] = (file.name, f, 8 + length + v['data_offsets'][0])
+        self.buffer = bytearray(CHUNK*max((t.itemsize for t, _ in self.tensors.values()), default=8))
         if where is not None and set(where) != set(self.tensors):
             raise MotError('the index and the shards do not agree', where=str(self.path), values=f'only in the index: {sorted(set(where) - set(self.tensors))}; only in the shards: {sorted(set(self.tensors) - set(where))}', cure='copy the folder again')
 

@@ -1,0 +1,241 @@
+"What a notebook cannot test of the merge: kill -9, full disks, memory, many shards."
+import json, os, random, signal, subprocess, sys, time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from mot_nb.merge import MergeReport, merge_folders, merge_states, merge_with_report
+from mot_nb.run import MotError, hash_tensors, sweep
+
+ROOT = Path(__file__).resolve().parents[1]
+
+def student(path, state, shards=1, tied=True):
+    "A folder with these weights in so many shards, with the least configuration a merge reads."
+    path.mkdir(parents=True)
+    (path/'config.json').write_text(json.dumps({'model_type': 'none', 'vocab_size': 8, 'tie_word_embeddings': tied, 'dtype': 'float32'}))
+    names = sorted(state)
+    if shards == 1: save_file(state, path/'model.safetensors', metadata={'format': 'pt'}); return path
+    where = {n: f'model-{i % shards + 1:05d}-of-{shards:05d}.safetensors' for i, n in enumerate(names)}
+    for file in set(where.values()): save_file({n: state[n] for n in names if where[n] == file}, path/file, metadata={'format': 'pt'})
+    (path/'model.safetensors.index.json').write_text(json.dumps({'metadata': {}, 'weight_map': where}))
+    return path
+
+def states(k=3, tensors=12, n=5000, seed=0, scale=1e-3):
+    g = torch.Generator().manual_seed(seed)
+    base = {f'model.layers.{i}.w': torch.randn(n + i, generator=g) for i in range(tensors)} | {'steps': torch.tensor([1, 2, 3])}
+    return [{name: t + scale*torch.randn(t.shape, generator=g) if t.is_floating_point() else t for name, t in base.items()} for _ in range(k)]
+
+def load(path): return {k: t for f in sorted(Path(path).glob('*.safetensors')) for k, t in load_file(f).items()}
+
+def run(code, *args, **kw):
+    "A fresh Python that runs this code."
+    return subprocess.Popen([sys.executable, '-c', code, *map(str, args)], cwd=ROOT, env={**os.environ, 'OMP_NUM_THREADS': '1'}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **kw)
+
+# kill -9 ---------------------------------------------------------------------------------------------------------------
+FORKED = '''
+import os, sys, time
+from mot_nb.merge import merge_folders
+*folders, out = sys.argv[1:]
+print('ready', flush=True)
+for line in sys.stdin:                 # one merge a line, in a child that can be killed
+    pid = os.fork()
+    if not pid:
+        merge_folders(folders, out); os._exit(0)
+    print(pid, flush=True)
+    _, status = os.waitpid(pid, 0)
+    print(status, flush=True)
+'''
+
+def test_kill_leaves_the_output_whole_or_absent(tmp_path):
+    many = states(n=60_000)
+    folders = [student(tmp_path/f'b{i}', s, shards=i + 1) for i, s in enumerate(many)]
+    before = {p: p.read_bytes() for f in folders for p in f.iterdir()}
+    right, out = hash_tensors(merge_states(many)), tmp_path/'out'
+    p = run(FORKED, *folders, out, stdin=subprocess.PIPE)
+    assert p.stdout.readline().strip() == 'ready'
+    def once(delay):
+        "Merges in a child, killed after `delay` seconds; returns (seconds, killed)."
+        p.stdin.write('\n'); p.stdin.flush()
+        pid, t = int(p.stdout.readline()), time.time()
+        if delay is not None:
+            time.sleep(delay)
+            try: os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError: pass
+        status = int(p.stdout.readline())
+        return time.time() - t, os.WIFSIGNALED(status)
+    whole, killed = once(None)
+    assert not killed and hash_tensors(load(out)) == right
+    rng, hits, absent = random.Random(0), 0, 0
+    for i in range(30):
+        fresh = i % 2 == 0                                  # into nothing, and over an older student
+        for f in out.glob('*') if fresh else (): f.unlink()
+        if fresh and out.exists(): out.rmdir()
+        had = out.exists()
+        hits += once(rng.uniform(0, whole))[1]
+        if out.exists(): assert hash_tensors(load(out)) == right and (out/'config.json').is_file() and json.loads((out/'merge_report.json').read_text())['output_hash'] == right
+        else: absent += 1
+        assert out.exists() or not had, 'the older student is gone'
+        sweep(tmp_path)
+    p.stdin.close(); p.wait(30)
+    assert hits >= 10 and absent >= 1, (hits, absent)
+    assert {q: q.read_bytes() for f in folders for q in f.iterdir()} == before
+    merge_folders(folders, out)
+    assert hash_tensors(load(out)) == right and sorted(q.name for q in tmp_path.iterdir()) == ['b0', 'b1', 'b2', 'out']
+
+# full disk -------------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize('after', [0, 1, 3, 10, 30])
+def test_full_disk_at_every_write(tmp_path, monkeypatch, after):
+    many = states(n=200_000, tensors=6)
+    folders = [student(tmp_path/f'b{i}', s) for i, s in enumerate(many)]
+    real, calls = os.pwrite, iter(range(10**9))
+    def pwrite(fd, data, offset):
+        if next(calls) >= after: raise OSError(28, 'No space left on device')
+        return real(fd, data[:max(1, len(data)//2)], offset)      # and writes that come back half done
+    monkeypatch.setattr(os, 'pwrite', pwrite)
+    with pytest.raises(MotError, match='No space left'): merge_folders(folders, tmp_path/'out')
+    assert sorted(p.name for p in tmp_path.iterdir()) == ['b0', 'b1', 'b2']
+
+def test_short_writes_are_finished(tmp_path, monkeypatch):
+    many = states(tensors=2)
+    folders = [student(tmp_path/f'b{i}', s) for i, s in enumerate(many)]
+    real = os.pwrite
+    monkeypatch.setattr(os, 'pwrite', lambda fd, data, offset: real(fd, data[:max(1, len(data)//3)], offset))
+    report = merge_folders(folders, tmp_path/'out')
+    assert hash_tensors(load(tmp_path/'out')) == report.output_hash == hash_tensors(merge_states(many))
+
+def test_the_system_refuses_a_file_that_large(tmp_path):
+    "A real failure of the kernel: the process may write files of 1 MB at most."
+    folders = [student(tmp_path/f'b{i}', s) for i, s in enumerate(states(n=200_000, tensors=4))]
+    p = run('''
+import resource, signal, sys
+from mot_nb.merge import merge_folders
+from mot_nb.run import MotError
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
+*folders, out = sys.argv[1:]
+try: merge_folders(folders, out)
+except MotError as e: print(e)
+''', *folders, tmp_path/'out')
+    text = p.communicate(timeout=120)[0]
+    assert text.startswith('could not write'), text
+    assert sorted(q.name for q in tmp_path.iterdir()) == ['b0', 'b1', 'b2']
+
+def test_room_is_looked_at_first(tmp_path, monkeypatch):
+    import shutil
+    folders = [student(tmp_path/f'b{i}', s) for i, s in enumerate(states())]
+    monkeypatch.setattr(shutil, 'disk_usage', lambda p: shutil._ntuple_diskusage(100, 99, 1))
+    with pytest.raises(MotError, match='not enough room'): merge_folders(folders, tmp_path/'out')
+
+# memory ----------------------------------------------------------------------------------------------------------------
+MEMORY = '''
+import sys
+from mot_nb.merge import merge_folders
+small, *folders, out = sys.argv[1:]
+def memory(what): return next(int(line.split()[1])*1024 for line in open('/proc/self/status') if line.startswith(what))
+merge_folders([small, small], out, base=small)              # everything is imported and warm
+open('/proc/self/clear_refs', 'w').write('5')               # the peak starts anew
+start = memory('VmRSS')
+merge_folders(folders, out, base=folders[0])
+print(memory('VmHWM') - start)
+'''
+
+@pytest.mark.skipif(not Path('/proc/self/clear_refs').exists(), reason='reads the peak from Linux\'s /proc')
+def test_memory_is_flat_in_model_size_and_branches(tmp_path):
+    "One tensor of 64 MB and 32 MB more, from 2 and from 8 branches: far less than one tensor is ever held."
+    small = student(tmp_path/'small', {'w': torch.randn(300_000)})
+    for i in range(3):
+        g = torch.Generator().manual_seed(i)
+        student(tmp_path/f'b{i}', {'big': torch.randn(16_000_000, generator=g), 'more': torch.randn(8_000_000, generator=g)})
+    used = {}
+    for k in (2, 8):
+        p = run(MEMORY, small, *[tmp_path/f'b{i % 3}' for i in range(k)], tmp_path/'out')
+        text, err = p.communicate(timeout=300)
+        assert p.returncode == 0, err
+        used[k] = int(text)
+    assert used[2] < 20e6 and used[8] < 45e6, used      # the largest tensor alone is 64 MB
+
+# shards ----------------------------------------------------------------------------------------------------------------
+def test_many_shards_in_different_cuts(tmp_path):
+    many = states(k=4, tensors=40, n=700)
+    folders = [student(tmp_path/f'b{i}', s, shards) for i, (s, shards) in enumerate(zip(many, (1, 7, 41, 13)))]
+    hashes = set()
+    for order in ([0, 1, 2, 3], [2, 0, 3, 1], [3, 2, 1, 0]):
+        out = tmp_path/f'out{order[0]}'
+        report = merge_folders([folders[i] for i in order], out, weights=[.25]*4)
+        hashes.add(report.output_hash)
+        assert {p.name for p in out.glob('*.safetensors')} == {p.name for p in folders[order[0]].glob('*.safetensors')}
+        assert hash_tensors(load(out)) == report.output_hash and report.merged == 40 and report.same == 1 == report.expected - 40
+        if order[0]:
+            index = json.loads((out/'model.safetensors.index.json').read_text())
+            assert set(index['weight_map']) == set(many[0]) and index['metadata']['total_size'] == sum(t.nbytes for t in many[0].values())
+    assert hashes == {hash_tensors(merge_states(many))}
+
+# files that are not what they should be --------------------------------------------------------------------------------
+def test_damaged_files_are_refused(tmp_path):
+    good = student(tmp_path/'good', states(k=1)[0])
+    rng, whole = random.Random(1), (good/'model.safetensors').read_bytes()
+    cuts = [b'', b'\0'*8, b'\xff'*64, whole[:100], whole[:-1], whole + b'\0', whole[:8] + b'[' + whole[9:], whole.replace(b'"F32"', b'"F8_"', 1), whole.replace(b'"shape":[5000]', b'"shape":[5001]', 1)]
+    cuts += [whole[:i] for i in (rng.randrange(len(whole)) for _ in range(20))]
+    for i, data in enumerate(cuts):
+        bad = student(tmp_path/f'bad{i}', {'w': torch.ones(1)})
+        (bad/'model.safetensors').write_bytes(data)
+        with pytest.raises(MotError): merge_folders([good, bad], tmp_path/'out')
+        assert not (tmp_path/'out').exists()
+
+def test_index_must_stay_in_its_folder(tmp_path):
+    good = student(tmp_path/'good', states(k=1)[0], 2)
+    bad = student(tmp_path/'bad', states(k=1)[0], 2)
+    index = json.loads((bad/'model.safetensors.index.json').read_text())
+    index['weight_map']['steps'] = '../good/model-00001-of-00002.safetensors'
+    (bad/'model.safetensors.index.json').write_text(json.dumps(index))
+    with pytest.raises(MotError, match='outside'): merge_folders([good, bad], tmp_path/'out')
+
+def test_output_is_never_an_input_or_a_strangers_folder(tmp_path):
+    a, b = (student(tmp_path/f'x/{n}', s) for n, s in zip('ab', states(k=2)))
+    (tmp_path/'link').symlink_to(a)
+    (tmp_path/'home').mkdir(); (tmp_path/'home'/'thesis.tex').write_text('ten years')
+    for out in (a, a/'merged', tmp_path/'x', tmp_path/'link', tmp_path/'home'):
+        with pytest.raises(MotError): merge_folders([a, b], out)
+    assert (tmp_path/'home'/'thesis.tex').read_text() == 'ten years' and load(a).keys() == load(b).keys()
+
+# numbers ---------------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16, torch.float16, torch.float64])
+def test_memory_and_files_give_the_same_bits(tmp_path, dtype):
+    many = [{k: t.to(dtype) if t.is_floating_point() else t for k, t in s.items()} for s in states(k=5, n=200_003, tensors=2)]
+    many = [{**s, 'empty': torch.zeros(0, 3, dtype=dtype), 'scalar': torch.tensor(.1*i, dtype=dtype), 'flags': torch.tensor([True, False])} for i, s in enumerate(many)]
+    folders = [student(tmp_path/f'b{i}', s) for i, s in enumerate(many)]
+    for weights in (None, [.1, .2, .3, .4, 0.]):
+        for target in (None, dtype):
+            report = merge_folders(folders, tmp_path/'out', weights, target, base=folders[0])
+            merged, other = merge_with_report(many, weights, target, base=many[0], hashes=True)
+            assert hash_tensors(load(tmp_path/'out')) == hash_tensors(merged) == report.output_hash == other.output_hash
+            assert report.hashes == other.hashes and report.layers == other.layers
+            assert MergeReport.from_dict(json.loads((tmp_path/'out'/'merge_report.json').read_text())) == report
+
+def test_a_student_merged_with_itself_is_itself():
+    rng = random.Random(0)
+    for dtype in (torch.float32, torch.bfloat16, torch.float64):
+        x = {'w': torch.randn(3000).to(dtype), 'edge': torch.tensor([0., -0., 1e-45, -3.4e38, 3.4e38, 1e-38]).to(dtype).nan_to_num(posinf=1., neginf=-1.)}
+        for k in range(1, 9):
+            for _ in range(5):
+                w = [rng.random() for _ in range(k)]
+                merged = merge_states([{n: t.clone() for n, t in x.items()} for _ in range(k)], [v/sum(w) for v in w], dtype)
+                assert hash_tensors(merged) == hash_tensors(x), (dtype, k)
+
+def test_states_are_not_changed_and_results_are_new():
+    many = states()
+    before = [hash_tensors(s) for s in many]
+    merged = merge_states(many, [1, 0, 0])
+    for t in merged.values(): t.zero_()
+    assert [hash_tensors(s) for s in many] == before
+
+def test_tiny_and_huge_updates_are_measured():
+    "Squares of 1e-25 underflow in float32 and those of 1e25 overflow; the cosine must not."
+    g = torch.Generator().manual_seed(0)
+    d = [torch.randn(1000, generator=g) for _ in range(3)]
+    want = merge_with_report([{'w': x} for x in d], base={'w': torch.zeros(1000)})[1].layers[0]
+    for size in (1e-25, 1e25):
+        got = merge_with_report([{'w': x*size} for x in d], base={'w': torch.zeros(1000)})[1].layers[0]
+        assert abs(got.cosine - want.cosine) < 1e-5 and abs(got.shrinkage - want.shrinkage) < 1e-5 and got.sign_agreement == want.sign_agreement
