@@ -366,19 +366,19 @@ def corpus_from_rows(
                        cure="check the file, or leave this teacher out of data.teachers")
     return Corpus(name, tuple(traces), dropped)
 
-# %% ../nbs/02_corpora.ipynb #73bb29a5
+# %% ../nbs/02_corpora.ipynb #74e09415
 def read_corpus(
-    path,  # a JSONL file, or a hub id such as 'simplescaling/s1K-1.1'
+    path,  # a JSONL or Parquet file, or a hub id such as 'simplescaling/s1K-1.1'
     teacher: "str | None" = None,  # the teacher's name; None takes it from the rows or the file's name
     split: str = "train",  # split, for a hub id
     system: str = "refuse",  # system messages in dialogue rows: 'refuse', 'drop' or 'prepend'
     unanswered: str = "refuse",  # traces without any final answer: 'refuse' or 'drop' (counted)
 ) -> Corpus:
-    "Returns the corpus in a JSONL file (or of a hub data set, loaded with `datasets`); every bad line is listed in one error."
+    "Returns the corpus in a file, or of a hub data set where no such file exists; every bad line is listed in one error."
     file = Path(path)
-    if file.is_file(): rows, default = _file_rows(file), file.stem
-    elif file.suffix in (".jsonl", ".json") or str(path).startswith((".", "/")) or str(path).count("/") != 1:
-        raise MotError("no such corpus file", where=str(path), cure="give a JSONL file, or a hub id of the form owner/name")
+    if file.is_file(): rows, default = (_parquet_rows if file.suffix == ".parquet" else _file_rows)(file), file.stem
+    elif file.suffix in (".jsonl", ".json", ".parquet") or str(path).startswith((".", "/")) or str(path).count("/") != 1:
+        raise MotError("no such corpus file", where=str(path), cure="give a JSONL or Parquet file, or a hub id of the form owner/name")
     else: rows, default = _hub_rows(str(path), split), str(path).split("/")[-1].lower()
     return corpus_from_rows(rows, teacher, str(path), default, system, unanswered)
 
@@ -391,6 +391,15 @@ def _file_rows(file):
             except UnicodeDecodeError as e: yield number, f"not UTF-8 (byte {e.start})"
             except json.JSONDecodeError as e: yield number, f"not JSON: {e.msg} at column {e.colno}"
 
+def _parquet_rows(file):
+    "Yields row number and row of a Parquet file, as hub data sets are stored."
+    try:
+        from pyarrow import parquet
+        rows = parquet.read_table(file).to_pylist()
+    except Exception as e:
+        raise MotError("this Parquet file cannot be read", where=str(file), values=f"{type(e).__name__}: {str(e)[:200]}", cure="download it again, or give a JSONL file")
+    yield from enumerate(rows, 1)
+
 def _hub_rows(name, split):
     "Yields row number and row of a hub data set."
     try:
@@ -398,7 +407,7 @@ def _hub_rows(name, split):
         data = load_dataset(name, split=split)
     except Exception as e:
         raise MotError("the data set could not be loaded", where=f"{name}, split {split!r}", values=f"{type(e).__name__}: {str(e)[:200]}",
-                       cure="check the name and the network, or download it and give the path of its JSONL file")
+                       cure="check the name and the network, or download it and give the path of its JSONL or Parquet file")
     for number, row in enumerate(data, 1): yield number, row
 
 # %% ../nbs/02_corpora.ipynb #86af4f85
