@@ -13,7 +13,7 @@ import torch
 from .run import MotError, derive_seed, unknown_name
 from .merge import merge_states
 
-# %% ../nbs/06b_operators.ipynb #8601b8ea
+# %% ../nbs/06b_operators.ipynb #602d6688
 @torch.no_grad()
 def _by_update(base, states, combine): # combine(updates [K, n] float64, names of the branches, tensor name) -> [n]
     "base + combine(updates) for every tensor, in float64, rounded once to float32."
@@ -32,7 +32,9 @@ def _by_update(base, states, combine): # combine(updates [K, n] float64, names o
     if extra: raise MotError('a branch has tensors that the base has not', where='state dicts', values=extra, cure='merge students of one architecture')
     return out
 
-def mean(base, states, weights=None):
+def mean(base,          # not looked at: a mean needs no start
+         states,        # K state dicts, or branch name -> state dict
+         weights=None): # None: uniform; else >= 0, sum 1
     "The weighted mean (MoT); the base does not matter."
     return merge_states(states, weights)
 
@@ -42,8 +44,9 @@ def task_arithmetic(base,       # the common start: name -> tensor
     "base + scale * sum of updates (task arithmetic, 2212.04089)."
     return _by_update(base, states, lambda d, names, key: d.sum(0)*(1/len(d) if scale is None else scale))
 
-# %% ../nbs/06b_operators.ipynb #fbd86817
-def ties(base, states,  # as above
+# %% ../nbs/06b_operators.ipynb #f4a21c6c
+def ties(base,          # the common start: name -> tensor
+         states,        # K state dicts, or branch name -> state dict
          density=0.2,   # share of entries kept in each update, in (0, 1]; the paper's 20 %
          scale=1.0):    # factor of the merged update; the paper tunes it, 1 is its default
     "base + scale * disjoint mean of trimmed updates with the elected sign (TIES, 2306.01708)."
@@ -55,8 +58,9 @@ def ties(base, states,  # as above
         return scale*(d*agrees).sum(0)/agrees.sum(0).clamp_min(1)
     return _by_update(base, states, combine)
 
-# %% ../nbs/06b_operators.ipynb #29bb15fd
-def dare(base, states,  # as above
+# %% ../nbs/06b_operators.ipynb #58c75b07
+def dare(base,          # the common start: name -> tensor
+         states,        # K state dicts, or branch name -> state dict
          drop=0.9,      # share of entries dropped, in [0, 1); the paper goes to 0.9 and beyond
          scale=None,    # factor of the sum of updates; None: 1/K
          seed=0):       # of what is dropped
