@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['TRAIN_TEMPLATES', 'HELDOUT_TEMPLATES', 'NAMES', 'LARGEST', 'STEPS_OF_20', 'INSTRUCTION', 'PROGRAM_TEACHERS',
            'Template', 'solve', 'draw_operands', 'in_training_part', 'Posed', 'pose', 'worked', 'equations',
-           'narrative', 'checker', 'backward', 'write_words']
+           'narrative', 'checker', 'backward', 'write_words', 'made_of']
 
 # %% ../nbs/04a_words.ipynb #3a43e9c2
 import json, random, re
@@ -30,7 +30,7 @@ def _templates(text): # blocks 'name | steps | question | label; label'
     rows = [[f.strip() for f in line.split('|')] for line in text.strip().splitlines() if line.strip()]
     return tuple(Template(n, tuple(s.replace(' ', '').split(',')), q, tuple(l.strip() for l in ls.split(';'))) for n, s, q, ls in rows)
 
-# %% ../nbs/04a_words.ipynb #54fb9590
+# %% ../nbs/04a_words.ipynb #f87c711e
 TRAIN_TEMPLATES = _templates('''
 buy-more     | a+b      | {N} has {a} apples. {P} buys {b} more. How many apples does {N} have now? | apples {N} has now
 get-more     | a+b      | {N} has {a} stamps. {P} gets {b} more from a friend. How many stamps does {N} have now? | stamps {N} has now
@@ -56,7 +56,7 @@ three-times  | a+b,x+c  | {N} picks {a} roses in the morning, {b} at noon and {c
 sell-twice   | a-b,x-c  | {N} has {a} rugs. {P} sells {b} on Monday and {c} on Tuesday. How many rugs are left? | rugs after Monday; rugs left
 packs-plus   | a*b,x+c  | {N} buys {a} packs of {b} pencils and has {c} pencils at home. How many pencils does {N} have in all? | pencils in the packs; pencils in all
 packs-minus  | a*b,x-c  | {N} has {a} bags of {b} nuts and eats {c} nuts. How many nuts are left? | nuts in the bags; nuts left
-boat-people  | a+b,x-c,y+d | A boat has {a} people. {b} get on, then {c} get off and {d} get on. How many people are on the boat now? | people after the first stop; people after some leave; people on the boat now
+boat-people  | a+b,x-c,y+d | {N} steers a boat with {a} people. {b} get on, then {c} get off and {d} get on. How many people are on the boat now? | people after the first stop; people after some leave; people on the boat now
 farm-share   | a*b,x-c,y/d | {N} fills {a} baskets with {b} plums each. {P} eats {c} plums and shares the rest equally among {d} friends. How many plums does each friend get? | plums in the baskets; plums to share; plums for each friend
 ''')
 
@@ -82,16 +82,16 @@ form-teams   | a/b      | {N} puts {a} players into teams of {b} players. How ma
 fish-tank    | a+b,x-c  | {N} has {a} hens and gets {b} more. Then {p} sells {c} of them. How many hens are left? | hens before selling; hens left
 flowers-cut  | a-b,x+c  | {N} has {a} balls. {P} loses {b} balls and then buys {c} balls. How many balls does {N} have now? | balls after losing some; balls {N} has now
 three-days   | a+b,x+c  | {N} drove {a} miles on Friday, {b} on Saturday and {c} on Sunday. How many miles did {N} drive in all? | miles by Saturday; miles in all
-train-off    | a-b,x-c  | A train has {a} riders. {b} get off at the first stop and {c} at the second. How many riders are left? | riders after the first stop; riders left
+train-off    | a-b,x-c  | {N} drives a train with {a} riders. {b} get off at the first stop and {c} at the second. How many riders are left? | riders after the first stop; riders left
 cafe-bar     | a*b,x+c  | {N} fills {a} jars with {b} figs each and has {c} figs on a plate. How many figs are there in all? | figs in the jars; figs in all
 muffins-burn | a*b,x-c  | {N} bakes {a} trays of {b} buns, but {c} buns burn. How many good buns are left? | buns on the trays; buns left
-parking-lot  | a+b,x-c,y+d | A lot has {a} cars. {b} cars come, {c} cars leave and {d} more come. How many cars are in the lot now? | cars after some come; cars after some leave; cars in the lot now
+parking-lot  | a+b,x-c,y+d | {N} watches a lot with {a} cars. {b} cars come, {c} cars leave and {d} more come. How many cars are in the lot now? | cars after some come; cars after some leave; cars in the lot now
 sort-seeds   | a*b,x-c,y/d | {N} has {a} packs of {b} bulbs. {P} gives away {c} bulbs and plants the rest equally in {d} pots. How many bulbs are in each pot? | bulbs in the packs; bulbs to plant; bulbs in each pot
 ''')
 
-# %% ../nbs/04a_words.ipynb #1b0bfd61
+# %% ../nbs/04a_words.ipynb #12565e45
 NAMES = (('Tom', 'he'), ('Ann', 'she'), ('Ben', 'he'), ('Mia', 'she'), ('Jack', 'he'), ('Lucy', 'she'), ('Max', 'he'), ('Rosa', 'she'), ('Paul', 'he'), ('Emma', 'she'), ('David', 'he'), ('Sara', 'she'))
-LARGEST = 20 # no result on the way is larger
+LARGEST = {'+': 12, '-': 8, '*': 24, '/': 10} # no result of this operation is larger
 _OPS = {'+': lambda p, q: p + q, '-': lambda p, q: p - q, '*': lambda p, q: p * q, '/': lambda p, q: Fraction(p, q)}
 
 def solve(steps,    # e.g. ('a*b', 'x+c')
@@ -104,19 +104,18 @@ def solve(steps,    # e.g. ('a*b', 'x+c')
         work.append((p, op, q, values[result]))
     return tuple(work)
 
-# %% ../nbs/04a_words.ipynb #0654a008
+# %% ../nbs/04a_words.ipynb #49032756
 def _fits(work): # worked steps
-    "Whether every result is a whole number from 2 to `LARGEST` and products and parts are small."
-    return all(r == int(r) and 2 <= r <= LARGEST and (op not in '*/' or 2 <= q <= 9) for p, op, q, r in work)
+    "Whether every result is a whole number from 2 to `LARGEST`, and what is divided or taken from is small too."
+    return all(r == int(r) and 2 <= r <= LARGEST[op] and p <= dict(zip('+-*/', (12, 10, 9, 20)))[op] and 2 <= q <= 9 for p, op, q, r in work)
 
 def draw_operands(steps, # of a template
                   rng):  # `random.Random`
-    "Operands that fit, name -> number: 2 to 9 for factors and parts, 2 to 15 for what is there at first, 2 to 10 for what is added or taken away, 4 to 20 for what is shared (own)."
+    "Operands that fit, name -> number: 4 to 20 for what is shared, 2 to 10 for the rest (own)."
     names = sorted(set(re.findall('[a-d]', ''.join(steps))))
-    factors = {v for s in steps if s[1] in '*/' for v in (s[2],) + (s[0],) * (s[1] == '*')}
     shared = {s[0] for s in steps if s[1] == '/'}
     while True:
-        operands = {v: rng.randint(2, 9) if v in factors else rng.randint(4, LARGEST) if v in shared else rng.randint(2, 15 if v == 'a' else 10) for v in names}
+        operands = {v: rng.randint(4, 20) if v in shared else rng.randint(2, 10) for v in names}
         work = solve(steps, operands)
         if _fits(work): return operands
 
@@ -211,3 +210,9 @@ def write_words(folder,  # where; `data_folder()/'words'` is what ships
         rows = [dict(problem_id=p.problem.id, teacher=name, prompt=p.problem.question + INSTRUCTION, completion=teacher(p), reference=p.problem.answer) for p in train]
         files.append(write_atomic(folder/'teachers'/f'{name}.jsonl', ''.join(json.dumps(r, ensure_ascii=False) + '\n' for r in rows)))
     return {f.relative_to(folder).as_posix(): hash_file(f) for f in files}
+
+# %% ../nbs/04a_words.ipynb #031814fa
+def made_of(problem): # a `Problem` of this pool
+    "Its (template, steps, operands), from `Problem.source`."
+    kind, template, steps, *operands = problem.source.split()
+    return template, steps, tuple(sorted(operands))
