@@ -31,10 +31,10 @@ $(READY): requirements.lock requirements-nodeps.lock settings.ini setup.py
 	@if [ ! -f $(READY) ] || ! $(BIN)/python -m pip --version >/dev/null 2>&1; then rm -rf $(VENV) && "$(PYTHON)" -m venv $(VENV); fi
 	@rm -f $(READY) $(VENV)/.failed
 	@echo "setting up $(VENV) with $$($(BIN)/python --version) from requirements.lock: 2 to 5 minutes, 2 GB (more where torch comes with CUDA)"
-	@{ { $(PIP) install $$(grep -E '^(setuptools|wheel)==' requirements.lock) \
-	&& $(PIP) install --no-build-isolation -r requirements.lock \
-	&& $(PIP) install --no-deps --no-build-isolation -r requirements-nodeps.lock \
-	&& $(PIP) install --no-deps --no-build-isolation -e . \
+	@{ { $(PIP) install --no-compile $$(grep -E '^(setuptools|wheel)==' requirements.lock) \
+	&& $(PIP) install --no-compile --no-build-isolation -r requirements.lock \
+	&& $(PIP) install --no-compile --no-deps --no-build-isolation -r requirements-nodeps.lock \
+	&& $(PIP) install --no-compile --no-deps --no-build-isolation -e . \
 	&& mkdir -p $(VENV)/etc/jupyter/labconfig \
 	&& echo '{"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": true}}' > $(VENV)/etc/jupyter/labconfig/page_config.json; \
 	} || touch $(VENV)/.failed; } 2>&1 | { n=0; while IFS= read -r line; do printf '%s\n' "$$line" >&3; \

@@ -6,12 +6,12 @@
 __all__ = ['Finding', 'diagnose', 'make_parser', 'parse', 'settings_from', 'do_run', 'do_eval', 'do_merge', 'do_report',
            'do_doctor', 'main']
 
-# %% ../nbs/17_cli.ipynb #839834d9
+# %% ../nbs/17_cli.ipynb #7f58f67a
 import argparse, json, os, platform, shutil, sys
 from dataclasses import dataclass
 from pathlib import Path
 from . import __version__
-from .run import MotError, cache_folder, data_folder, hash_json, hash_tensors, load_settings, nearest, profile_settings, read_lines, unknown_name, write_atomic
+from .run import MotError, cache_folder, data_folder, hash_json, hash_tensors, load_settings, nearest, profile_settings, unknown_name, write_atomic
 
 # %% ../nbs/17_cli.ipynb #1ec11576
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ def parse(argv): # the words after `mot`
         raise _Usage(f'unknown option {rest[0]!r}' + (f'; did you mean {near}?' if near else ''), here)
     return args
 
-# %% ../nbs/17_cli.ipynb #996b5e4d
+# %% ../nbs/17_cli.ipynb #31fa363c
 def settings_from(source,         # a YAML file, or PROFILE/RUN such as 'smoke/toy'
                   overrides=()):  # 'key=value' strings
     "The settings a command line names."
@@ -152,29 +152,13 @@ def settings_from(source,         # a YAML file, or PROFILE/RUN such as 'smoke/t
     shipped = name and '/' not in name and not Path(source).exists() and (data_folder()/'profiles'/profile).is_dir()
     return profile_settings(profile, name, overrides) if shipped else load_settings(source, overrides)
 
-def _last_rows(rows):
-    "Of each method, teacher, budget, metric and corpus the last round's row."
-    last = {}
-    for r in rows:
-        key = tuple(r.get(k) for k in ('seed', 'method', 'teacher', 'budget', 'metric', 'corpus'))
-        if key not in last or r['round'] >= last[key]['round']: last[key] = r
-    return list(last.values())
-
-def _line(r):
-    "One row of metrics.jsonl for a terminal."
-    name = ' '.join(str(r[k]) for k in ('method', 'teacher', 'budget') if r.get(k))
-    value = f'{100*r["value"]:6.1f} %' if r['metric'] == 'accuracy' else f'{r["value"]:8.4f}'
-    spread = '' if r.get('lo') is None else f' [{100*r["lo"]:.1f}, {100*r["hi"]:.1f}]' if r['metric'] == 'accuracy' else f' [{r["lo"]:.4f}, {r["hi"]:.4f}]'
-    return f'  seed {r["seed"]}  {name:<24} round {r["round"]}  {r["metric"] + (" on " + r["corpus"] if r.get("corpus") else ""):<20}{value}{spread}  n={r["n"]}'
-
 def do_run(args): # the parsed command line
-    "`mot run`: a run folder, and its last rows printed."
+    "`mot run`: a run folder, and what every student reached in its last round."
     s = settings_from(args.settings, args.overrides)
     from mot_nb.rounds import run
     out = Path(args.out or Path('runs')/s.name)
-    run(s, out, progress=not args.quiet)
-    rows = _last_rows(read_lines(out/'metrics.jsonl'))
-    print(f'{s.name}, in {out}: the last round of each method; 95 % intervals', *[_line(r) for m in ('accuracy', 'loss') for r in rows if r['metric'] == m], sep='\n')
+    print(run(s, out, progress=not args.quiet))
+    print(f'run folder: {out}')
     return 0
 
 def do_eval(args): # the parsed command line

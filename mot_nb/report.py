@@ -195,7 +195,7 @@ def broken_anchors(document): # HTML text
     ids = set(re.findall(r'\sid="([^"]*)"', document))
     return sorted({a for a in re.findall(r'<a [^>]*href="#([^"]*)"', document) if a and a not in ids})
 
-# %% ../nbs/16_report.ipynb #0af85632
+# %% ../nbs/16_report.ipynb #91bbcf21
 _css = '''
 :root{--ink:#1f2328;--soft:#59636e;--paper:#fff;--shade:#f6f8fa;--line:#d1d9e0;--link:#0a5cc0;--bad:#c4331f;color-scheme:light dark}
 @media(prefers-color-scheme:dark){:root{--ink:#e6edf3;--soft:#9aa5b1;--paper:#0f141a;--shade:#171d25;--line:#303a46;--link:#6cb2ff;--bad:#ff8a75}}
@@ -211,9 +211,9 @@ dl.info{display:grid;grid-template-columns:max-content 1fr;gap:.15rem 1rem;backg
 pre{background:var(--shade);border:1px solid var(--line);border-radius:6px;padding:.7rem .9rem;overflow-x:auto;font-size:.84rem;line-height:1.45;margin:.5rem 0}
 code,pre{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,"Liberation Mono",monospace}:not(pre)>code{background:var(--shade);border-radius:4px;padding:.1em .3em;font-size:.88em;overflow-wrap:anywhere}
 details.code{margin:.5rem 0;color:var(--soft);font-size:.9rem}details.code>summary{cursor:pointer;white-space:nowrap;overflow:hidden;text-overflow:ellipsis}details.code>summary>code{background:none}
-table{border-collapse:collapse;font-size:.9rem;font-variant-numeric:tabular-nums;margin:.5rem 0}th,td{border-bottom:1px solid var(--line);padding:.3rem .7rem;text-align:right}th{color:var(--soft);font-weight:600}th:first-child,td:first-child{text-align:left}
+table{border-collapse:collapse;font-size:.9rem;font-variant-numeric:tabular-nums;margin:.5rem 0}table,th,td{border:0}th,td{border-bottom:1px solid var(--line);padding:.3rem .7rem;text-align:right}th{color:var(--soft);font-weight:600}th:first-child,td:first-child{text-align:left}
 blockquote{margin:1rem 0;padding:.1rem 1rem;border-left:4px solid var(--line);color:var(--soft)}.failed{border:2px solid var(--bad);border-radius:8px;padding:.2rem .9rem;margin:1rem 0}.failed>:first-child{color:var(--bad)}.note,.file{color:var(--soft)}.file{border-bottom:1px dotted}
-math{font-size:1.06em}math[display=block]{display:block;overflow-x:auto;margin:1rem 0}.unread{border-bottom:2px dotted var(--bad)}
+math{font-size:1.06em}math[display=block]{display:block math;margin:1rem 0;max-width:100%;overflow-x:auto}.unread{border-bottom:2px dotted var(--bad)}
 @media print{nav{display:none}body{display:block}details.code{display:none}section{break-before:page}}
 '''
 
@@ -288,7 +288,7 @@ class Progress:
         yield
         self.measured[name] = self.clock() - at
 
-# %% ../nbs/16_report.ipynb #8f8ff04c
+# %% ../nbs/16_report.ipynb #99c1c959
 def pages_folder():
     "The folder of the notebooks: beside mot_nb/ in a checkout. An installed package has none."
     folder = data_folder().parent/'nbs'
@@ -330,7 +330,7 @@ def _facts(profile, spent):
     "What the head of the report says of how it was made."
     e = environment()
     return {'profile': profile, 'date': datetime.datetime.now(datetime.timezone.utc).strftime('%Y-%m-%d %H:%M UTC'), 'commit': _commit() or 'not in git',
-            'hardware': f'{e["cpu"]}, {e["cores"]} cores, {e["threads"]} threads' + ''.join(f', {g}' for g in e['gpus']),
+            'hardware': f'{e["cpu"]}, {e["cores"]} cores, threads: {e["threads"]}' + ''.join(f', {g}' for g in e['gpus']),
             'versions': ', '.join(f'{k} {e[k]}' for k in ('mot_nb', 'torch', 'transformers', 'numpy', 'python') if e.get(k)),
             'time': f'{minutes(spent)}, interrupted starts included', 'again': f'make report PROFILE={profile}'}
 

@@ -1,0 +1,137 @@
+"The report: whole, self-contained, resumed without doing anything twice, and honest about a page that failed."
+import json, os, signal, subprocess, sys, time
+from pathlib import Path
+
+import pytest
+
+import house
+
+KERNEL = {'kernelspec': {'name': 'python3', 'display_name': 'python3', 'language': 'python'}}
+HOSTILE = '</pre><script>document.title="taken"</script><img src=x onerror=alert(1)>'
+
+
+def write_page(path, *code, title='A page'):
+    "A page with its parameters cell and these code cells."
+    from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+    import nbformat
+    tagged = new_code_cell("profile = 'smoke'   # which profile\nruns = ''            # folder of runs", metadata={'tags': ['parameters']})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(new_notebook(cells=[new_markdown_cell(f'# {title}\n\n$a^2$, [over there](51_b.ipynb)'), tagged, *map(new_code_cell, code)], metadata=KERNEL), path)
+
+
+@pytest.fixture
+def small(tmp_path, monkeypatch):
+    "A checkout with one run and two pages of its own; the run is a stand-in that counts how often it was really done."
+    (tmp_path/'data'/'profiles'/'tiny').mkdir(parents=True)
+    (tmp_path/'data'/'profiles'/'tiny'/'toy.yaml').write_text('name: toy\n')
+    write_page(tmp_path/'nbs'/'paper'/'50_a.ipynb', "open(runs + '/toy/ran_a', 'a').write('x'); open(runs + '/toy/metrics.jsonl').read()", f'print({HOSTILE!r})')
+    write_page(tmp_path/'nbs'/'paper'/'51_b.ipynb', "open(runs + '/toy/ran_b', 'a').write('x'); profile")
+    monkeypatch.setenv('MOT_DATA', str(tmp_path/'data'))
+    import mot_nb.rounds
+    def run(settings, out, progress=True):
+        out.mkdir(parents=True, exist_ok=True)
+        if not (out/'metrics.jsonl').exists(): (out/'metrics.jsonl').write_text('{"value": 0.5}\n')
+    monkeypatch.setattr(mot_nb.rounds, 'run', run)
+    return tmp_path
+
+
+def times_run(folder):
+    return tuple(len((folder/'out'/'runs'/'toy'/f'ran_{p}').read_text()) for p in 'ab')
+
+
+def test_report_is_made_once_and_resumes(small):
+    from mot_nb.report import broken_anchors, external_references, report
+    lines = []
+    index = report('tiny', small/'out', show=lines.append)
+    text = index.read_text()
+    assert times_run(small) == (1, 1) and lines[0].startswith('[1/3] run toy')
+    assert not external_references(text) and not broken_anchors(text)
+    assert '<script' not in text and '&lt;script&gt;' in text and '<math' in text and 'href="#51_b"' in text
+    assert str(small) not in text
+
+    report('tiny', small/'out', show=None)                                   # nothing has changed: no page runs again
+    assert times_run(small) == (1, 1)
+    write_page(small/'nbs'/'paper'/'51_b.ipynb', "open(runs + '/toy/ran_b', 'a').write('x'); profile + '!'")
+    report('tiny', small/'out', show=None)                                   # one page has: it alone does
+    assert times_run(small) == (1, 2)
+    (small/'out'/'runs'/'toy'/'metrics.jsonl').write_text('{"value": 0.6}\n')
+    report('tiny', small/'out', show=None)                                   # the results have: all do
+    assert times_run(small) == (2, 3)
+
+
+def test_a_failed_page_is_kept_and_said(small):
+    from mot_nb.report import report
+    from mot_nb.run import MotError
+    write_page(small/'nbs'/'paper'/'52_c.ipynb', '1/0', "'never'", title='Broken')
+    with pytest.raises(MotError, match='1 of 3 pages') as caught: report('tiny', small/'out', show=None)
+    assert '52_c.ipynb, cell 3' in str(caught.value)
+    assert (small/'out'/'pages'/'52_c.failed.ipynb').exists()
+    text = (small/'out'/'index.html').read_text()
+    assert 'ZeroDivisionError' in text and '1 of 3 pages did not run to their end' in text
+    write_page(small/'nbs'/'paper'/'52_c.ipynb', '1', title='Mended')
+    report('tiny', small/'out', show=None)
+    assert times_run(small) == (1, 1) and not (small/'out'/'pages'/'52_c.failed.ipynb').exists()
+    assert 'did not run to their end' not in (small/'out'/'index.html').read_text()
+
+
+def test_two_reports_do_not_write_to_one_folder(small):
+    from mot_nb.report import _alone, report
+    from mot_nb.run import MotError
+    with _alone(small/'out'), pytest.raises(MotError, match='another report'): report('tiny', small/'out', show=None)
+
+
+def test_report_from_an_installed_package_says_what_to_do(small):
+    from mot_nb.report import report
+    from mot_nb.run import MotError
+    os.rename(small/'nbs', small/'elsewhere')
+    with pytest.raises(MotError, match='from a checkout'): report('tiny', small/'out', show=None)
+
+
+def test_smoke_report_opens_without_network(smoke_report):
+    "The real pages: one file, nothing fetched, every formula read, every link within it leading somewhere, no trace of this machine."
+    from mot_nb.report import broken_anchors, external_references
+    text = (smoke_report/'index.html').read_text()
+    assert not external_references(text) and not broken_anchors(text)
+    assert 'class="unread"' not in text and 'did not run to their end' not in text
+    assert text.count('<section>') == len(list((house.ROOT/'nbs'/'paper').glob('*.ipynb')))
+    assert str(smoke_report) not in text and str(house.ROOT) not in text and str(Path.home()) + '/' not in text
+    assert len(text) < 6_000_000
+    for tag in ('img',):
+        import re
+        for found in re.findall(f'<{tag} [^>]*>', text): assert re.search(r'alt="[^"]+"', found), found[:200]
+
+
+def browser():
+    "A headless Chromium, where the machine has one."
+    import shutil
+    return next((b for b in map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome')) if b), None)
+
+
+@pytest.mark.skipif(browser() is None, reason='no Chromium on this machine')
+@pytest.mark.parametrize('width', [1280, 390])
+def test_smoke_report_in_a_browser(smoke_report, tmp_path, width):
+    "A real browser shows it: nothing is refused or fetched, and no page is wider than the window."
+    probe = (smoke_report/'index.html').read_text().replace("default-src 'none'", "default-src 'none'; script-src 'unsafe-inline'").replace(
+        '</body>', '<script>document.title = "width " + document.documentElement.scrollWidth + " of " + innerWidth + ", pages " + document.querySelectorAll("section").length</script></body>')
+    (tmp_path/'probe.html').write_text(probe)
+    shown = subprocess.run([browser(), '--headless', '--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync',
+                            f'--user-data-dir={tmp_path}/profile', f'--window-size={width},900', '--dump-dom', f'file://{tmp_path}/probe.html'], capture_output=True, text=True, timeout=120)
+    import re
+    found = re.search(r'<title>width (\d+) of (\d+), pages (\d+)</title>', shown.stdout)
+    assert found, shown.stderr[-1000:]
+    assert int(found[1]) <= int(found[2]) and int(found[3]) > 0, found[0]
+
+
+def test_killed_report_goes_on(tmp_path):
+    "kill -9 while the smoke profile runs, at three moments; the same command then finishes and writes the document."
+    out = tmp_path/'out'
+    command = [sys.executable, '-c', f'from mot_nb.report import report; report("smoke", {str(out)!r})']
+    for wait in (4, 9, 15):
+        p = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+        try: p.wait(wait)
+        except subprocess.TimeoutExpired: os.killpg(p.pid, signal.SIGKILL); p.wait()
+        assert not (out/'index.html').exists() or p.returncode == 0
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert (out/'index.html').stat().st_size > 10_000
+    assert not [f for f in out.rglob('*') if '.part' in f.name]
