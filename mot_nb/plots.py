@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['PALETTE', 'TEACHER_HUES', 'METHODS', 'STYLE', 'LARGEST_PICTURE', 'X_AXES', 'colours', 'new_axes', 'picture_bytes',
            'save_figure', 'Picture', 'show', 'run_name', 'metric_by_round', 'accuracy_by_round', 'loss_by_round',
-           'curves', 'last_round', 'differences', 'teacher_lengths', 'merge_agreement', 'rounds_picture', 'visible',
-           'View', 'trace_table']
+           'curves', 'last_round', 'differences', 'teachers_by_place', 'teacher_lengths', 'merge_agreement',
+           'rounds_picture', 'visible', 'View', 'trace_table']
 
 # %% ../nbs/15_plots.ipynb #c0439955
 import base64, functools, html, io, math, re, unicodedata
@@ -150,7 +150,7 @@ def _label_ends(ax, labels, size=8.5):
                         annotation_clip=False, path_effects=[effects.withStroke(linewidth=2.5, foreground='white')],
                         arrowprops=None if group is early else dict(arrowstyle='-', color=colour, lw=.5, alpha=.6, shrinkA=1, shrinkB=3))
 
-# %% ../nbs/15_plots.ipynb #ffccc7ef
+# %% ../nbs/15_plots.ipynb #1a28389c
 X_AXES = {'steps': 'optimiser steps in sequence', 'branch_steps': 'optimiser steps in all, over all branches'}  # equal depth, equal compute
 
 @_styled
@@ -208,10 +208,12 @@ def loss_by_round(rows,     # rows of metrics.jsonl
 
 def curves(rows,     # rows of metrics.jsonl
            x='steps', # 'steps' or 'branch_steps'
-           size=(9.6, 4)): # inches
-    "Loss on the common corpus (left) and accuracy (right) in the layout of the paper's figure 3; returns both axes."
-    axes = new_axes(1, 2, size)
-    loss_by_round(rows, axes[0], x); accuracy_by_round(rows, axes[1], x)
+           accuracy=True, # False: the loss alone, where accuracies are at the floor
+           size=(9.6, 4)): # inches; the loss alone takes 3/5 of the width
+    "Loss on the common corpus (left) and accuracy (right) in the layout of the paper's figure 3; returns the axes in a list."
+    axes = list(new_axes(1, 2, size)) if accuracy else [new_axes(size=(.6*size[0], size[1]))]
+    loss_by_round(rows, axes[0], x)
+    if accuracy: accuracy_by_round(rows, axes[1], x)
     return axes
 
 # %% ../nbs/15_plots.ipynb #23ee03e9
@@ -262,6 +264,26 @@ def differences(rows,     # records or dicts with a, b, value, lo, hi (lo None: 
     ax.set_ylim(-.6, len(rows) - .4); ax.grid(False, axis='y')
     ax.set_xlabel(f'← {better[0]}     difference ({unit}), 95 % interval     {better[1]} →')
     return ax
+
+# %% ../nbs/15_plots.ipynb #c9514d27
+@_styled
+def teachers_by_place(data,      # `best_teachers(...).data`: student, corpus, teacher, gain, gain_lo, gain_hi, best, tied
+                      axes=None): # one axes a place; None: a new figure
+    "Change against the base by teacher, one panel a student and corpus; filled: best or tied with the best; returns the axes."
+    places = list(dict.fromkeys((d['student'], d['corpus']) for d in data))
+    teachers = list(dict.fromkeys(d['teacher'] for d in data))
+    axes = np.atleast_1d(new_axes(1, len(places), (max(4.8, 2 + 2.5*len(places)), 1.5 + .3*len(teachers)))) if axes is None else np.atleast_1d(axes)
+    hue = colours(teachers)
+    for panel, (ax, place) in enumerate(zip(axes, places)):
+        for d in (d for d in data if (d['student'], d['corpus']) == place and d['gain'] is not None):
+            y = len(teachers) - 1 - teachers.index(d['teacher'])
+            if d['gain_lo'] is not None: ax.plot([100*d['gain_lo'], 100*d['gain_hi']], [y, y], color=hue[d['teacher']], lw=1.8)
+            ax.plot(100*d['gain'], y, 'o', ms=7.5, mec=hue[d['teacher']], mfc=hue[d['teacher']] if d['best'] or d['tied'] else 'white', mew=1.5, zorder=3)
+        ax.axvline(0, color='#444444', lw=1, zorder=1); ax.grid(False, axis='y')
+        ax.set_title('\n'.join(filter(None, place)), fontsize=9.5); ax.set_xlabel('change against base\n(points)')
+        ax.set_yticks(range(len(teachers)), teachers[::-1] if panel == 0 else ['']*len(teachers)); ax.set_ylim(-.6, len(teachers) - .4)
+        ax.xaxis.get_major_locator().set_params(nbins=5)
+    return axes
 
 # %% ../nbs/15_plots.ipynb #2fa4161d
 @_styled
