@@ -108,7 +108,7 @@ def _read_weights(path, wanted):
     except Exception: return None       # absent, torn or of another kind: to be made again
     return state if hash_tensors(state) == wanted else None
 
-# %% ../nbs/10_rounds.ipynb #5dd9d6de
+# %% ../nbs/10_rounds.ipynb #e96c942e
 class _Run:
     "All methods of one seed, in a folder."
     def __init__(self, settings, folder, seed, model, tokenizer, base, progress):
@@ -271,7 +271,8 @@ class _Run:
         stage, label = f'merge mot-r{t}', f'mot-r{t}'
         if stage in self.ledger and (state := _read_weights(self.student(label)/'model.safetensors', self.ledger[stage]['hash'])) is not None: return state
         start = self.mot_state(t - 1)
-        merged, report = merge_with_report({k: self.mot_branch(t, k, start) for k in self.teachers}, weights=list(self.weights), base=start, hashes=True)
+        merged, report = merge_with_report({k: self.mot_branch(t, k, start) for k in self.teachers}, weights=list(self.weights), base=start)
+        report = replace(report, hashes=tuple(self.ledger[f'branch-r{t}-{k}']['hash'] for k in self.teachers), output_hash=hash_tensors(merged))
         self.save(label, merged)
         extra = bfloat16_loss(start, merged)
         write_atomic(self.folder/'merges'/f'{label}.json', json.dumps({'report': report.to_dict(), 'bfloat16': extra if isinstance(extra, dict) else extra.to_dict()}, indent=1))
@@ -304,7 +305,8 @@ class _Run:
             states = {k: _read_weights(self.work(f'std-{k}'), self.ledger[f'train std-{k}']['hash']) for k in self.teachers}
             if missing := [k for k, s in states.items() if s is None]:
                 raise MotError('single-teacher students for the one-shot merge are damaged', where=str(self.folder/'work'), values=missing, cure='remove these files and run again: they are made anew')
-            merged, report = merge_with_report(states, weights=list(self.weights), base=self.base, hashes=True)
+            merged, report = merge_with_report(states, weights=list(self.weights), base=self.base)
+            report = replace(report, hashes=tuple(self.ledger[f'train std-{k}']['hash'] for k in self.teachers), output_hash=hash_tensors(merged))
             write_atomic(self.folder/'merges'/'oneshot.json', json.dumps({'report': report.to_dict()}, indent=1))
             if self.s.rounds.keep != 'mot': self.save('oneshot', merged)
             self.measure('oneshot', report.output_hash, 'oneshot', self.T, self.T * self.E, self.K * self.T * self.E, state=merged)

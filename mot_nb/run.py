@@ -119,11 +119,15 @@ def atomic_folder(path): # the folder to make; an older one of that name is repl
     except OSError as e: raise _no_room(e, path) from e
     finally: shutil.rmtree(stage, ignore_errors=True)
 
-# %% ../nbs/00_run.ipynb #2cff75a2
+# %% ../nbs/00_run.ipynb #ecb2ec21
 def sweep(folder): # the run folder, searched at any depth
-    "Removes stage files and folders that a killed run left, returns how many."
+    "Removes stage files and folders that a killed run left, returns how many; a folder caught between its two renames gets its old content back."
     left = [p for p in Path(folder).rglob('.*') if p.name.endswith(('.part', '.old'))] if Path(folder).exists() else []
-    for p in left: shutil.rmtree(p, ignore_errors=True) if p.is_dir() else p.unlink(missing_ok=True)
+    for p in left:
+        if p.name.endswith('.old') and (p/'x').exists():
+            name = p.parent/p.name[1:].rsplit('.', 2)[0]
+            if not name.exists(): os.replace(p/'x', name)
+        shutil.rmtree(p, ignore_errors=True) if p.is_dir() else p.unlink(missing_ok=True)
     return len(left)
 
 # %% ../nbs/00_run.ipynb #f4c35ece

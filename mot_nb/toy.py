@@ -153,12 +153,12 @@ def toy_tokenizer():
     tok.chat_template = CHATML
     return tok
 
-# %% ../nbs/04_toy.ipynb #a17476ce
+# %% ../nbs/04_toy.ipynb #b2253694
 def neutral_solution(chain,  # the solution to write
                      rng):   # random.Random: draws the manner of writing
     "The solution in a manner drawn at random, as (word, label) pairs, label 'result' where a step's result stands: what the base student has read."
-    order, signs, mark, verb = rng.choice(('last', 'last', 'last', 'first')), rng.random() < .5, rng.choice(';|,.'), rng.choice(('gives', 'is', '='))
-    filler, check = rng.random() < .25, rng.random() < .2
+    order, signs, mark, verb = rng.choice(('last', 'last', 'last', 'last', 'first')), rng.random() < .5, rng.choice(';|,.'), rng.choice(('gives', 'is', '='))
+    filler, check = rng.random() < .15, rng.random() < .15
     def step(x, op, a, r):
         o = SIGNS[op] if signs else op
         lead = f'~{rng.choice(("now", "next", "then"))} ' + rng.choice(('', '~take ')) if filler else ''
