@@ -30,6 +30,7 @@ assert not calls, calls
 
 def run_python(code, *args, python=sys.executable, **kw):
     "Runs code in a fresh interpreter outside the checkout; the test fails with its error output."
+    if python != sys.executable: kw['env'] = {k: v for k, v in os.environ.items() if not k.startswith('PYTHON')}    # else a checkout could stand in for what is installed
     done = subprocess.run([str(python), '-c', textwrap.dedent(code), *args], capture_output=True, text=True, **kw)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
