@@ -80,7 +80,7 @@ def student_words(name): # 'mot', 'std:plain', 'mtd:depth' ...
     method, _, which = name.partition(':')
     return _words[method] + (f' {which}' if method == 'std' else f' ({which})' if which else '')
 
-# %% ../nbs/10a_claims.ipynb #b37668ea
+# %% ../nbs/10a_claims.ipynb #4ef30cc4
 @dataclass(frozen=True, repr=False)
 class Gap(Shown):
     "The difference between two students of a run."
@@ -122,7 +122,8 @@ def gap(result,  # RunResult, or rows of metrics.jsonl
     d = np.array([_value(ra[s], at, sign) - _value(rb[s], at, sign) for s in seeds])
     value, lo, hi, over = float(d.mean()), None, None, 'one seed'
     if len(seeds) > 1:
-        half = t_quantile(.975, len(d) - 1)*float(d.std(ddof=1))/math.sqrt(len(d))
+        least = 1/rb[seeds[0]][-1]['n'] if metric == 'accuracy' else 0. # seeds that agree by chance are no proof: accuracies come in steps of one problem
+        half = t_quantile(.975, len(d) - 1)*max(float(d.std(ddof=1)), least)/math.sqrt(len(d))
         lo, hi, over = value - half, value + half, f'{len(seeds)} seeds'
     if at == 'last' and metric == 'accuracy' and scores and all((s, r[s][-1]['student']) in scores for s in seeds for r in (ra, rb)):
         pairs = [(scores[s, ra[s][-1]['student']], scores[s, rb[s][-1]['student']]) for s in seeds]
