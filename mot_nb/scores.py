@@ -90,7 +90,7 @@ def t_quantile(p,   # probability, in (0.5, 1)
         _quantiles[p, df] = hi
     return _quantiles[p, df]
 
-# %% ../nbs/08_scores.ipynb #a5425645
+# %% ../nbs/08_scores.ipynb #0b7517e1
 _z = NormalDist().inv_cdf
 
 def wilson(mean,     # share of successes, in [0, 1]
@@ -104,7 +104,7 @@ def wilson(mean,     # share of successes, in [0, 1]
 def interval_over_problems(means, # [..., n] share of right samples, problem by problem
                            k,     # samples behind each
                            method='wilson', # 'wilson' with effective n; 't', for comparison only
-                           level=.95):
+                           level=.95): # of the interval
     "(lo, hi) for the mean over the population the problems come from (cluster Wilson; Wilson for k = 1)."
     means = np.asarray(means, dtype=float)
     n, m = means.shape[-1], means.mean(-1)
@@ -117,7 +117,7 @@ def interval_over_problems(means, # [..., n] share of right samples, problem by 
 
 def interval_over_samples(means, # [..., n] share of right samples
                           k,     # samples behind each, >= 2
-                          level=.95):
+                          level=.95): # of the interval
     "(lo, hi) for the mean on these very problems, were they sampled again; None for k = 1, where one run says nothing of the next."
     if k < 2: return None
     means = np.asarray(means, dtype=float)
@@ -182,7 +182,7 @@ def grade(problems,  # `Problem` records
         out[p.id] = tuple(marks)
     return out
 
-# %% ../nbs/08_scores.ipynb #bc70caf5
+# %% ../nbs/08_scores.ipynb #ed1ca4f2
 def _pc(x, digits=1): return f'{100*x:.{digits}f}'
 
 @dataclass(frozen=True, repr=False)
@@ -191,10 +191,10 @@ class Score(Shown):
     value: float        # mean over problems of the mean over samples (avg@k), in [0, 1]
     n: int              # problems
     k: int              # samples of each
-    lo: float           # 95 % interval over problems: other problems of the same kind
-    hi: float
-    lo_samples: float | None # 95 % interval over samples: the same problems sampled again; None for k = 1
-    hi_samples: float | None
+    lo: float           # lower end of the 95 % interval over problems: other problems of the same kind
+    hi: float           # upper end
+    lo_samples: float | None # lower end of the 95 % interval over samples: the same problems sampled again; None for k = 1
+    hi_samples: float | None # upper end
     truncated: float    # share of samples cut at the length limit
     model_hash: str = '' # hash of the weights
     label: str = ''     # name in tables
@@ -239,11 +239,11 @@ def pass_at_k(right, # [n] right samples of each problem (or a `Score`)
     if not 1 <= k <= m: raise MotError('pass@k needs at least k samples of each problem', where='pass_at_k', values=f'k={k}, samples={m}', cure=f'k at most {m}, or more samples')
     return float(np.mean([1 - math.comb(m - int(c), k)/math.comb(m, k) for c in right]))
 
-# %% ../nbs/08_scores.ipynb #97df3ad6
+# %% ../nbs/08_scores.ipynb #87c9d6ab
 def interval_of_difference(d, # [..., n] paired differences, problem by problem
                            k, # samples behind each mean
                            method='pseudo', # 'pseudo'; 't', for comparison only
-                           level=.95):
+                           level=.95): # of the interval
     "(lo, hi) for the mean paired difference (t over problems with two pseudo-problems of ±1/sqrt(2k))."
     d = np.asarray(d, dtype=float)
     n, m = d.shape[-1], d.mean(-1)
@@ -270,16 +270,19 @@ def sign_flip_p(units): # [n] whole numbers: paired differences times k
 class Difference(Shown):
     "Paired difference between two students."
     value: float  # a - b, in [-1, 1]
-    lo: float     # 95 % interval over problems
-    hi: float
+    lo: float     # lower end of the 95 % interval over problems
+    hi: float     # upper end
     p: float      # exact two-sided p of the sign-flip test
     n: int        # problems
     k: int        # samples of each
-    a: str = 'a'  # names
-    b: str = 'b'
+    a: str = 'a'  # name of the one
+    b: str = 'b'  # name of the baseline
 
     @property
-    def tied(self): return self.lo <= 0 <= self.hi
+    def tied(self):
+        "Whether the interval holds 0."
+        return self.lo <= 0 <= self.hi
+
     def __str__(self): return f'{self.a} - {self.b}: {100*self.value:+.1f} points [{100*self.lo:+.1f}, {100*self.hi:+.1f}], p = {self.p:.3g}; {self.n} problems x {self.k}' + (' (no difference shown)' if self.tied else '')
     def row(self):
         "The difference as plain numbers."
@@ -300,7 +303,7 @@ def paired_difference(score_a,  # a `Score`
     lo, hi = interval_of_difference(d, score_a.k)
     return Difference(float(d.mean()), float(lo), float(hi), sign_flip_p([round(x*score_a.k) for x in d]), len(d), score_a.k, *names)
 
-# %% ../nbs/08_scores.ipynb #2e665308
+# %% ../nbs/08_scores.ipynb #074af2d7
 def smallest_detectable(n,          # problems
                         k=1,        # samples of each
                         p=0.5,      # accuracy expected
@@ -308,17 +311,17 @@ def smallest_detectable(n,          # problems
                         gap_sd=0.0, # standard deviation of the true gap between problems
                         sd=None,    # measured standard deviation of the paired differences, instead of p, rho and gap_sd
                         power=0.8,  # share of repeats that find it
-                        level=.95):
+                        level=.95): # of the interval that has to exclude 0
     "The true paired difference that a test at this level finds with this power."
     if n < 2: raise MotError('one problem shows no difference', where='smallest_detectable', values=f'n={n}', cure='n at least 2')
     var = sd**2 if sd is not None else 2*(1 - rho)*p*(1 - p)/k + gap_sd**2
     return float((t_quantile(.5 + level/2, n - 1) + _z(power))*math.sqrt(var/n))
 
-# %% ../nbs/08_scores.ipynb #ac0b735d
+# %% ../nbs/08_scores.ipynb #a2809df6
 _same_run = ('method', 'teacher', 'budget', 'round', 'steps', 'branch_steps', 'metric', 'corpus', 'pool', 'name')
 
 def rows_over_seeds(rows,        # rows of metrics.jsonl, several seeds
-                    level=.95):
+                    level=.95): # of the interval
     "One row for each group that differs by seed only: mean, t interval over seeds (None for one seed), number of seeds."
     groups = {}
     for r in rows: groups.setdefault(tuple(r.get(c) for c in _same_run), []).append(r)
