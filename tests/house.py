@@ -231,7 +231,7 @@ def readme(root=ROOT):
     body, _ = MarkdownExporter(config=Config({'NbConvertBase': {'display_data_priority': priority}})).from_notebook_node(nb)
     body = re.sub(r'<style scoped>.*?</style>\n*', '', body, flags=re.S)
     # code whose input is not for a README: the directive `#| echo: false` as its first line
-    body = re.sub(r'```python\n#\|\s*echo:\s*false.*?```\n', '', body, flags=re.S)
+    body = re.sub(r'```(?:python)?\n#\|\s*echo:\s*false.*?```\n', '', body, flags=re.S)
     def moved(m):
         target = m[2]
         if re.match(r'[a-z]+:|#|/', target): return m[0]
