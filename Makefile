@@ -10,6 +10,7 @@ PIP     := $(BIN)/python -m pip --disable-pip-version-check --no-input
 PROFILE ?= laptop
 TESTS   ?= tests
 LAB_FLAGS ?=
+FIRST   := $(firstword $(sort $(wildcard nbs/paper/5*.ipynb)) nbs/index.ipynb)
 
 SUPPORTED := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 PYTHON ?= $(shell for p in python3 python3.12 python3.13 python3.11; do $$p -c '$(SUPPORTED)' >/dev/null 2>&1 && { echo $$p; break; }; done)
@@ -38,7 +39,8 @@ $(READY): requirements.lock requirements-nodeps.lock settings.ini setup.py
 	&& mkdir -p $(VENV)/etc/jupyter/labconfig \
 	&& echo '{"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": true}}' > $(VENV)/etc/jupyter/labconfig/page_config.json; \
 	} || touch $(VENV)/.failed; } 2>&1 | { n=0; while IFS= read -r line; do printf '%s\n' "$$line" >&3; \
-	  case "$$line" in Collecting*) n=$$((n + 1)); [ $$((n % 45)) -ne 0 ] || echo "  $$n packages found";; "Installing collected"*) echo "  installing";; esac; done; } 3>$(VENV)/setup.log
+	  case "$$line" in Collecting*|Processing*) n=$$((n + 1)); [ $$((n % 40)) -ne 0 ] || echo "  $$n of $$(grep -c '^[a-zA-Z]' requirements.lock) packages";; \
+	  "Installing collected"*) [ $$n -lt 40 ] || { echo "  installing"; n=0; };; esac; done; } 3>$(VENV)/setup.log
 	@if [ -f $(VENV)/.failed ]; then grep -iE 'error|no space|no matching' $(VENV)/setup.log | tail -n 8; \
 	  echo "make: the set-up did not finish; $(VENV)/setup.log says why. When it is mended, run the same command again."; exit 1; fi
 	@touch $(READY)
@@ -48,7 +50,7 @@ report: $(READY)
 	@$(BIN)/mot report $(PROFILE)
 
 lab: $(READY)
-	@$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) $(LAB_FLAGS) $(firstword $(sort $(wildcard nbs/paper/5*.ipynb)) nbs/index.ipynb)
+	@$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) --ServerApp.root_dir="$(CURDIR)" --LabApp.default_url=/lab/tree/$(FIRST) $(LAB_FLAGS)
 
 test: $(READY)
 	@$(BIN)/python -m pytest -q --durations=12 $(TESTS)
