@@ -43,7 +43,7 @@ CLAIMS = {c.number: c for c in (
     Claim(15, 'about 200 samples suffice'),
     Claim(16, 'merging once at the end is worse than merging every round'))} # number -> Claim (arXiv 2509.08814)
 
-# %% ../nbs/10a_claims.ipynb #6fb9547c
+# %% ../nbs/10a_claims.ipynb #0faaf26c
 _words = {'mot': 'MoT', 'base': 'base', 'oneshot': 'one-shot merge', 'std': 'STD', 'mtd': 'MTD'}
 
 def _rows(result): return result if isinstance(result, (list, tuple)) else result.rows
@@ -61,13 +61,14 @@ def _of(rows, name, metric):
     return {s: sorted(rs, key=lambda r: r['round']) for s, rs in found.items()}
 
 def _value(rs, at, sign):
-    "One number of one run: of its last round, of its best round, or how far the last lies below the best."
+    "One number of one run: of its last round, of its best round, of round `at`, or how far the last lies below the best."
+    if isinstance(at, int): return next((r['value'] for r in rs if r['round'] == at), float('nan'))
     last, best = rs[-1]['value'], max((r['value'] for r in rs), key=lambda v: sign*v)
     return {'last': last, 'best': best, 'drop': sign*(best - last)}[at]
 
 def best_std(result, # RunResult, or rows of metrics.jsonl
              metric='accuracy', # 'accuracy' (higher is better) or 'loss' (lower)
-             at='last'): # 'last' round, or each seed's 'best'
+             at='last'): # 'last' round, each seed's 'best', or the number of a round
     "'std:<teacher>' with the best mean over seeds; ties go to the first in alphabetic order."
     rows, sign = _rows(result), -1 if metric == 'loss' else 1
     teachers = sorted({r['teacher'] for r in rows if r['method'] == 'std' and r['metric'] == metric})
@@ -80,14 +81,14 @@ def student_words(name): # 'mot', 'std:plain', 'mtd:depth' ...
     method, _, which = name.partition(':')
     return _words[method] + (f' {which}' if method == 'std' else f' ({which})' if which else '')
 
-# %% ../nbs/10a_claims.ipynb #4ef30cc4
+# %% ../nbs/10a_claims.ipynb #6e6c580f
 @dataclass(frozen=True, repr=False)
 class Gap(Shown):
     "The difference between two students of a run."
     a: str          # names
     b: str          # the other
     metric: str     # 'accuracy', in [-1, 1], or 'loss', in nats a token
-    at: str         # 'last' round, 'best' round of each seed, or 'drop' from best to last
+    at: 'str | int' # 'last' round, 'best' round of each seed, 'drop' from best to last, or the number of a round
     value: float    # a - b
     lo: float | None # 95 % interval; None: nothing to compute it from
     hi: float | None # its upper end
@@ -97,7 +98,7 @@ class Gap(Shown):
     def __str__(self):
         f = (lambda v: f'{100*v:+.1f}') if self.metric == 'accuracy' else (lambda v: f'{v:+.3f}')
         unit = 'points' if self.metric == 'accuracy' else 'nats a token'
-        what = {'last': '', 'best': ', best round', 'drop': ', fall from best to last round'}[self.at]
+        what = {'last': '', 'best': ', best round', 'drop': ', fall from best to last round'}.get(self.at, f', round {self.at}')
         return f'{self.a} − {self.b}{what}: {f(self.value)} {unit} ' + (f'[{f(self.lo)}, {f(self.hi)}] over {self.over}' if self.lo is not None else f'(no interval: {self.over})')
 
 def _newcombe(a, b):
@@ -109,7 +110,7 @@ def gap(result,  # RunResult, or rows of metrics.jsonl
         a,       # 'mot', 'std:plain', 'std:best', 'mtd:depth', 'oneshot', 'base'
         b,       # the other
         metric='accuracy', # 'accuracy' or 'loss'
-        at='last', # 'last', 'best' or 'drop'
+        at='last', # 'last', 'best', 'drop', or the number of a round
         scores=None): # what `scores_of` returned; None: from the rows alone
     "The `Gap` a - b, paired by seed (own)."
     rows, sign = _rows(result), -1 if metric == 'loss' else 1
@@ -120,6 +121,7 @@ def gap(result,  # RunResult, or rows of metrics.jsonl
     seeds = sorted(set(ra) & set(rb))
     if not seeds: raise MotError('these two students share no seed', where='gap', values=f'{a}: {sorted(ra)}, {b}: {sorted(rb)}', cure='compare students of one run')
     d = np.array([_value(ra[s], at, sign) - _value(rb[s], at, sign) for s in seeds])
+    if np.isnan(d).any(): raise MotError('a student was not measured in this round', where='gap', values=f'round {at}: {a}, {b}', cure='rounds are counted from 1; eval.every_round must be on')
     value, lo, hi, over = float(d.mean()), None, None, 'one seed'
     if len(seeds) > 1:
         least = 1/rb[seeds[0]][-1]['n'] if metric == 'accuracy' else 0. # seeds that agree by chance are no proof: accuracies come in steps of one problem
@@ -174,7 +176,7 @@ def at_floor(result): # RunResult, or rows of metrics.jsonl
     right = [r['value']*r['n'] for r in _rows(result) if r['metric'] == 'accuracy']
     return not right or max(right) <= 2 + 1e-9
 
-# %% ../nbs/10a_claims.ipynb #6d9a0190
+# %% ../nbs/10a_claims.ipynb #d531c801
 @dataclass(frozen=True, repr=False)
 class Judgement(Shown):
     "A claim, what was measured about it, and the verdict at this scale."
@@ -228,12 +230,15 @@ def judge_without(full,    # RunResult with all teachers
 
 def ledger(judgements): # a list of `Judgement`
     "The judgements as a `Table`: paper says, measured here, verdict at our scale."
-    rows = [[str(j.claim.number), j.claim.says + (f'; {j.claim.value}' if j.claim.value else ''), j.claim.certainty, j.run, '; '.join(map(str, j.measured)), (j.verdict, j.verdict in ('supported', 'contradicted'))] for j in judgements]
+    rows, before = [], None
+    for j in judgements: # a claim measured in several runs is written once
+        head = [str(j.claim.number), j.claim.says + (f'; {j.claim.value}' if j.claim.value else ''), j.claim.certainty] if j.claim.number != before else ['', '', '']
+        rows.append(head + [j.run, '; '.join(map(str, j.measured)), (j.verdict, j.verdict in ('supported', 'contradicted'))]); before = j.claim.number
     return Table(['claim', 'paper says', 'certainty', 'run', 'measured here', 'verdict at our scale'], rows,
                  'supported, contradicted: the whole 95 % interval lies on one side of zero; undecided: it holds zero, or there is none; cannot be seen here: no student got more than two problems right, or the run lacks what is compared. '
                  'Certainty: A primary text, B a summary of it. Each row is judged by itself: of twenty true ties, one would be expected to be called decided.')
 
-# %% ../nbs/10a_claims.ipynb #0593b08f
+# %% ../nbs/10a_claims.ipynb #1b81f8d1
 def last_best(result,  # RunResult, or rows of metrics.jsonl
               metric='accuracy'): # 'accuracy' or 'loss'
     "One line a student: mean over seeds of the last round and of each seed's best round, with intervals over seeds; a `Table`."
@@ -250,16 +255,18 @@ def last_best(result,  # RunResult, or rows of metrics.jsonl
             line.append((f'{100*x.mean():.1f} %' if sign > 0 else f'{x.mean():.4f}') + ('' if half is None else f' ± {100*half:.1f}' if sign > 0 else f' ± {half:.4f}'))
         best = [max(rs, key=lambda r: (sign*r['value'], -r['round']))['round'] for rs in of.values()]
         cells.append(line + [', '.join(map(str, best)) if name not in ('base', 'oneshot') else '–']); data.append(d)
-    return Table(['student', 'last round', 'best round', 'which was best, seed by seed'], cells, f"mean over {data[0]['seeds']} seed{'s, ± half the 95 % interval over seeds' if data[0]['seeds'] > 1 else ''}. {BEST_RULE if sign > 0 else BEST_RULE_LOSS}", data)
+    return Table(['student', 'last round', 'best round', 'which was best, seed by seed'], cells, f"mean over {data[0]['seeds']} seed{'s, ± half the 95 % interval over seeds' if data[0]['seeds'] > 1 else ''}. {BEST_RULE if sign > 0 else BEST_RULE_LOSS.replace('held-out problems', 'traces')}", data)
 
-# %% ../nbs/10a_claims.ipynb #16da8873
+# %% ../nbs/10a_claims.ipynb #4adca90a
 def variant_run(settings,  # RunSettings of the run it is compared with
                 overrides, # ['key.sub=value', ...], as on the command line
                 progress=False): # show progress and time left
     "The `RunResult` of these settings with some changed, made or found in the cache."
     from mot_nb.rounds import run
+    from mot_nb.students import student_folder
     changed = load_settings(settings, overrides)
-    return run(changed, cache_folder()/'runs'/'variants'/hash_json({k: v for k, v in settings_dict(changed).items() if k not in ('name', 'notes')})[:16], progress)
+    start = Path(student_folder(changed.student.name, changed.student.seed)).name # a student whose recipe has changed is another student
+    return run(changed, cache_folder()/'runs'/'variants'/hash_json([start, {k: v for k, v in settings_dict(changed).items() if k not in ('name', 'notes')}])[:16], progress)
 
 # %% ../nbs/10a_claims.ipynb #ff71455b
 def best_teachers(runs): # (student, corpus) -> RunResult or rows of metrics.jsonl

@@ -265,7 +265,7 @@ def differences(rows,     # records or dicts with a, b, value, lo, hi (lo None: 
     ax.set_xlabel(f'← {better[0]}     difference ({unit}), 95 % interval     {better[1]} →')
     return ax
 
-# %% ../nbs/15_plots.ipynb #c9514d27
+# %% ../nbs/15_plots.ipynb #972219b3
 @_styled
 def teachers_by_place(data,      # `best_teachers(...).data`: student, corpus, teacher, gain, gain_lo, gain_hi, best, tied
                       axes=None): # one axes a place; None: a new figure
@@ -283,6 +283,8 @@ def teachers_by_place(data,      # `best_teachers(...).data`: student, corpus, t
         ax.set_title('\n'.join(filter(None, place)), fontsize=9.5); ax.set_xlabel('change against base\n(points)')
         ax.set_yticks(range(len(teachers)), teachers[::-1] if panel == 0 else ['']*len(teachers)); ax.set_ylim(-.6, len(teachers) - .4)
         ax.xaxis.get_major_locator().set_params(nbins=5)
+    reach = [ax.get_xlim() for ax in axes]
+    for ax in axes: ax.set_xlim(min(r[0] for r in reach), max(r[1] for r in reach)) # one scale, so that places can be compared
     return axes
 
 # %% ../nbs/15_plots.ipynb #2fa4161d
@@ -333,7 +335,7 @@ def merge_agreement(report,   # `MergeReport.to_dict()`, with diagnostics
     for ax in axes[1:]: ax.set_ylim(0, 1.02)
     return axes
 
-# %% ../nbs/15_plots.ipynb #2ed781ec
+# %% ../nbs/15_plots.ipynb #99931361
 @_styled
 def rounds_picture(teachers,   # names, in the order of the branches
                    rounds=3,   # rounds drawn
@@ -350,13 +352,13 @@ def rounds_picture(teachers,   # names, in the order of the branches
             ax.plot(x0 + 2.1 + .9*s, y*(1 - ease), color=hue[name], lw=1.2, ls=(0, (3, 2)))
             ax.plot(x0 + 2.1, y, 'o', color=hue[name], ms=6)
             if t == 0: ax.text(x0 + 1.5, y + .12, name, color=_ink(hue[name]), fontsize=9, ha='center', va='bottom')
-        ax.text(x0 + 1.5, -(K - 1)/2 - .62, 'E steps each' if t == 0 else '', ha='center', va='top', fontsize=9, color='#444444')
-        ax.text(x0 + 3.0, -(K - 1)/2 - .62, 'mean' if t < rounds - 1 else '', ha='center', va='top', fontsize=9, color='#444444')
+        ax.text(x0 + 1.5, -(K - 1)/2 - .35, 'E steps each' if t == 0 else '', ha='center', va='top', fontsize=9, color='#444444')
+        ax.text(x0 + 3.0, -(K - 1)/2 - .35, 'mean' if t < rounds - 1 else '', ha='center', va='top', fontsize=9, color='#444444')
     for t in range(rounds + 1):
         ax.plot(3.0*t, 0, 'o', color='#000000' if t else '#777777', ms=13, zorder=5)
         ax.text(3.0*t, 0, str(t), color='white', ha='center', va='center', fontsize=9, zorder=6)
     ax.text(-.22, 0, 'student', ha='right', va='center', fontsize=9, color='#444444'); ax.text(3.0*rounds + .22, 0, 'MoT\nstudent', ha='left', va='center', fontsize=9, fontweight='bold')
-    ax.set(xlim=(-1.1, 3*rounds + 1.0), ylim=(-(K - 1)/2 - 1.05, (K - 1)/2 + .6)); ax.axis('off')
+    ax.set(xlim=(-1.1, 3*rounds + 1.0), ylim=(-(K - 1)/2 - .8, (K - 1)/2 + .6)); ax.axis('off')
     return ax
 
 # %% ../nbs/15_plots.ipynb #d55c201e
