@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['TRAIN_TEMPLATES', 'HELDOUT_TEMPLATES', 'NAMES', 'LARGEST', 'STEPS_OF_20', 'INSTRUCTION', 'PROGRAM_TEACHERS',
            'Template', 'solve', 'draw_operands', 'in_training_part', 'Posed', 'pose', 'worked', 'equations',
-           'narrative', 'checker', 'backward', 'write_words', 'made_of']
+           'narrative', 'checker', 'backward', 'write_words', 'made_of', 'card']
 
 # %% ../nbs/04a_words.ipynb #3a43e9c2
 import json, random, re
@@ -216,3 +216,48 @@ def made_of(problem): # a `Problem` of this pool
     "Its (template, steps, operands), from `Problem.source`."
     kind, template, steps, *operands = problem.source.split()
     return template, steps, tuple(sorted(operands))
+
+# %% ../nbs/04a_words.ipynb #fcd40d24
+def card(folder,          # the pool's folder
+         recorded=None):  # a run recorded by `record_run`: the base student, and one fine-tuned on one teacher
+    "The text of the pool's card: how it was made, counts, hashes, measured figures (own)."
+    folder = Path(folder)
+    names = sorted(f.relative_to(folder).as_posix() for pattern in ('*.json*', 'teachers/*.jsonl') for f in folder.glob(pattern))
+    rows = '\n'.join(f'| {n} | {sum(1 for _ in open(folder/n, "rb"))} | {(folder/n).stat().st_size/1e3:.0f} KB | `{hash_file(folder/n)}` |' for n in names)
+    measured = ''
+    if recorded and Path(recorded).exists():
+        head, *lines = [json.loads(l) for l in Path(recorded).read_text().splitlines()]
+        t, e = head['settings']['train'], head['settings']['eval']
+        table = '\n'.join(f"| {r['method']}{' ' + r['teacher'] if r['teacher'] else ''} | {r['steps']} | {r['value']:.3f} | {r['lo']:.3f} to {r['hi']:.3f} | {r['n']} | {r['truncated']:.2f} | {r['seed']} | `{r['hash'][:12]}` |"
+                          for r in lines if r['metric'] == 'accuracy')
+        measured = f"""
+## Measured
+SmolLM2-135M-Instruct, greedy, at most {e['max_new_tokens']} new tokens, on held-out problems (other templates, other operands), and after full fine-tuning on the 200 traces of one teacher
+(float32, lr {t['lr']:g}, batch {t['batch']}). Intervals are 95 %, over problems. Recorded in `data/recorded/{Path(recorded).name}`; again with `mot run data/words/measure.yaml`.
+
+| student | steps | accuracy | interval | n | cut off | seed | weights |
+|---|---|---|---|---|---|---|---|
+{table}
+
+Training holds one operand tuple in four, which the student partly learns by heart (results it has seen, after the right operation): the gain is smaller than the format and the choice of
+operation alone would give. See the end of `nbs/04a_words.ipynb`.
+"""
+    model = [n for n in names if n.startswith('teachers/') and Path(n).stem not in PROGRAM_TEACHERS]
+    return f"""# words
+
+Short word problems of one to three steps with small numbers, and teachers in different styles. Made by `mot_nb.words.write_words(folder, seed=0)`: the problem files and the
+program-written teachers can be remade byte for byte (`nbs/04a_words.ipynb` does so and compares).
+
+- **Problems**: own generator, {len(TRAIN_TEMPLATES)} training templates and {len(HELDOUT_TEMPLATES)} held-out templates. Of every 20 problems {STEPS_OF_20.count(1)} have one step, {STEPS_OF_20.count(2)} two and {STEPS_OF_20.count(3)} three.
+  `source` names template, steps and operands.
+- **heldout** shares no template and no operands (of the same steps) with training. **in_template**: the training templates with other operands.
+- **Prompt**: the question and `{INSTRUCTION.strip()}`, the same in training and in evaluation.
+- **Teachers**, one file each, every final answer right, every trace ending in `Answer: N` unless a model wrote it: {', '.join(f'`{n}`' for n in PROGRAM_TEACHERS)} are written by programs, share every sum, and differ in all else.
+  Sampled from models and filtered by answer (a problem never solved is dropped for that teacher alone): {', '.join(f'`{Path(n).stem}`' for n in model) or 'none'}.
+  `smollm2` is the base student itself, sampled twice a problem at temperature 0.7 (`sample_teacher.py`), the first right answer that ended by itself.
+- **Licence**: Apache-2.0, as the whole project; SmolLM2's and Qwen2.5-Coder's weights are Apache-2.0 too.
+{measured}
+| file | lines | size | sha256 |
+|---|---|---|---|
+{rows}
+"""

@@ -14,7 +14,7 @@ words = data_folder()/'words'
 problems = read_problems(words/'problems_train.jsonl')
 model, tokenizer = load_student(student)
 prompts = {p.id: p.question + INSTRUCTION for p in problems}
-samples = sample_problems(model, tokenizer, prompts, path, hash_tensors(model.state_dict()), k=4, temperature=0.7, max_new_tokens=56, batch=64, seed=0)
+samples = sample_problems(model, tokenizer, prompts, path, hash_tensors(model.state_dict()), k=2, temperature=0.7, max_new_tokens=56, batch=64, seed=0)
 
 rows = []
 for p in problems: # the first sample that ends by itself and is right; a problem never solved is dropped
