@@ -6,8 +6,8 @@
 __all__ = ['page_parameters', 'check_parameters', 'execute_page', 'mathml', 'anchor', 'html_page', 'external_references',
            'broken_anchors', 'build_index', 'minutes', 'Progress', 'pages_folder', 'profile_runs', 'report']
 
-# %% ../nbs/16_report.ipynb #ed294ebf
-import base64, contextlib, datetime, fcntl, html, json, mimetypes, os, re, subprocess, time
+# %% ../nbs/16_report.ipynb #4d664f64
+import base64, contextlib, datetime, fcntl, html, json, mimetypes, os, re, subprocess, sys, time
 from pathlib import Path
 import mot_nb
 from .run import MotError, append_line, data_folder, environment, hash_file, hash_json, load_settings, read_lines, unknown_name, write_atomic
@@ -288,7 +288,7 @@ class Progress:
         yield
         self.measured[name] = self.clock() - at
 
-# %% ../nbs/16_report.ipynb #99c1c959
+# %% ../nbs/16_report.ipynb #191a02a4
 def pages_folder():
     "The folder of the notebooks: beside mot_nb/ in a checkout. An installed package has none."
     folder = data_folder().parent/'nbs'
@@ -326,13 +326,19 @@ def _commit():
         if head.returncode == 0: return head.stdout.strip() + (' with local changes' if git('status', '--porcelain', '--untracked-files=no').stdout.strip() else '')
     return ''
 
-def _facts(profile, spent):
+def _peak_memory():
+    "Bytes this process and its largest child have held at most; kernels of pages run one after the other."
+    import resource
+    unit = 1 if sys.platform == 'darwin' else 1024
+    return unit*sum(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+
+def _facts(profile, spent, memory):
     "What the head of the report says of how it was made."
     e = environment()
     return {'profile': profile, 'date': datetime.datetime.now(datetime.timezone.utc).strftime('%Y-%m-%d %H:%M UTC'), 'commit': _commit() or 'not in git',
             'hardware': f'{e["cpu"]}, {e["cores"]} cores, threads: {e["threads"]}' + ''.join(f', {g}' for g in e['gpus']),
             'versions': ', '.join(f'{k} {e[k]}' for k in ('mot_nb', 'torch', 'transformers', 'numpy', 'python') if e.get(k)),
-            'time': f'{minutes(spent)}, interrupted starts included', 'again': f'make report PROFILE={profile}'}
+            'time': f'{minutes(spent)}, interrupted starts included', 'memory': f'{memory/1e9:.1f} GB at most', 'again': f'make report PROFILE={profile}'}
 
 @contextlib.contextmanager
 def _alone(folder):
@@ -357,10 +363,11 @@ def report(profile,           # 'smoke', 'laptop': a folder of data/profiles
         for file in (data_folder()/'profiles'/profile/'times.json', out/'times.json'):
             if file.exists(): times.update(json.loads(file.read_text()))
         progress = Progress([f'run {n}' for n in settings] + [f'page {t.stem}' for t in templates], times, show)
-        before = sum(r['seconds'] for r in read_lines(out/'spent.jsonl'))
+        earlier = read_lines(out/'spent.jsonl')
+        before = sum(r['seconds'] for r in earlier)
         def done(name):
             times[name] = max(progress.measured[name], times.get(name, 0) if (out/'times.json').exists() else 0)
-            append_line(out/'spent.jsonl', {'stage': name, 'seconds': round(progress.measured[name], 2)})
+            append_line(out/'spent.jsonl', {'stage': name, 'seconds': round(progress.measured[name], 2), 'memory': _peak_memory()})
             write_atomic(out/'times.json', json.dumps({k: round(v, 1) for k, v in times.items()}, indent=1))
         for name, s in settings.items():
             with progress.stage(f'run {name}'): run(s, runs/name, progress=bool(show))
@@ -379,8 +386,8 @@ def report(profile,           # 'smoke', 'laptop': a folder of data/profiles
                 failures.append(e); made[t.stem] = pages/f'{t.stem}.failed.ipynb'
                 if show: show(str(e))
         spent = before + sum(progress.measured.values())
-        index = build_index(f'Merge-of-Thought distillation: the {profile} report', made, out/'index.html', _facts(profile, spent), folder=pages_folder()/'paper',
+        index = build_index(f'Merge-of-Thought distillation: the {profile} report', made, out/'index.html', _facts(profile, spent, max([_peak_memory(), *(r.get('memory', 0) for r in earlier)])), folder=pages_folder()/'paper',
                             intro=f'<p class="failed">{len(failures)} of {len(made)} pages did not run to their end; their sections show where.</p>' if failures else '')
     if failures: raise MotError(f'{len(failures)} of {len(made)} pages did not run to their end', where=', '.join(e.where for e in failures), cure=f'{index} shows the marked cells; mend them and run the same command again')
-    if show: show(f'{index} is ready: {index.stat().st_size/1e6:.1f} MB, {minutes(spent)}')
+    if show: show(f'{index} is ready: {index.stat().st_size/1e6:.1f} MB, made in {minutes(spent)}')
     return index
