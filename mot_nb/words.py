@@ -217,7 +217,7 @@ def made_of(problem): # a `Problem` of this pool
     kind, template, steps, *operands = problem.source.split()
     return template, steps, tuple(sorted(operands))
 
-# %% ../nbs/04a_words.ipynb #fcd40d24
+# %% ../nbs/04a_words.ipynb #dd6a9596
 def card(folder,          # the pool's folder
          recorded=None):  # a run recorded by `record_run`: the base student, and one fine-tuned on one teacher
     "The text of the pool's card: how it was made, counts, hashes, measured figures (own)."
@@ -242,6 +242,7 @@ SmolLM2-135M-Instruct, greedy, at most {e['max_new_tokens']} new tokens, on held
 Training holds one operand tuple in four, which the student partly learns by heart (results it has seen, after the right operation): the gain is smaller than the format and the choice of
 operation alone would give. See the end of `nbs/04a_words.ipynb`.
 """
+    peer = '  `smollm2` is the base student itself, sampled twice a problem at temperature 0.7 (`sample_teacher.py`): the first right answer that ended by itself.\n' if 'teachers/smollm2.jsonl' in names else ''
     model = [n for n in names if n.startswith('teachers/') and Path(n).stem not in PROGRAM_TEACHERS]
     return f"""# words
 
@@ -254,8 +255,7 @@ program-written teachers can be remade byte for byte (`nbs/04a_words.ipynb` does
 - **Prompt**: the question and `{INSTRUCTION.strip()}`, the same in training and in evaluation.
 - **Teachers**, one file each, every final answer right, every trace ending in `Answer: N` unless a model wrote it: {', '.join(f'`{n}`' for n in PROGRAM_TEACHERS)} are written by programs, share every sum, and differ in all else.
   Sampled from models and filtered by answer (a problem never solved is dropped for that teacher alone): {', '.join(f'`{Path(n).stem}`' for n in model) or 'none'}.
-  `smollm2` is the base student itself, sampled twice a problem at temperature 0.7 (`sample_teacher.py`), the first right answer that ended by itself.
-- **Licence**: Apache-2.0, as the whole project; SmolLM2's and Qwen2.5-Coder's weights are Apache-2.0 too.
+{peer}- **Licence**: Apache-2.0, as the whole project; SmolLM2's and Qwen2.5-Coder's weights are Apache-2.0 too.
 {measured}
 | file | lines | size | sha256 |
 |---|---|---|---|
