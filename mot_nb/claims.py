@@ -176,7 +176,7 @@ def at_floor(result): # RunResult, or rows of metrics.jsonl
     right = [r['value']*r['n'] for r in _rows(result) if r['metric'] == 'accuracy']
     return not right or max(right) <= 2 + 1e-9
 
-# %% ../nbs/10a_claims.ipynb #d531c801
+# %% ../nbs/10a_claims.ipynb #98f8b31b
 @dataclass(frozen=True, repr=False)
 class Judgement(Shown):
     "A claim, what was measured about it, and the verdict at this scale."
@@ -222,7 +222,10 @@ def judge_without(full,    # RunResult with all teachers
                   without, # RunResult without the shifted one; same student, seeds and held-out problems
                   run='',  # name in the table
                   shifted='foreign'): # who was left out
-    "The `Judgement` of claim 8: MoT with a shifted teacher against MoT without it, seed by seed."
+    "The `Judgement` of claim 8: MoT with a shifted teacher against MoT without it, seed by seed; raises when the two began with different students."
+    start = [sorted({r['hash'] for r in _rows(x) if r['method'] == 'base'}) for x in (full, without)]
+    if start[0] != start[1]:
+        raise MotError('these two runs began with different base students', where='judge_without', values=' and '.join(', '.join(h[:12] for h in x) or 'none' for x in start), cure='remove the older run folder and run both again')
     rows = [r for r in _rows(full) if r['method'] == 'mot'] + [{**r, 'method': 'oneshot', 'teacher': None} for r in _rows(without) if r['method'] == 'mot']
     g = gap(rows, 'mot', 'oneshot')
     g = Gap(f'MoT with {shifted}', f'MoT without {shifted}', g.metric, g.at, g.value, g.lo, g.hi, g.over, g.n)
