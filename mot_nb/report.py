@@ -288,7 +288,7 @@ class Progress:
         yield
         self.measured[name] = self.clock() - at
 
-# %% ../nbs/16_report.ipynb #191a02a4
+# %% ../nbs/16_report.ipynb #edb60d20
 def pages_folder():
     "The folder of the notebooks: beside mot_nb/ in a checkout. An installed package has none."
     folder = data_folder().parent/'nbs'
@@ -340,6 +340,18 @@ def _facts(profile, spent, memory):
             'versions': ', '.join(f'{k} {e[k]}' for k in ('mot_nb', 'torch', 'transformers', 'numpy', 'python') if e.get(k)),
             'time': f'{minutes(spent)}, interrupted starts included', 'memory': f'{memory/1e9:.1f} GB at most', 'again': f'make report PROFILE={profile}'}
 
+def _set_aside(folder, settings):
+    "Renames a run folder made from other settings or data, so that the run starts anew and the old one is not lost; says what it was renamed to."
+    from mot_nb.rounds import _identity
+    pool, code = data_folder()/settings.data.pool, Path(mot_nb.__file__).parent/f'{settings.data.pool}.py'
+    now = hash_json([_identity(settings), _source_hash(pool, '*') if pool.is_dir() else '', hash_file(code) if code.is_file() else ''])
+    mark, to = folder/'made_from', None
+    if folder.exists() and not (mark.exists() and mark.read_text() == now):
+        to = next(t for i in range(1, 10**6) if not (t := folder.with_name(f'{folder.name}-before-{i}')).exists())
+        os.replace(folder, to)
+    write_atomic(mark, now)
+    return to
+
 @contextlib.contextmanager
 def _alone(folder):
     "Holds the folder's lock: two reports never write to one folder."
@@ -370,6 +382,8 @@ def report(profile,           # 'smoke', 'laptop': a folder of data/profiles
             append_line(out/'spent.jsonl', {'stage': name, 'seconds': round(progress.measured[name], 2), 'memory': _peak_memory()})
             write_atomic(out/'times.json', json.dumps({k: round(v, 1) for k, v in times.items()}, indent=1))
         for name, s in settings.items():
+            old = _set_aside(runs/name, s)
+            if old and show: show(f'the settings or data of {name} have changed: the earlier run is kept as {old.name}')
             with progress.stage(f'run {name}'): run(s, runs/name, progress=bool(show))
             done(f'run {name}')
         made, failures = {}, []

@@ -1,5 +1,5 @@
 "Common to all tests: one thread where threads would spin, no hub, a cache of their own only where a test asks for it."
-import os, sys
+import os, signal, subprocess, sys
 from pathlib import Path
 
 import pytest
@@ -21,6 +21,13 @@ def root():
 
 @pytest.fixture(scope='session')
 def smoke_report(tmp_path_factory):
-    "The report of the smoke profile, made once for all tests that look at it: the folder that holds index.html."
-    from mot_nb.report import report
-    return report('smoke', out=tmp_path_factory.mktemp('report')/'smoke').parent
+    "The report of the smoke profile, killed twice while it is made and then gone on with; made once for all tests that look at it: its folder."
+    out = tmp_path_factory.mktemp('report')/'smoke'
+    command = [str(Path(sys.executable).parent/'mot'), 'report', 'smoke', '--out', str(out)]
+    for wait in (12, 25):
+        p = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+        try: p.wait(wait)
+        except subprocess.TimeoutExpired: os.killpg(p.pid, signal.SIGKILL); p.wait()
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return out

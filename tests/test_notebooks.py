@@ -1,20 +1,12 @@
-"Every library notebook and the front page run from top to bottom in a fresh kernel; the pages run in the report of the smoke profile."
+"Every library notebook and the front page run from top to bottom in a fresh kernel; the pages run in the report of the smoke profile (test_report.py)."
 import pytest
 
 import house
 
 LIBRARY = sorted((house.ROOT/'nbs').glob('[01]*.ipynb')) + [house.ROOT/'nbs'/'index.ipynb']
-PAGES = sorted((house.ROOT/'nbs'/'paper').glob('*.ipynb'))
 
 
 @pytest.mark.parametrize('notebook', LIBRARY, ids=lambda p: p.stem)
 def test_library_notebook(notebook, tmp_path):
     import papermill
     papermill.execute_notebook(str(notebook), str(tmp_path/notebook.name), cwd=str(notebook.parent), kernel_name='python3', progress_bar=False, execution_timeout=600)
-
-
-@pytest.mark.parametrize('page', PAGES, ids=lambda p: p.stem)
-def test_page_runs_by_itself(page, tmp_path):
-    "A page opened in JupyterLab, with the parameters it is stored with (the smallest run)."
-    import papermill
-    papermill.execute_notebook(str(page), str(tmp_path/page.name), cwd=str(page.parent), kernel_name='python3', progress_bar=False, execution_timeout=600)
