@@ -6,12 +6,12 @@
 __all__ = ['CLAIMS', 'VERDICTS', 'Claim', 'best_std', 'student_words', 'Gap', 'gap', 'scores_of', 'verdict', 'both', 'at_floor',
            'Judgement', 'judge', 'judge_without', 'ledger', 'last_best', 'variant_run', 'best_teachers', 'judge_best']
 
-# %% ../nbs/10a_claims.ipynb #ede46f23
+# %% ../nbs/10a_claims.ipynb #1493dd74
 import html, math
 from dataclasses import dataclass
 from pathlib import Path
 import numpy as np
-from .run import MotError, cache_folder, hash_json, load_settings, settings_dict, unknown_name
+from .run import MotError, cache_folder, hash_file, hash_json, load_settings, settings_dict, unknown_name
 from .pools import load_pool
 from .sampling import read_samples
 from .scores import BEST_RULE, BEST_RULE_LOSS, Shown, Table, best_teacher_table, interval_of_difference, score, t_quantile
@@ -260,7 +260,7 @@ def last_best(result,  # RunResult, or rows of metrics.jsonl
         cells.append(line + [', '.join(map(str, best)) if name not in ('base', 'oneshot') else '–']); data.append(d)
     return Table(['student', 'last round', 'best round', 'which was best, seed by seed'], cells, f"mean over {data[0]['seeds']} seed{'s, ± half the 95 % interval over seeds' if data[0]['seeds'] > 1 else ''}. {BEST_RULE if sign > 0 else BEST_RULE_LOSS.replace('held-out problems', 'traces')}", data)
 
-# %% ../nbs/10a_claims.ipynb #4adca90a
+# %% ../nbs/10a_claims.ipynb #5482df65
 def variant_run(settings,  # RunSettings of the run it is compared with
                 overrides, # ['key.sub=value', ...], as on the command line
                 progress=False): # show progress and time left
@@ -268,7 +268,8 @@ def variant_run(settings,  # RunSettings of the run it is compared with
     from mot_nb.rounds import run
     from mot_nb.students import student_folder
     changed = load_settings(settings, overrides)
-    start = Path(student_folder(changed.student.name, changed.student.seed)).name # a student whose recipe has changed is another student
+    weights = Path(student_folder(changed.student.name, changed.student.seed))/'model.safetensors'
+    start = hash_file(weights) if weights.exists() else changed.student.name # a student made anew is another student, whatever it is called
     return run(changed, cache_folder()/'runs'/'variants'/hash_json([start, {k: v for k, v in settings_dict(changed).items() if k not in ('name', 'notes')}])[:16], progress)
 
 # %% ../nbs/10a_claims.ipynb #ff71455b
