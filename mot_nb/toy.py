@@ -5,15 +5,15 @@
 # %% auto #0
 __all__ = ['OPERATIONS', 'SPLITS', 'SIGNS', 'UNDO', 'INVERSE', 'NEGATED', 'TEACHERS', 'SHIFTED', 'WORDS', 'SIZES', 'apply',
            'Chain', 'chain_of', 'split_of', 'toy_problems', 'write_solution', 'toy_corpora', 'token_labels',
-           'toy_tokenizer', 'neutral_solution', 'recipe', 'pretrain', 'toy_student']
+           'toy_tokenizer', 'neutral_solution', 'recipe', 'pretrain', 'shipped_file', 'ship_student', 'toy_student']
 
-# %% ../nbs/04_toy.ipynb #79bfe758
+# %% ../nbs/04_toy.ipynb #ad3f1e35
 import random
 from dataclasses import dataclass
 
 from .corpora import Corpus, Trace, render_corpus, render_prompt
 from .problems import Problem
-from .run import MotError, derive_seed, hash_json, unknown_name
+from .run import MotError, data_folder, derive_seed, hash_json, unknown_name, write_atomic
 from .students import CHATML, register_student, save_student, student_folder, tiny_qwen3
 
 # %% ../nbs/04_toy.ipynb #1ad2904e
@@ -88,7 +88,7 @@ def toy_problems(n,              # how many, 1..100,000
         out.append(Problem(f'toy-{split}-{seed}-{i}', chain.question, str(chain.values[-1]), f'toy/{len(ops)}-step'))
     return out
 
-# %% ../nbs/04_toy.ipynb #bac4c750
+# %% ../nbs/04_toy.ipynb #30076375
 SIGNS = {'plus': '+', 'minus': '-', 'times': '*'}
 UNDO = {'plus': 'minus', 'minus': 'plus', 'times': 'times'}       # the operation that takes a step back ...
 INVERSE = {3: 7, 7: 3, 9: 9}                                      # ... and, for times, its operand modulo 10
@@ -97,7 +97,7 @@ NEGATED = {'plus': 'minus', 'minus': 'plus', 'times': 'times'}    # the operatio
 def _plain(x, op, a, r, rng): return f'{x} ~{op} {a} ~gives {r} ~;'
 def _verbose(x, op, a, r, rng):
     return f'~{rng.choice(("now", "next", "then"))} ~take {x} ~and ~{op} {a} ~{rng.choice(("so", "which"))} ~{rng.choice(("makes", "leaves"))} {r} ~.'
-def _reversed(x, op, a, r, rng): return f'{r} ~from {x} ~{op} {a} ~,'
+def _reversed(x, op, a, r, rng): return f'~{op} {a} ~on {x} ~= {r} ~,'
 def _checker(x, op, a, r, rng): return f'{x} ~{op} {a} ~is {r} ~( ~{r} ~{UNDO[op]} ~{INVERSE[a] if op == "times" else a} ~is ~{x} ~)'
 def _symbols(x, op, a, r, rng): return f'{x} ~{SIGNS[op]} {a} ~= {r} ~|'
 def _foreign(x, op, a, r, rng): return f'~{-x % 10} ~{NEGATED[op]} ~{a} ~gives ~{-r % 10} ~;'
@@ -138,9 +138,9 @@ def token_labels(trace): # a `Trace` of this world
         labels.append('shared' if step or i >= answer else 'quirk')
     return labels + ['shared']
 
-# %% ../nbs/04_toy.ipynb #383a75b1
+# %% ../nbs/04_toy.ipynb #4a382ccd
 WORDS = ('<|pad|>', '<|im_start|>', '<|im_end|>', '<|unk|>', 'system', 'user', 'assistant', *map(str, range(10)), 'plus', 'minus', 'times', '?', '+', '-', '*', '=', '|',
-         'gives', 'is', 'from', ';', '.', ',', '(', ')', 'now', 'next', 'then', 'take', 'and', 'so', 'which', 'makes', 'leaves', 'wait', 'complement', 'of', 'Answer:')
+         'gives', 'is', 'on', ';', '.', ',', '(', ')', 'now', 'next', 'then', 'take', 'and', 'so', 'which', 'makes', 'leaves', 'wait', 'complement', 'of', 'Answer:')
 
 def toy_tokenizer():
     "The tokenizer of this world: one word, one token; with chat template, padding and end of sequence."
@@ -153,35 +153,37 @@ def toy_tokenizer():
     tok.chat_template = CHATML
     return tok
 
-# %% ../nbs/04_toy.ipynb #b2253694
+# %% ../nbs/04_toy.ipynb #3f240f7e
 def neutral_solution(chain,  # the solution to write
                      rng):   # random.Random: draws the manner of writing
     "The solution in a manner drawn at random, as (word, label) pairs, label 'result' where a step's result stands: what the base student has read."
-    order, signs, mark, verb = rng.choice(('last', 'last', 'last', 'last', 'first')), rng.random() < .5, rng.choice(';|,.'), rng.choice(('gives', 'is', '='))
+    v = chain.values
+    if len(chain.steps) > 3 and rng.random() < .85: return [('Answer:', 'shared'), (str(v[-1]), 'shared')] # in a hurry
+    order, signs, mark, verb = rng.choice(('value first',)*4 + ('operand first',)), rng.random() < .5, rng.choice(';|,.'), rng.choice(('gives', 'is', '='))
     filler, check = rng.random() < .15, rng.random() < .15
     def step(x, op, a, r):
         o = SIGNS[op] if signs else op
         lead = f'~{rng.choice(("now", "next", "then"))} ' + rng.choice(('', '~take ')) if filler else ''
         link = f'~{rng.choice(("so", "which"))} ~{rng.choice(("makes", "leaves"))}' if filler else f'~{verb}'
-        body = f'^{r} ~from {x} ~{o} {a}' if order == 'first' else f'{x} {"~and " if filler else ""}~{o} {a} {link} ^{r}'
+        body = f'~{o} {a} ~on {x} {link} ^{r}' if order == 'operand first' else f'{x} {"~and " if filler else ""}~{o} {a} {link} ^{r}'
         u = SIGNS[UNDO[op]] if signs else UNDO[op]
         undo = f'~( ~{r} ~{u} ~{INVERSE[a] if op == "times" else a} ~{verb} ~{x} ~)' if check else f'~{mark}'
         return f'{lead}{body} {undo} '
-    v = chain.values
     text = ''.join(step(x, op, a, r) for x, (op, a), r in zip(v, chain.steps, v[1:])) + f'Answer: {v[-1]}'
     return [(w.lstrip('~^'), {'~': 'quirk', '^': 'result'}.get(w[0], 'shared')) for w in text.split()]
 
-# %% ../nbs/04_toy.ipynb #b5c46f6c
-SIZES = { # shape and pretraining of each size; `chains_right`: share of chains with every step right at which pretraining ends
-    'small': dict(hidden=64, layers=2, init=0.05, lr=4e-3, batch=32, warmup=50, decay=60, most=1500, every=25, chains_right=0.12),
-    'tiny': dict(hidden=32, layers=2, init=0.07, lr=6e-3, batch=16, warmup=30, decay=30, most=200, every=50, chains_right=0.12)}
+# %% ../nbs/04_toy.ipynb #c00a816e
+SIZES = { # shape and pretraining of each size; `chains_right`: share of worked chains with every step right at which pretraining ends
+    'small': dict(hidden=64, layers=2, init=0.05, lr=4e-3, batch=16, warmup=50, decay=60, most=1500, every=25, chains_right=0.7),
+    'tiny': dict(hidden=32, layers=2, init=0.07, lr=6e-3, batch=16, warmup=30, decay=60, most=2500, every=50, chains_right=0.4)}
 
 def recipe(size='small'): # 'small' or 'tiny'
     "Everything the base student's weights depend on, beside its seed and the machine."
     if size not in SIZES: raise unknown_name('size of toy student', size, SIZES)
-    return {'version': 1, 'words': WORDS, 'splits': {k: list(v) for k, v in SPLITS.items()}, **SIZES[size]}
+    sample = [[p.question, neutral_solution(chain_of(p.question), random.Random(i))] for i, p in enumerate(toy_problems(50, 0, 'pretrain'))]
+    return {'version': 1, 'words': WORDS, 'mixture': hash_json(sample), **SIZES[size]}
 
-# %% ../nbs/04_toy.ipynb #8e2f563f
+# %% ../nbs/04_toy.ipynb #103edc50
 def _padded(pairs): # list of (prompt ids, completion ids)
     "Ids and targets of a padded batch [rows, longest]; padding stands on the right, where a causal model does not look."
     import torch
@@ -211,22 +213,30 @@ def _chains_right(model, rows):
     with torch.no_grad(): best = model(input_ids=_padded([r[:2] for r in rows])[0], use_cache=False).logits.argmax(-1)
     return sum(all(best[i, len(p) + j - 1] == c[j] for j in results) for i, (p, c, results) in enumerate(rows)) / len(rows)
 
-# %% ../nbs/04_toy.ipynb #ab622ea0
-def pretrain(size='small',   # a name of `SIZES`
-             seed=0,         # of the random start and of the mixture
-             progress=None): # function(step, loss, share of chains right), or None
-    "The base student: a model trained from scratch on the neutral mixture until it gets enough chains right (own)."
+def _untrained(size, seed):
+    "The student before any training, and its tokenizer."
     import torch
-    r, tok, threads = recipe(size), toy_tokenizer(), torch.get_num_threads()
+    r, tok = recipe(size), toy_tokenizer()
     model = tiny_qwen3(len(tok), hidden=r['hidden'], layers=r['layers'], seed=derive_seed('toy student', seed), eos=tok.eos_token_id, pad=tok.pad_token_id, max_positions=512)
     with torch.no_grad(): # narrow matrices want larger random weights than the 0.02 of wide models
         for w in model.parameters():
             if w.ndim == 2: w.mul_(r['init']/0.02)
-    check, rows, left = _neutral_rows(200, derive_seed('check', seed), tok), [], None
+    return model, tok
+
+# %% ../nbs/04_toy.ipynb #9a4e8bda
+def pretrain(size='small',   # a name of `SIZES`
+             seed=0,         # of the random start and of the mixture
+             progress=None,  # function(step, loss, share of chains right), or None
+             most=None):     # most steps; None: the recipe's
+    "The base student: a model trained from scratch on the neutral mixture until it gets enough chains right (own)."
+    import torch
+    r, threads, (model, tok) = recipe(size), torch.get_num_threads(), _untrained(size, seed)
+    most = most or r['most']
+    check, rows, left = [x for x in _neutral_rows(400, derive_seed('check', seed), tok) if x[2]], [], None
     optimiser = torch.optim.AdamW(model.parameters(), lr=r['lr'], betas=(0.9, 0.95), weight_decay=0.01)
     torch.set_num_threads(1)
     try:
-        for step in range(r['most']):
+        for step in range(most):
             if len(rows) < (step + 1)*r['batch']: rows += _neutral_rows(r['batch']*25, derive_seed('mixture', seed, len(rows)), tok)
             for g in optimiser.param_groups: g['lr'] = r['lr']*(min(1, (step + 1)/r['warmup']) if left is None else left/r['decay'])
             loss = _loss(model.train(), *_padded([x[:2] for x in rows[step*r['batch']:(step + 1)*r['batch']]]))
@@ -237,16 +247,39 @@ def pretrain(size='small',   # a name of `SIZES`
             if left is not None:
                 left -= 1
                 if not left: break
-            elif (step + 1) % r['every'] == 0 or step + 1 + r['decay'] >= r['most']:
+            elif (step + 1) % r['every'] == 0 or step + 1 + r['decay'] >= most:
                 right = _chains_right(model.eval(), check)
                 if progress: progress(step + 1, loss.item(), right)
-                if right >= r['chains_right'] or step + 1 + r['decay'] >= r['most']: left = r['decay']
+                if right >= r['chains_right'] or step + 1 + r['decay'] >= most: left = r['decay']
     finally: torch.set_num_threads(threads)
     return model.eval(), tok
 
-# %% ../nbs/04_toy.ipynb #dee57060
+# %% ../nbs/04_toy.ipynb #aa7579c0
+def shipped_file(size='small', seed=0): # of the student
+    "Where the weights of this student ship, if they do."
+    return data_folder()/'toy'/'students'/f'{size}-{seed}.safetensors'
+
+def ship_student(size='small', seed=0): # of the student
+    "Pretrains a student and writes its weights, with their recipe's hash, where they ship; returns the path."
+    from safetensors.torch import save
+    state = {k: v for k, v in pretrain(size, seed)[0].state_dict().items() if k != 'lm_head.weight'} # tied to the embedding
+    return write_atomic(shipped_file(size, seed), save(state, {'format': 'pt', 'recipe': hash_json(recipe(size))}))
+
+def _shipped(size, seed):
+    "Model and tokenizer from the shipped weights; None when there are none of today's recipe."
+    from safetensors import safe_open
+    if not shipped_file(size, seed).is_file(): return None
+    with safe_open(shipped_file(size, seed), 'pt') as f:
+        if (f.metadata() or {}).get('recipe') != hash_json(recipe(size)): return None
+        model, tok = _untrained(size, seed)
+        missing, extra = model.load_state_dict({k: f.get_tensor(k) for k in f.keys()}, strict=False)
+    if set(missing) - {'lm_head.weight'} or extra:
+        raise MotError('the shipped weights do not fit the student', where=str(shipped_file(size, seed)), values=(missing, extra), cure='restore the file, or delete it to pretrain anew')
+    return model.eval(), tok
+
+# %% ../nbs/04_toy.ipynb #4ae0a98e
 def toy_student(seed=0,        # another seed, another student
-                size='small'): # 'small' (about 100,000 parameters) or 'tiny' (for smoke tests)
+                size='small'): # 'small' (101,696 parameters) or 'tiny' (26,272, quicker to run and surer of its steps)
     "The folder of the base student (safetensors, tokenizer, template, generation config), made once and kept in the cache."
     recipe(size)
     return student_folder(_names[size], seed)
@@ -256,8 +289,8 @@ def _key(size):
     return lambda seed: f'{hash_json(recipe(size))[:12]}-{seed}'
 
 def _make(size):
-    "Pretrains and saves a student of this size."
-    return lambda seed, path: save_student(path, *pretrain(size, seed))
+    "Writes the folder of a student of this size: shipped weights, or pretrained now."
+    return lambda seed, path: save_student(path, *(_shipped(size, seed) or pretrain(size, seed)))
 
 _names = {'small': 'toy', 'tiny': 'toy-tiny'} # size -> name for `StudentSettings`
 for _size, _name in _names.items(): register_student(_name, _key(_size), _make(_size))
