@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['mtd_steps', 'plan', 'Progress', 'RunResult', 'read_run', 'run', 'profile_run', 'record_run', 'read_record']
 
-# %% ../nbs/10_rounds.ipynb #5084ebd8
+# %% ../nbs/10_rounds.ipynb #2570d169
 import contextlib, json, shutil, sys, time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +13,7 @@ import torch
 from .run import (MotError, RunSettings, append_line, cache_folder, derive_seed, environment, hash_json, hash_tensors, load_settings, profile_settings,
                         read_lines, settings_dict, sweep, to_yaml, write_atomic)
 from .corpora import render_corpus
-from .students import check_vocabulary, load_student, save_student
+from .students import check_vocabulary, load_student, save_student, student_folder
 from .pools import load_pool, prompt_of
 from .sft import Branch, compute_dtype, corpus_loss, load_state, student_state
 from .merge import bfloat16_loss, branch_weights, merge_with_report
@@ -40,7 +40,7 @@ def plan(settings,   # RunSettings
     if 'oneshot' in m: evals += 1
     return steps, evals + 1
 
-# %% ../nbs/10_rounds.ipynb #6be07a9c
+# %% ../nbs/10_rounds.ipynb #39311f10
 class Progress:
     "One line of progress: steps and evaluations done, time gone and time left (own)."
     def __init__(self,
@@ -61,16 +61,20 @@ class Progress:
         if each['eval'] is None: each['eval'] = each['step'] * self.weight
         return sum(max(0, self.total[k] - n[k]) * each[k] for k in n)
 
-    def skip(self, kind, n=1):
+    def skip(self, kind, # 'step' or 'eval'
+             n=1):       # how many
         "Counts work that needs no time: it was done before."
         self.total[kind] -= n
 
-    def add(self, kind, seconds, text):
+    def add(self, kind, # 'step' or 'eval'
+            seconds,    # that it took
+            text):      # what is being done
         "Counts one step or evaluation and shows the line when it is time."
         self.done[kind] += 1; self.spent[kind] += seconds
         self.show(text)
 
-    def show(self, text, force=False):
+    def show(self, text,      # what is being done
+             force=False):    # even when the last line is new
         "Shows the line when the last one is old enough."
         now = time.time()
         if self.stream is None or (not force and now - self.shown < self.every): return
@@ -383,11 +387,16 @@ def read_run(out): # a run folder
 
 def _seed_folder(out, settings, seed): return out if len(settings.seeds) == 1 else out/f'seed-{seed}'
 
-# %% ../nbs/10_rounds.ipynb #19e83d70
+# %% ../nbs/10_rounds.ipynb #eb8e2e38
 def _identity(settings):
     "Hash of what determines the result: everything but name, notes and what is kept."
     d = settings_dict(settings)
     return hash_json({k: v if k != 'rounds' else {a: b for a, b in v.items() if a != 'keep'} for k, v in d.items() if k not in ('name', 'notes')})
+
+def _data_hash(pool):
+    "Hash of every trace and held-out problem of a pool."
+    traces = [[c.teacher, [[t.problem_id, t.prompt, t.completion] for t in c.traces]] for c in pool.corpora.values()]
+    return hash_json([traces, [[p.id, p.question, p.answer] for p in pool.heldout]])
 
 @contextlib.contextmanager
 def _only_run(out):
@@ -411,6 +420,9 @@ def run(settings,        # RunSettings, a YAML file, or a dict
     with _only_run(out):
         sweep(out)
         manifest = _manifest(settings, out)
+        for seed in settings.seeds:
+            h = manifest['data'].setdefault(str(seed), now := _data_hash(load_pool(settings.data, seed)))
+            if now != h: raise MotError('the data have changed since this run began', where=str(out), values=f'seed {seed}: hash {now[:12]}, before {h[:12]}', cure='start in a new folder')
         if all((_seed_folder(out, settings, seed)/'metrics.jsonl').exists() for seed in settings.seeds): return read_run(out)
         model, tokenizer = load_student(settings.student.name, seed=settings.student.seed)
         base = {n: t.clone() for n, t in student_state(model).items()}
@@ -419,9 +431,7 @@ def run(settings,        # RunSettings, a YAML file, or a dict
         shown, runs = Progress(0, 0, stream=sys.stderr if progress else None), []
         for seed in settings.seeds:
             runs.append(_Run(settings, _seed_folder(out, settings, seed), seed, model, tokenizer, base, shown))
-            manifest['data'][str(seed)] = h = hash_json([[c.teacher, [[t.problem_id, t.prompt, t.completion] for t in c.traces]] for c in runs[-1].pool.corpora.values()] + [[p.id, p.question, p.answer] for p in runs[-1].pool.heldout])
-            if manifest['found'].get(str(seed), h) != h: raise MotError('the data have changed since this run began', where=str(out), values=f'seed {seed}', cure='start in a new folder')
-        write_atomic(out/'manifest.json', json.dumps({k: v for k, v in manifest.items() if k != 'found'}, indent=1))
+        write_atomic(out/'manifest.json', json.dumps(manifest, indent=1))
         for r in runs: shown.total = {k: v + n for (k, v), n in zip(shown.total.items(), plan(settings, r.teachers))}
         try:
             for r in runs: r.all()
@@ -431,26 +441,27 @@ def run(settings,        # RunSettings, a YAML file, or a dict
 def _manifest(settings, out):
     "The folder's manifest, made on the first call; raises when the folder holds another run."
     path = out/'manifest.json'
-    new = {'identity': _identity(settings), 'environment': environment(), 'command': ' '.join(Path(a).name if i == 0 else a for i, a in enumerate(sys.argv)), 'data': {}, 'found': {}}
+    new = {'identity': _identity(settings), 'environment': environment(), 'command': ' '.join(Path(a).name if i == 0 else a for i, a in enumerate(sys.argv)), 'data': {}}
     if path.exists() and (out/'settings.yaml').exists():
         old = json.loads(path.read_text())
         if old['identity'] != new['identity']:
             a, b = settings_dict(load_settings(out/'settings.yaml')), settings_dict(settings)
             differ = [f'{g}.{k}: there {a[g][k]}, asked for {b[g][k]}' for g in a if isinstance(a[g], dict) for k in a[g] if a[g][k] != b[g][k] and k != 'keep'] + [f'seeds: there {a["seeds"]}, asked for {b["seeds"]}'] * (a['seeds'] != b['seeds'])
             raise MotError('this folder holds a run with other settings', where=str(out), values='; '.join(differ), cure='give another folder, or the settings in its settings.yaml')
-        return {**old, 'found': old.get('data', {})}
+        return old
     write_atomic(out/'settings.yaml', to_yaml(settings))
-    write_atomic(path, json.dumps({k: v for k, v in new.items() if k != 'found'}, indent=1))
+    write_atomic(path, json.dumps(new, indent=1))
     return new
 
-# %% ../nbs/10_rounds.ipynb #7bd54bd4
+# %% ../nbs/10_rounds.ipynb #c7289ebe
 def profile_run(profile,     # 'smoke', 'laptop' or 'long': a folder of data/profiles
                 name,        # 'toy', 'words' or 'champ': a file in it
                 runs='',     # folder of runs; '': in the cache, where a later call finds it
                 progress=True): # show progress and time left
     "The result of one run of a profile: made, resumed, or only read where it is finished."
     settings = profile_settings(profile, name)
-    out = Path(runs)/name if runs else cache_folder()/'runs'/profile/f'{name}-{_identity(settings)[:10]}'
+    made_from = hash_json([_identity(settings), Path(student_folder(settings.student.name, settings.student.seed)).name])
+    out = Path(runs)/name if runs else cache_folder()/'runs'/profile/f'{name}-{made_from[:10]}'
     return run(settings, out, progress)
 
 def record_run(out,   # a finished run folder

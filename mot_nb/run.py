@@ -174,11 +174,11 @@ def cache_folder():
     p = os.environ.get('MOT_CACHE') or Path(os.environ.get('XDG_CACHE_HOME') or Path.home()/'.cache')/'mot_nb'
     return Path(p)
 
-# %% ../nbs/00_run.ipynb #75ade295
+# %% ../nbs/00_run.ipynb #ed5d37e3
 @dataclass(frozen=True)
 class StudentSettings:
     "The base student."
-    name: str = 'toy'       # 'toy', 'toy-tiny', 'smollm2-135m', 'qwen3-tiny', a folder, or a hub id
+    name: str = 'toy-tiny'  # 'toy-tiny', 'toy', 'smollm2-135m', 'qwen3-tiny', a folder, or a hub id
     seed: int = 0           # seed of its random start, for the students that are made here
 
 @dataclass(frozen=True)

@@ -124,12 +124,12 @@ def in_training_part(steps,    # of a template
     "Whether these operands belong to training: one in four, by a hash, so the two parts can never meet (own)."
     return derive_seed('words', steps, tuple(sorted(operands.items()))) % 4 == 0
 
-# %% ../nbs/04a_words.ipynb #94a5ab30
+# %% ../nbs/04a_words.ipynb #c715739b
 @dataclass(frozen=True)
 class Posed:
     "A problem with all that made it."
-    problem: Problem
-    template: Template
+    problem: Problem   # question and answer
+    template: Template # that it was made from
     operands: tuple # (name, number) pairs
     work: tuple     # (left, operation, right, result) for each step
     who: str        # the name in the question
