@@ -387,7 +387,7 @@ def read_run(out): # a run folder
 
 def _seed_folder(out, settings, seed): return out if len(settings.seeds) == 1 else out/f'seed-{seed}'
 
-# %% ../nbs/10_rounds.ipynb #eb8e2e38
+# %% ../nbs/10_rounds.ipynb #e9921a33
 def _identity(settings):
     "Hash of what determines the result: everything but name, notes and what is kept."
     d = settings_dict(settings)
@@ -441,7 +441,7 @@ def run(settings,        # RunSettings, a YAML file, or a dict
 def _manifest(settings, out):
     "The folder's manifest, made on the first call; raises when the folder holds another run."
     path = out/'manifest.json'
-    new = {'identity': _identity(settings), 'environment': environment(), 'command': ' '.join(Path(a).name if i == 0 else a for i, a in enumerate(sys.argv)), 'data': {}}
+    new = {'identity': _identity(settings), 'environment': environment(), 'command': ' '.join(Path(a).name if a.startswith(('/', '~')) else a for a in sys.argv), 'data': {}}
     if path.exists() and (out/'settings.yaml').exists():
         old = json.loads(path.read_text())
         if old['identity'] != new['identity']:

@@ -174,7 +174,7 @@ def cache_folder():
     p = os.environ.get('MOT_CACHE') or Path(os.environ.get('XDG_CACHE_HOME') or Path.home()/'.cache')/'mot_nb'
     return Path(p)
 
-# %% ../nbs/00_run.ipynb #ed5d37e3
+# %% ../nbs/00_run.ipynb #7bc6007a
 @dataclass(frozen=True)
 class StudentSettings:
     "The base student."
@@ -188,7 +188,7 @@ class DataSettings:
     path: str | None = None              # a user's own folder: problems_train.jsonl, teachers/*.jsonl
     teachers: tuple[str, ...] = ()       # which teachers; empty: all of the pool
     n_train: int = 200                   # training problems (the paper: about 200)
-    n_heldout: int = 200                 # held-out problems that are scored
+    n_heldout: int = 200                 # held-out problems that are scored; 0: losses only
     split: str = 'heldout'               # 'heldout' (unseen templates) or 'in_template' (seen templates, new numbers)
     max_tokens: int = 1024               # longest row, prompt and completion together; longer traces are dropped and counted
     seed: int | None = None              # seed of what is drawn at random; None: the run's
@@ -249,13 +249,13 @@ class RunSettings:
     eval: EvalSettings = field(default_factory=EvalSettings)
     notes: str = ''                                # free text, kept with the results
 
-# %% ../nbs/00_run.ipynb #205594ce
+# %% ../nbs/00_run.ipynb #e29a20d1
 _choices = {('train', 'schedule'): ('constant', 'linear', 'cosine'), ('train', 'compute'): ('auto', 'float32', 'bfloat16'),
             ('train', 'optimiser_state'): ('fresh', 'kept'), ('data', 'split'): ('heldout', 'in_template'), ('rounds', 'keep'): ('mot', 'last', 'merged', 'all'),
             ('rounds', 'methods'): ('mot', 'std', 'mtd', 'oneshot'), ('rounds', 'mtd_budgets'): ('depth', 'branch', 'compute')}
-_positive = {'data.n_train', 'data.n_heldout', 'data.max_tokens', 'train.lr', 'train.steps', 'train.batch', 'train.micro_tokens',
+_positive = {'data.n_train', 'data.max_tokens', 'train.lr', 'train.steps', 'train.batch', 'train.micro_tokens',
              'train.eps', 'rounds.rounds', 'eval.k', 'eval.max_new_tokens', 'eval.batch', 'eval.loss_rows'}
-_not_negative = {'train.weight_decay', 'train.clip', 'train.checkpoint_every', 'train.lora_rank', 'eval.temperature', 'eval.top_k', 'train.warmup'}
+_not_negative = {'data.n_heldout', 'train.weight_decay', 'train.clip', 'train.checkpoint_every', 'train.lora_rank', 'eval.temperature', 'eval.top_k', 'train.warmup'}
 
 def _cast(value, kind, where):
     "One value as the type its field declares."
