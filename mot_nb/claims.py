@@ -81,7 +81,7 @@ def student_words(name): # 'mot', 'std:plain', 'mtd:depth' ...
     method, _, which = name.partition(':')
     return _words[method] + (f' {which}' if method == 'std' else f' ({which})' if which else '')
 
-# %% ../nbs/10a_claims.ipynb #6e6c580f
+# %% ../nbs/10a_claims.ipynb #d5aaeb5e
 @dataclass(frozen=True, repr=False)
 class Gap(Shown):
     "The difference between two students of a run."
@@ -132,7 +132,7 @@ def gap(result,  # RunResult, or rows of metrics.jsonl
         if all(set(x.means) == set(pairs[0][0].means) for p in pairs for x in p):
             each = np.array([np.mean([x.means[i] - y.means[i] for x, y in pairs]) for i in pairs[0][0].means])
             l, h = map(float, interval_of_difference(each, pairs[0][0].k*len(seeds)))
-            lo, hi, over = (l, h, f'{len(each)} problems, paired') if lo is None else (min(lo, l), max(hi, h), f'{len(seeds)} seeds and {len(each)} problems, the wider')
+            lo, hi, over = (l, h, f'{len(each)} problems, paired') if lo is None else (min(lo, l), max(hi, h), f'{len(seeds)} seeds and {len(each)} problems (the wider of the two intervals)')
     elif lo is None and at == 'last' and all(r[seeds[0]][-1].get('lo') is not None for r in (ra, rb)):
         lo, hi = _newcombe(ra[seeds[0]][-1], rb[seeds[0]][-1])
         over = 'problems, unpaired' if metric == 'accuracy' else 'traces, unpaired'
@@ -176,7 +176,7 @@ def at_floor(result): # RunResult, or rows of metrics.jsonl
     right = [r['value']*r['n'] for r in _rows(result) if r['metric'] == 'accuracy']
     return not right or max(right) <= 2 + 1e-9
 
-# %% ../nbs/10a_claims.ipynb #98f8b31b
+# %% ../nbs/10a_claims.ipynb #6fbb377d
 @dataclass(frozen=True, repr=False)
 class Judgement(Shown):
     "A claim, what was measured about it, and the verdict at this scale."
@@ -195,6 +195,7 @@ def judge(result,   # RunResult, or rows of metrics.jsonl
     rows = _rows(result)
     say = lambda v, *gs: Judgement(CLAIMS[number], run, gs, 'cannot be seen here' if at_floor(rows) else v)
     missing = lambda what: Judgement(CLAIMS[number], run, (f'this run has no {what}',), 'cannot be seen here')
+    if not any(r['metric'] == 'accuracy' for r in rows): return missing('accuracy: losses only were measured')
     have = {r['method'] for r in rows}
     if number == 3:
         if not {'mot', 'std'} <= have: return missing('MoT or no STD')
@@ -226,6 +227,8 @@ def judge_without(full,    # RunResult with all teachers
     start = [sorted({r['hash'] for r in _rows(x) if r['method'] == 'base'}) for x in (full, without)]
     if start[0] != start[1]:
         raise MotError('these two runs began with different base students', where='judge_without', values=' and '.join(', '.join(h[:12] for h in x) or 'none' for x in start), cure='remove the older run folder and run both again')
+    if not all(any(r['metric'] == 'accuracy' for r in _rows(x)) for x in (full, without)):
+        return Judgement(CLAIMS[8], run, ('these runs have no accuracy in common: losses only were measured',), 'cannot be seen here')
     rows = [r for r in _rows(full) if r['method'] == 'mot'] + [{**r, 'method': 'oneshot', 'teacher': None} for r in _rows(without) if r['method'] == 'mot']
     g = gap(rows, 'mot', 'oneshot')
     g = Gap(f'MoT with {shifted}', f'MoT without {shifted}', g.metric, g.at, g.value, g.lo, g.hi, g.over, g.n)
@@ -272,9 +275,12 @@ def variant_run(settings,  # RunSettings of the run it is compared with
     start = hash_file(weights) if weights.exists() else changed.student.name # a student made anew is another student, whatever it is called
     return run(changed, cache_folder()/'runs'/'variants'/hash_json([start, {k: v for k, v in settings_dict(changed).items() if k not in ('name', 'notes')}])[:16], progress)
 
-# %% ../nbs/10a_claims.ipynb #ff71455b
+# %% ../nbs/10a_claims.ipynb #c21026fd
 def best_teachers(runs): # (student, corpus) -> RunResult or rows of metrics.jsonl
     "Accuracy of every single-teacher student after the last round, the best one and who is tied with it, run by run; a `Table` (claims 1 and 2)."
+    for k, r in runs.items():
+        if not any(x['metric'] == 'accuracy' and x['method'] == 'std' for x in _rows(r)):
+            raise MotError('no accuracy of a single-teacher student was measured here', where='best_teachers', values=' on '.join(filter(None, k)), cure='leave this run out, or run it with std among rounds.methods and data.n_heldout above 0')
     graded = {k: scores_of(r) if hasattr(r, 'folder') else {} for k, r in runs.items()}
     last = {k: [r for s in _seeds(rs) for r in _last(rs, s)] for k, rs in ((k, _rows(r)) for k, r in runs.items())}
     if all(graded.values()):
