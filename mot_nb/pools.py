@@ -62,7 +62,7 @@ def instruction_of(
                        cure="use one instruction for every trace: students are scored with it")
     return next(iter(found), "")
 
-# %% ../nbs/04d_pools.ipynb #ad2bbaaf
+# %% ../nbs/04d_pools.ipynb #02aeb522
 def read_pool(
     folder,  # holds problems_train.jsonl, problems_heldout.jsonl, teachers/*.jsonl
     data: DataSettings,  # which teachers, how many problems, which split
@@ -94,9 +94,9 @@ def _chosen(wanted, known):
 
 def _problems_of(corpora):
     "Returns the problems that traces answer, where no problem file names them."
-    return list({t.problem_id: Problem(t.problem_id, t.prompt, t.reference, f"trace of {t.teacher}") for c in corpora.values() for t in c.traces}.values())
+    return list({t.problem_id: Problem(t.problem_id, t.prompt, t.reference, f"trace of {t.teacher}") for t in sorted((t for c in corpora.values() for t in c.traces), key=lambda t: bool(t.reference))}.values()) # a known answer wins
 
-# %% ../nbs/04d_pools.ipynb #dff02190
+# %% ../nbs/04d_pools.ipynb #8fb6f157
 def make_pool(
     name: str,  # the pool's name
     train: list,  # of Problem
@@ -117,7 +117,10 @@ def make_pool(
             raise MotError("traces and problems disagree about the right answer", where=f"teacher {teacher}",
                            values=f"{len(odd)} traces, e.g. {odd[0].problem_id}: reference {odd[0].reference!r}, the problem's answer {answers[odd[0].problem_id]!r}",
                            cure="correct one of the two files")
-    both = {p.question for p in train} & {p.question for p in heldout}
+    plain = lambda question: ' '.join(question.split()).casefold()
+    seen = {plain(p.question) for p in train}
+    loose = any(p.source.startswith('trace of ') for p in train) # such a question is the whole prompt, instruction included
+    both = {p.question for p in heldout if plain(p.question) in seen or (loose and any(q.startswith(plain(p.question)) for q in seen))}
     if both:
         raise MotError("problems are in the training and in the held-out set", where=f"pool {name}", values=f"{len(both)} questions, e.g. {min(both)[:60]!r}",
                        cure="remove them from one of the two files")

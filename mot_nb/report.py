@@ -288,7 +288,7 @@ class Progress:
         yield
         self.measured[name] = self.clock() - at
 
-# %% ../nbs/16_report.ipynb #edb60d20
+# %% ../nbs/16_report.ipynb #ca415351
 def pages_folder():
     "The folder of the notebooks: beside mot_nb/ in a checkout. An installed package has none."
     folder = data_folder().parent/'nbs'
@@ -338,7 +338,7 @@ def _facts(profile, spent, memory):
     return {'profile': profile, 'date': datetime.datetime.now(datetime.timezone.utc).strftime('%Y-%m-%d %H:%M UTC'), 'commit': _commit() or 'not in git',
             'hardware': f'{e["cpu"]}, {e["cores"]} cores, threads: {e["threads"]}' + ''.join(f', {g}' for g in e['gpus']),
             'versions': ', '.join(f'{k} {e[k]}' for k in ('mot_nb', 'torch', 'transformers', 'numpy', 'python') if e.get(k)),
-            'time': f'{minutes(spent)}, interrupted starts included', 'memory': f'{memory/1e9:.1f} GB at most', 'again': f'make report PROFILE={profile}'}
+            'time': f'{minutes(spent)}, of the stages that finished; set-up and interrupted stages not counted', 'memory': f'{memory/1e9:.1f} GB at most', 'again': f'make report PROFILE={profile}'}
 
 def _set_aside(folder, settings):
     "Renames a run folder made from other settings or data, so that the run starts anew and the old one is not lost; says what it was renamed to."

@@ -112,7 +112,7 @@ def _read_weights(path, wanted):
     except Exception: return None       # absent, torn or of another kind: to be made again
     return state if hash_tensors(state) == wanted else None
 
-# %% ../nbs/10_rounds.ipynb #e96c942e
+# %% ../nbs/10_rounds.ipynb #4a901b5b
 class _Run:
     "All methods of one seed, in a folder."
     def __init__(self, settings, folder, seed, model, tokenizer, base, progress):
@@ -120,7 +120,8 @@ class _Run:
         self.ledger = _Ledger(folder)
         self.pool = load_pool(settings.data, seed)
         self.teachers = list(self.pool.corpora)
-        self.weights = branch_weights(settings.rounds.weights or None, self.teachers)
+        given, asked = settings.rounds.weights, list(dict.fromkeys(settings.data.teachers)) # weights follow the settings' order, teachers the pool's
+        self.weights = branch_weights(dict(zip(asked, given)) if given and len(asked) == len(given) else given or None, self.teachers)
         self.rows = {t: render_corpus(c, tokenizer, settings.data.max_tokens, settings.data.system) for t, c in self.pool.corpora.items()}
         for t, c in self.pool.corpora.items(): check_vocabulary(tokenizer, [text for x in c.traces for text in (x.prompt, x.completion)], where=f'teacher {t}')
         common = settings.eval.loss_corpus or self.teachers[0]
@@ -227,7 +228,7 @@ class _Run:
         shutil.rmtree(self.folder/'work'/label, ignore_errors=True)
 
     def keep_student(self, branch, label, state):
-        with branch.paused(): save_student(self.student(label), self.model, self.tokenizer, state)
+        with branch.paused(), _computing(self.model, torch.float32): save_student(self.student(label), self.model, self.tokenizer, state)
 
     # ---- methods
     def std(self):
@@ -254,7 +255,8 @@ class _Run:
         name = f'branch-r{t}-{k}'
         if name in self.ledger and (state := _read_weights(self.work(name), self.ledger[name]['hash'])) is not None:
             self.progress.skip('step', self.E * (t > 1 or 'std' not in self.s.rounds.methods)); return state
-        branch = self.branch(f'mot-r{t}-{k}', self.rows[k], self.T * self.E, k, state=start, step=(t - 1) * self.E)
+        label = f'std-{k}' if t == 1 and 'std' in self.s.rounds.methods else f'mot-r{t}-{k}' # as the run that made it first
+        branch = self.branch(label, self.rows[k], self.T * self.E, k, state=start, step=(t - 1) * self.E)
         kept = self.s.train.optimiser_state == 'kept' and t > 1
         if kept:
             from safetensors.torch import load_file
@@ -289,11 +291,16 @@ class _Run:
             label, measured = f'mot-r{t}', t in self.marks()
             done = f'merge {label}' in self.ledger and (not measured or f'measure {label}' in self.ledger)
             if done and (t < self.T or self.student(label).is_dir()):
-                self.progress.skip('step', self.K * self.E * (t > 1 or 'std' not in self.s.rounds.methods)); self.progress.skip('eval', measured); continue
+                self.progress.skip('step', self.K * self.E * (t > 1 or 'std' not in self.s.rounds.methods)); self.progress.skip('eval', measured)
+                self.tidy(t); continue
             state = self.mot_state(t)
             if measured: self.measure(label, self.ledger[f'merge {label}']['hash'], 'mot', t, t * self.E, self.K * t * self.E, state=state)
-            if self.s.rounds.keep in ('mot', 'last') and t > 1: shutil.rmtree(self.student(f'mot-r{t-1}'), ignore_errors=True)
-            self.drop(*[f'branch-r{t}-{k}' for k in self.teachers], *[f'branch-r{t-1}-{k}-optimiser' for k in self.teachers])
+            self.tidy(t)
+
+    def tidy(self, t):
+        "Removes what round t was made from, once it is there."
+        if self.s.rounds.keep in ('mot', 'last') and t > 1: shutil.rmtree(self.student(f'mot-r{t-1}'), ignore_errors=True)
+        self.drop(*[f'branch-r{t}-{k}' for k in self.teachers], *[f'branch-r{t-1}-{k}-optimiser' for k in self.teachers])
 
     def mtd(self):
         "One student on the union of all corpora (MTD), for each budget."
@@ -387,7 +394,11 @@ def read_run(out): # a run folder
 
 def _seed_folder(out, settings, seed): return out if len(settings.seeds) == 1 else out/f'seed-{seed}'
 
-# %% ../nbs/10_rounds.ipynb #e9921a33
+# %% ../nbs/10_rounds.ipynb #b4e32adb
+def _command(words): # a command line
+    "The command as anyone could type it: of a path on this machine only the last part."
+    return ' '.join(Path(w).name if w.startswith(('/', '~')) else w for w in words)
+
 def _identity(settings):
     "Hash of what determines the result: everything but name, notes and what is kept."
     d = settings_dict(settings)
@@ -415,6 +426,8 @@ def run(settings,        # RunSettings, a YAML file, or a dict
     settings, out = load_settings(settings), Path(out)
     if 'oneshot' in settings.rounds.methods and 'std' not in settings.rounds.methods:
         raise MotError('the one-shot merge needs the single-teacher students', where='rounds.methods', values=settings.rounds.methods, cure='add std, or leave oneshot out')
+    if settings.train.lora_rank and (settings.rounds.keep == 'all' or compute_dtype(settings.train) != torch.float32):
+        raise MotError('LoRA students cannot be kept or measured half-way like this', where='train.lora_rank', values=f'rounds.keep={settings.rounds.keep}, train.compute={settings.train.compute}', cure='set rounds.keep=merged and train.compute=float32')
     try: out.mkdir(parents=True, exist_ok=True)
     except OSError as e: raise MotError('could not make the run folder', where=str(out), values=str(e), cure='give another folder') from e
     with _only_run(out):
@@ -441,8 +454,8 @@ def run(settings,        # RunSettings, a YAML file, or a dict
 def _manifest(settings, out):
     "The folder's manifest, made on the first call; raises when the folder holds another run."
     path = out/'manifest.json'
-    new = {'identity': _identity(settings), 'environment': environment(), 'command': ' '.join(Path(a).name if a.startswith(('/', '~')) else a for a in sys.argv), 'data': {}}
-    if path.exists() and (out/'settings.yaml').exists():
+    new = {'identity': _identity(settings), 'environment': environment(), 'command': _command(sys.argv), 'data': {}}
+    if path.exists() and (out/'settings.yaml').exists() and any(out.rglob('ledger.jsonl')): # before that, nothing has been run
         old = json.loads(path.read_text())
         if old['identity'] != new['identity']:
             a, b = settings_dict(load_settings(out/'settings.yaml')), settings_dict(settings)
@@ -453,7 +466,7 @@ def _manifest(settings, out):
     write_atomic(path, json.dumps(new, indent=1))
     return new
 
-# %% ../nbs/10_rounds.ipynb #c7289ebe
+# %% ../nbs/10_rounds.ipynb #ddee5c71
 def profile_run(profile,     # 'smoke', 'laptop' or 'long': a folder of data/profiles
                 name,        # 'toy', 'words' or 'champ': a file in it
                 runs='',     # folder of runs; '': in the cache, where a later call finds it
@@ -470,7 +483,7 @@ def record_run(out,   # a finished run folder
     "Writes a finished run as one small file: a line on how it was made, then its metrics; returns the path."
     result, manifest = read_run(out), json.loads((Path(out)/'manifest.json').read_text())
     merges = {str(p.relative_to(out)): json.loads(p.read_text()) for p in sorted(Path(out).rglob('merges/*.json'))}
-    head = {'kind': 'run', 'hash': result.hash, 'commit': commit, 'command': manifest['command'], 'environment': manifest['environment'], 'settings': settings_dict(result.settings), 'merges': merges}
+    head = {'kind': 'run', 'hash': result.hash, 'commit': commit, 'command': _command(manifest['command'].split()), 'environment': manifest['environment'], 'settings': settings_dict(result.settings), 'merges': merges}
     write_atomic(path, ''.join(json.dumps(r) + '\n' for r in [head, *result.rows]))
     return Path(path)
 

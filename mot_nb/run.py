@@ -50,7 +50,7 @@ def derive_seed(*parts): # anything with a stable repr: numbers, strings, tuples
     "A 63-bit seed from the sha256 of the parts, equal on every machine (own)."
     return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:8], 'big') >> 1
 
-# %% ../nbs/00_run.ipynb #a5e3b7f9
+# %% ../nbs/00_run.ipynb #69104f2e
 def hash_bytes(b): # bytes
     "sha256 of bytes, in hex."
     return hashlib.sha256(b).hexdigest()
@@ -61,7 +61,7 @@ def hash_file(path): # any file; read in blocks, so size does not matter
 
 def hash_json(obj): # anything JSON can hold
     "sha256 of the canonical JSON (sorted keys) of an object, in hex."
-    return hash_bytes(json.dumps(obj, sort_keys=True, ensure_ascii=False, default=str).encode())
+    return hash_bytes(json.dumps(obj, sort_keys=True, ensure_ascii=False, default=str).encode('utf-8', 'surrogatepass'))
 
 def hash_tensors(state): # name -> tensor on any device
     "sha256 over name, dtype, shape and bytes of every tensor, in order of name: equal hashes mean equal weights, bit for bit."
@@ -98,7 +98,7 @@ def write_atomic(path,   # the file to write
         with contextlib.suppress(FileNotFoundError): os.unlink(tmp)
     return path
 
-# %% ../nbs/00_run.ipynb #fb6e49fb
+# %% ../nbs/00_run.ipynb #fd8a8167
 @contextlib.contextmanager
 def atomic_folder(path): # the folder to make; an older one of that name is replaced
     "A stage folder to write into; on leaving it takes its name at once, on an error it is removed and nothing has changed."
@@ -117,6 +117,9 @@ def atomic_folder(path): # the folder to make; an older one of that name is repl
         os.replace(stage, path)
         if old: shutil.rmtree(old, ignore_errors=True)
     except OSError as e: raise _no_room(e, path) from e
+    except Exception as e: # safetensors hides the system's error in one of its own
+        if type(e).__name__ != 'SafetensorError': raise
+        raise MotError('could not write weights', where=str(path), values=str(e)[:200], cure='free some space (a resumed run goes on where this one stopped)') from e
     finally: shutil.rmtree(stage, ignore_errors=True)
 
 # %% ../nbs/00_run.ipynb #ecb2ec21
@@ -249,7 +252,7 @@ class RunSettings:
     eval: EvalSettings = field(default_factory=EvalSettings)
     notes: str = ''                                # free text, kept with the results
 
-# %% ../nbs/00_run.ipynb #e29a20d1
+# %% ../nbs/00_run.ipynb #4df8bd99
 _choices = {('train', 'schedule'): ('constant', 'linear', 'cosine'), ('train', 'compute'): ('auto', 'float32', 'bfloat16'),
             ('train', 'optimiser_state'): ('fresh', 'kept'), ('data', 'split'): ('heldout', 'in_template'), ('rounds', 'keep'): ('mot', 'last', 'merged', 'all'),
             ('rounds', 'methods'): ('mot', 'std', 'mtd', 'oneshot'), ('rounds', 'mtd_budgets'): ('depth', 'branch', 'compute')}
@@ -282,7 +285,7 @@ def _cast(value, kind, where):
         if kind is str:
             if not isinstance(value, (str, int, float)) or isinstance(value, bool): raise ValueError
             return str(value)
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, OverflowError):
         name = getattr(kind, '__name__', str(kind)) if not args else str(kind)
         raise MotError('this setting has the wrong type', where=where, values=f'{value!r}, expected {name}', cure=f'give a value of type {name}') from None
     return value
@@ -295,6 +298,8 @@ def _check(path, value):
             if v not in _choices[path]: raise unknown_name(f'value of {dotted}', v, _choices[path], where=dotted)
     if (dotted in _positive and not value > 0) or (dotted in _not_negative and not value >= 0):
         raise MotError('this setting is out of range', where=dotted, values=value, cure='give a number above 0' if dotted in _positive else 'give 0 or more')
+    if (dotted in ('train.warmup', 'eval.top_p') and value > 1) or (dotted == 'eval.top_p' and value <= 0) or (dotted == 'train.betas' and not all(0 <= b < 1 for b in value)):
+        raise MotError('this setting is out of range', where=dotted, values=value, cure='give numbers from 0 to 1 (top_p above 0, betas below 1)')
     if dotted in ('seeds', 'rounds.methods') and (not value or len(set(value)) != len(value)):
         raise MotError('this list is empty or names something twice', where=dotted, values=value, cure='name each once, and at least one')
 
@@ -312,7 +317,7 @@ def _build(cls, d, path=()):
         if not dataclasses.is_dataclass(kinds[k]): _check(p, kw[k])
     return cls(**kw)
 
-# %% ../nbs/00_run.ipynb #6c7718bd
+# %% ../nbs/00_run.ipynb #30515649
 def settings_dict(s): # a settings dataclass
     "The settings as plain nested dicts and lists, ready for JSON and YAML."
     def plain(o): return {k: plain(v) for k, v in o.items()} if isinstance(o, dict) else [plain(v) for v in o] if isinstance(o, (list, tuple)) else o
@@ -333,7 +338,7 @@ def load_settings(source=None,     # a YAML file, a dict, a RunSettings, or None
     else:
         where = str(source)
         try: d = yaml.safe_load(Path(source).read_text(encoding='utf-8')) or {}
-        except FileNotFoundError: raise MotError('this settings file does not exist', where=where, cure='give the path of a YAML file') from None
+        except OSError as e: raise MotError('this settings file cannot be read', where=where, values=e.strerror, cure='give the path of a YAML file') from None
         except (yaml.YAMLError, UnicodeDecodeError) as e: raise MotError('this settings file is not YAML', where=where, values=str(e), cure='mend the line named above') from None
         if not isinstance(d, dict): raise MotError('settings are keys and values', where=where, values=type(d).__name__, cure='start from a file in data/profiles')
     for o in overrides:
@@ -344,7 +349,8 @@ def load_settings(source=None,     # a YAML file, a dict, a RunSettings, or None
         for g in groups:
             at = at.setdefault(g, {})
             if not isinstance(at, dict): raise MotError('this setting has no parts', where=key, cure=f'give {g}=value')
-        at[last] = yaml.safe_load(value)
+        try: at[last] = yaml.safe_load(value)
+        except yaml.YAMLError: raise MotError('this value cannot be read', where=key, values=value, cure='quote it, for example notes="[a"') from None
     return _build(RunSettings, d)
 
 def profile_settings(profile,  # 'smoke' or 'laptop': a folder of data/profiles

@@ -163,7 +163,7 @@ def decode_batch(model,           # a causal LM, already answering
         cache, logits, pos = out.past_key_values, out.logits[:, -1], pos + 1
     return answers
 
-# %% ../nbs/07_sampling.ipynb #527c9041
+# %% ../nbs/07_sampling.ipynb #baffeb85
 def plan_batches(lengths, # tokens of each prompt
                  jobs,    # (prompt index, sample) pairs
                  batch):  # rows of one batch
@@ -187,7 +187,7 @@ def _stream(model, tokenizer, ids, batches, names, temperature, top_p, top_k, ma
     stop, start, total = stop_tokens(model, tokenizer), time.monotonic(), total or sum(map(len, batches))
     if not stop: raise MotError('this tokenizer has no end-of-sequence token', cure='set tokenizer.eos_token: answers would never end')
     work, last, worked = sum(map(len, batches)), [0.], 0
-    n = shared_prefix([ids[p] for b in batches for p, _ in b])
+    n = shared_prefix(ids)   # of all prompts, also those answered before: a resumed file is computed as a whole one would be
     with answering(model): prefix = n, read_prefix(model, ids[batches[0][0][0]][:n])
     for jobs in batches:
         def tell(step, finished, force=False):

@@ -34,7 +34,7 @@ def _use_packed_attention(model):
     model.set_attn_implementation('mot_packed')
     return before
 
-# %% ../nbs/05_sft.ipynb #95bcc109
+# %% ../nbs/05_sft.ipynb #a7209113
 def token_losses(model,  # a transformers causal LM; moved to packed attention on first use
                  batch): # Pack
     "The loss in nats of every supervised token of a pack, float32, in order; the head is computed at supervised positions only (MoT, Eq. sft)."
@@ -64,8 +64,8 @@ def corpus_loss(model,        # a transformers causal LM
     from scipy.stats import t
     sums, counts = map(np.array, zip(*row_losses(model, rows, micro_tokens)))
     value, m = sums.sum() / counts.sum(), len(sums)
-    half = t.ppf(.975, m - 1) * ((sums - value * counts) / counts.mean()).std(ddof=1) / m ** .5 if m > 1 else float('nan')
-    return {'value': float(value), 'lo': float(value - half), 'hi': float(value + half), 'n': m, 'tokens': int(counts.sum())}
+    half = t.ppf(.975, m - 1) * ((sums - value * counts) / counts.mean()).std(ddof=1) / m ** .5 if m > 1 else None
+    return {'value': float(value), 'lo': None if half is None else float(value - half), 'hi': None if half is None else float(value + half), 'n': m, 'tokens': int(counts.sum())}
 
 def branch_loss(model,  # a transformers causal LM
                 packs): # list of Pack: one effective batch
@@ -122,7 +122,7 @@ def load_state(model,   # the student to overwrite
         if t.shape != state[n].shape: raise MotError('these weights belong to another student', where=n, values=f'{tuple(state[n].shape)}, expected {tuple(t.shape)}', cure='load weights of the same model and vocabulary')
         t.copy_(state[n])
 
-# %% ../nbs/05_sft.ipynb #b4da5df1
+# %% ../nbs/05_sft.ipynb #8dae4d0e
 class Branch:
     "A student being fine-tuned on one corpus (MoT, branch step); full weights or LoRA."
     def __init__(self,
@@ -243,7 +243,7 @@ class Branch:
     def load_optimiser_state(self, state): # as `optimiser_state` returns it
         "Takes over moments and counts, copied."
         for n, p in self.masters.items():
-            self.optimiser.state[p] = {k.split('::')[1]: v.clone() for k, v in state.items() if k.split('::')[0] == n}
+            self.optimiser.state[p] = {k.split('::')[1]: v.to(p.device, copy=True) for k, v in state.items() if k.split('::')[0] == n}
 
     def checkpoint(self, path): # folder; whole or absent
         "Writes masters, optimiser and step, hashes last; returns the path."
@@ -264,7 +264,7 @@ class Branch:
             if about['label'] != self.label or any(hash_file(path/f) != h for f, h in about['hashes'].items()): return False
             masters, optimiser = load_file(path/'masters.safetensors'), load_file(path/'optimiser.safetensors')
         except (OSError, ValueError, KeyError): return False
-        if masters.keys() != self.masters.keys(): return False
+        if {n: t.shape for n, t in masters.items()} != {n: p.shape for n, p in self.masters.items()}: return False
         with torch.no_grad():
             for n, p in self.masters.items(): p.copy_(masters[n])
             if self.working is not self.masters:

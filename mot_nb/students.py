@@ -149,21 +149,24 @@ def student_folder(name,     # a known name, a folder, or a hub id
         raise unknown_name('student', name, [*_students, 'a folder', 'a hub id such as Qwen/Qwen3-8B'])
     return str(name)
 
-# %% ../nbs/03_students.ipynb #ade38920
+# %% ../nbs/03_students.ipynb #b9317998
 def load_student(name,                  # a known name, a folder, or a hub id
                  dtype=torch.float32,   # of the weights; masters are float32
                  seed=0,                # for the students that are made here
                  device='cpu'):         # where the weights go
     "(model, tokenizer) ready to train or to answer; raises `MotError` when it is not there or the two do not fit."
+    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM, AutoTokenizer
     folder = student_folder(name, seed)
     try:
         with _no_bars():
-            model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, attn_implementation='sdpa')
+            model, info = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, attn_implementation='sdpa', output_loading_info=True)
             tokenizer = AutoTokenizer.from_pretrained(folder)
-    except (OSError, ValueError) as e:
+    except (OSError, ValueError, RuntimeError, SafetensorError) as e:
         raise MotError('this student could not be loaded', where=str(folder), values=str(e).strip().splitlines()[0][:200],
                        cure='give a whole folder (config, safetensors, tokenizer), or a hub id on a machine that reaches the hub') from e
+    if wrong := [n for kind in ('missing_keys', 'unexpected_keys', 'mismatched_keys') for n in info.get(kind) or ()]:
+        raise MotError('the weights of this student are not whole', where=str(folder), values=f'{len(wrong)} tensors missing or of another shape or name: {sorted(map(str, wrong))[:3]}', cure='fetch or save it again; a missing tensor would be made up at random')
     if len(tokenizer) > (rows := model.get_input_embeddings().num_embeddings):
         raise MotError('the tokenizer has more tokens than the student', where=str(folder), values=f'{len(tokenizer)} tokens, {rows} rows', cure='use the tokenizer the student was trained with')
     if tokenizer.pad_token_id is None: tokenizer.pad_token = tokenizer.eos_token

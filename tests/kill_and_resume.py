@@ -16,7 +16,7 @@ folder, kills, seed = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 settings = load_settings({
     'student': {'name': 'toy-tiny'}, 'data': {'pool': 'toy', 'teachers': ['plain', 'verbose'], 'n_train': 12, 'n_heldout': 8},
     'train': {'lr': 1e-3, 'steps': 3, 'batch': 4, 'compute': 'float32', 'checkpoint_every': 2, 'optimiser_state': 'kept'},
-    'rounds': {'rounds': 2, 'mtd_budgets': ['depth']}, 'eval': {'max_new_tokens': 24, 'loss_rows': 4}})
+    'rounds': {'rounds': 2, 'mtd_budgets': ['depth']}, 'eval': {'max_new_tokens': 24, 'loss_rows': 4, 'batch': 3}})
 
 
 def attempt(out, seconds):

@@ -7,7 +7,7 @@ import pytest
 from mot_nb.corpora import filter_correct, read_corpus
 from mot_nb.problems import read_problems
 from mot_nb.rounds import load_settings, run
-from mot_nb.run import MotError
+from mot_nb.run import MotError, data_folder
 from mot_nb.students import load_student
 
 SMALL = {'student': {'name': 'toy-tiny'}, 'data': {'pool': 'toy', 'teachers': ['plain', 'verbose'], 'n_train': 8, 'n_heldout': 4},
@@ -42,9 +42,40 @@ def test_full_disk_loses_nothing(tmp_path):
     assert run(SMALL, tmp_path/'full', progress=False).hash == whole
 
 
-def test_a_damaged_student_is_made_again(tmp_path):
+def test_every_profile_can_be_read():
+    for file in sorted(data_folder().glob('profiles/*/*.yaml')): assert load_settings(file).seeds
+
+
+def test_a_refused_start_leaves_the_folder_free(tmp_path):
+    "Settings that were refused before anything ran do not claim the folder."
+    with pytest.raises(MotError): run(load_settings(SMALL, ['rounds.weights=0.5,0.6']), tmp_path/'r', progress=False)
+    run(load_settings(SMALL, ['rounds.methods=mot']), tmp_path/'r', progress=False)
+
+
+def test_a_student_with_a_missing_tensor_is_refused(tmp_path):
+    from safetensors.torch import load_file, save_file
+    from mot_nb.students import save_student
+    model, tokenizer = load_student('qwen3-tiny')
+    save_student(tmp_path/'s', model, tokenizer)
+    state = load_file(tmp_path/'s/model.safetensors')
+    state.pop('model.layers.1.mlp.up_proj.weight')
+    save_file(state, tmp_path/'s/model.safetensors', metadata={'format': 'pt'})
+    refused('not whole', lambda: load_student(str(tmp_path/'s')))
+
+
+def test_weights_follow_the_order_of_the_settings(tmp_path):
+    "verbose is named first and gets all the weight, although the pool lists plain before it."
+    from mot_nb.rounds import read_run
+    s = load_settings(SMALL, ['data.teachers=verbose,plain', 'rounds.weights=1,0', 'rounds.methods=std,mot'])
+    rows = run(s, tmp_path/'r', progress=False).rows
+    hashes = {r['student']: r['hash'] for r in rows}
+    assert hashes['mot-r1'] == hashes['std-verbose-r1'] != hashes['std-plain-r1']
+
+
+@pytest.mark.parametrize('methods', ['mot', 'std,mot'])
+def test_a_damaged_student_is_made_again(tmp_path, methods):
     "A merged student whose file was torn is not read: its round is run again, with the same result."
-    long = load_settings(SMALL, ['rounds.rounds=2', 'rounds.methods=mot', 'rounds.keep=merged'])
+    long = load_settings(SMALL, ['rounds.rounds=2', f'rounds.methods={methods}', 'rounds.keep=merged'])
     whole = run(long, tmp_path/'whole', progress=False).hash
     out = tmp_path/'torn'
     run(long, out, progress=False)
