@@ -23,7 +23,15 @@ def root():
 @pytest.fixture(scope='session')
 def smoke_report(tmp_path_factory):
     "The report of the smoke profile, killed twice while it is made and then gone on with; made once for all tests that look at it: its folder."
-    out = tmp_path_factory.mktemp('report')/'smoke'
+    base = tmp_path_factory.getbasetemp()
+    out = (base.parent if 'PYTEST_XDIST_WORKER' in os.environ else base)/'report'/'smoke'  # one for all workers
+    from filelock import FileLock
+    with FileLock(str(base.parent/'smoke_report.lock')): return _make_smoke_report(out)
+
+
+def _make_smoke_report(out):
+    if (out/'index.html').exists(): return out
+    out.parent.mkdir(parents=True, exist_ok=True)
     command = [str(Path(sys.executable).parent/'mot'), 'report', 'smoke', '--out', str(out)]
     for wait in (12, 25):
         p = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)

@@ -91,7 +91,6 @@ def test_report_from_an_installed_package_says_what_to_do(small):
     with pytest.raises(MotError, match='from a checkout'): report('tiny', small/'out', show=None)
 
 
-@pytest.mark.xdist_group('smoke_report')  # one worker: the report is made once
 def test_smoke_report_opens_without_network(smoke_report):
     "The real pages: one file, nothing fetched, every formula read, every link within it leading somewhere, no trace of this machine."
     from mot_nb.report import broken_anchors, external_references
@@ -111,7 +110,6 @@ def browser():
     return next((b for b in map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome')) if b), None)
 
 
-@pytest.mark.xdist_group('smoke_report')
 @pytest.mark.skipif(browser() is None, reason='no Chromium on this machine')
 @pytest.mark.parametrize('width', [1280, 390])
 def test_smoke_report_in_a_browser(smoke_report, tmp_path, width):
