@@ -24,7 +24,7 @@ def mot(tmp_path, monkeypatch, capsys):
 
 @pytest.mark.parametrize('argv, code, says', [
     ((), 2, ''), (('dcotor',), 2, "did you mean 'doctor'"), (('report', 'smoke', '--quite'), 2, '--quiet'), (('run',), 2, 'SETTINGS'),
-    (('run', 'none.yaml'), 1, 'does not exist'), (('run', 'smoke/toy', 'train.step=3'), 1, "did you mean 'train.steps'"), (('run', 'smoke/toy', 'train.steps=many'), 1, 'wrong type'),
+    (('run', 'none.yaml'), 1, 'cannot be read'), (('run', 'smoke/toy', 'train.step=3'), 1, "did you mean 'train.steps'"), (('run', 'smoke/toy', 'train.steps=many'), 1, 'wrong type'),
     (('run', 'smoke/toy', 'train.steps=0'), 1, 'out of range'), (('eval', 'smollm', '--pool', 'toy'), 1, 'smollm2-135m'), (('eval', 'toy', '--pool', 'wordz'), 1, "did you mean 'words'"),
     (('merge', 'out', 'none'), 1, ''), (('report', 'smok'), 1, "did you mean 'smoke'")])
 def test_errors(mot, argv, code, says):
