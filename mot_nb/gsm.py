@@ -5,10 +5,13 @@
 # %% auto #0
 __all__ = ['INSTRUCTION', 'STYLES', 'shown', 'steps_of', 'rewrite', 'draw_gsm', 'split_gsm', 'write_gsm', 'write_card']
 
-# %% ../nbs/04b_gsm.ipynb #5440a8ce
+# %% ../nbs/04b_gsm.ipynb #84c6cb68
+import importlib.util
 import json
 import random
 import re
+import sys
+import types
 from fractions import Fraction
 from pathlib import Path
 
@@ -136,12 +139,13 @@ def _narrative(steps, seed):
     said.append(rng.choice(("That is what was asked.", "So that is the result.", "And that settles it.")))
     return " ".join(said)
 
-# %% ../nbs/04b_gsm.ipynb #38bf593b
+# %% ../nbs/04b_gsm.ipynb #e6ace37e
 def draw_gsm(
     n: int = 6000,  # problems to draw, before any is left out
     seed: int = 2025,  # reasoning-gym's seed
 ) -> tuple:  # (dict template -> list of (Problem, worked solution), dict template -> number left out)
     "Returns checked `gsm_symbolic` problems by template, and how many had sums that do not hold (reasoning-gym, Apache-2.0)."
+    if "pycosat" not in sys.modules and importlib.util.find_spec("pycosat") is None: sys.modules["pycosat"] = types.ModuleType("pycosat") # a SAT solver for other tasks, without wheels
     try: import reasoning_gym
     except ImportError:
         raise MotError("the package reasoning-gym is not installed", cure="pip install reasoning-gym==0.1.25 (needed only to remake data/gsm)")
