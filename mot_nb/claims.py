@@ -155,14 +155,14 @@ def scores_of(result,  # RunResult with its folder; of a recorded run, which has
             out[seed, r['student']] = got
     return out
 
-# %% ../nbs/10a_claims.ipynb #cf5d5fef
+# %% ../nbs/10a_claims.ipynb #58d8b097
 VERDICTS = ('supported', 'contradicted', 'undecided', 'cannot be seen here')
 
 def verdict(g,  # Gap
             expect='above'): # 'above': the claim says a > b; 'below': a < b
     "'supported', 'contradicted' or 'undecided', by where the interval lies; no interval: undecided."
     if expect not in ('above', 'below'): raise MotError('a claim says above or below', where='verdict', values=repr(expect), cure="give 'above' or 'below'")
-    if g.lo is None or g.lo <= 0 <= g.hi: return 'undecided'
+    if g.lo is None or not (g.lo > 0 or g.hi < 0): return 'undecided'   # an interval that is not a number decides nothing
     return 'supported' if (g.lo > 0) == (expect == 'above') else 'contradicted'
 
 def both(*verdicts): # of the parts of one claim
@@ -176,7 +176,7 @@ def at_floor(result): # RunResult, or rows of metrics.jsonl
     right = [r['value']*r['n'] for r in _rows(result) if r['metric'] == 'accuracy']
     return not right or max(right) <= 2 + 1e-9
 
-# %% ../nbs/10a_claims.ipynb #6fbb377d
+# %% ../nbs/10a_claims.ipynb #747b9bd0
 @dataclass(frozen=True, repr=False)
 class Judgement(Shown):
     "A claim, what was measured about it, and the verdict at this scale."
@@ -207,7 +207,8 @@ def judge(result,   # RunResult, or rows of metrics.jsonl
         return say(both(*map(verdict, gs)), *gs)
     if number == 6:
         if not {'mot', 'std'} <= have: return missing('MoT or no STD')
-        if max(r['round'] for r in rows) < 2: return missing('second round')
+        marks = {r['round'] for r in rows if r['metric'] == 'accuracy' and r['method'] == 'mot'}
+        if len(marks) < 2: return missing('second measured round: eval.every_round was off')
         ceiling, name = gap(rows, 'mot', 'std:best', at='best'), best_std(rows, at='best')
         fall = gap(rows, 'mot', name, at='drop')
         return say(both(verdict(ceiling), verdict(fall, 'below')), ceiling, fall)
@@ -229,6 +230,9 @@ def judge_without(full,    # RunResult with all teachers
         raise MotError('these two runs began with different base students', where='judge_without', values=' and '.join(', '.join(h[:12] for h in x) or 'none' for x in start), cure='remove the older run folder and run both again')
     if not all(any(r['metric'] == 'accuracy' for r in _rows(x)) for x in (full, without)):
         return Judgement(CLAIMS[8], run, ('these runs have no accuracy in common: losses only were measured',), 'cannot be seen here')
+    of = [{(r['seed'], r['round'], r['n']) for r in _rows(x) if r['method'] == 'mot' and r['metric'] == 'accuracy'} for x in (full, without)]
+    if of[0] != of[1]:
+        raise MotError('these two runs were not measured alike', where='judge_without', values='only in one of them (seed, round, problems): ' + ', '.join(map(str, sorted(of[0] ^ of[1])[:6])), cure='give both the same seeds, rounds and held-out problems')
     rows = [r for r in _rows(full) if r['method'] == 'mot'] + [{**r, 'method': 'oneshot', 'teacher': None} for r in _rows(without) if r['method'] == 'mot']
     g = gap(rows, 'mot', 'oneshot')
     g = Gap(f'MoT with {shifted}', f'MoT without {shifted}', g.metric, g.at, g.value, g.lo, g.hi, g.over, g.n)
@@ -244,10 +248,10 @@ def ledger(judgements): # a list of `Judgement`
                  'supported, contradicted: the whole 95 % interval lies on one side of zero; undecided: it holds zero, or there is none; cannot be seen here: no student got more than two problems right, or the run lacks what is compared. '
                  'Certainty: A primary text, B a summary of it. Each row is judged by itself: of twenty true ties, one would be expected to be called decided.')
 
-# %% ../nbs/10a_claims.ipynb #1b81f8d1
+# %% ../nbs/10a_claims.ipynb #747ec168
 def last_best(result,  # RunResult, or rows of metrics.jsonl
               metric='accuracy'): # 'accuracy' or 'loss'
-    "One line a student: mean over seeds of the last round and of each seed's best round, with intervals over seeds; a `Table`."
+    "One line a student: mean over seeds of the last round and of each seed's best round, with intervals; a `Table`."
     rows, sign = _rows(result), -1 if metric == 'loss' else 1
     names = dict.fromkeys((r['method'] + (f":{r.get('teacher') or r.get('budget')}" if r.get('teacher') or r.get('budget') else '')) for r in rows if r['metric'] == metric)
     cells, data = [], []
@@ -257,11 +261,13 @@ def last_best(result,  # RunResult, or rows of metrics.jsonl
         for at in ('last', 'best'):
             x = np.array([_value(rs, at, sign) for rs in of.values()])
             half = t_quantile(.975, len(x) - 1)*float(x.std(ddof=1))/math.sqrt(len(x)) if len(x) > 1 else None
+            own = [(r['hi'] - r['lo'])/2 for rs in of.values() for r in rs[-1:] if r.get('lo') is not None]
+            if half is not None and len(own) == len(x): half = max(half, float(np.mean(own)))   # seeds share the problems, so they are no more certain than those
             d |= {at: float(x.mean()), f'{at}_half': half}
             line.append((f'{100*x.mean():.1f} %' if sign > 0 else f'{x.mean():.4f}') + ('' if half is None else f' ± {100*half:.1f}' if sign > 0 else f' ± {half:.4f}'))
         best = [max(rs, key=lambda r: (sign*r['value'], -r['round']))['round'] for rs in of.values()]
         cells.append(line + [', '.join(map(str, best)) if name not in ('base', 'oneshot') else '–']); data.append(d)
-    return Table(['student', 'last round', 'best round', 'which was best, seed by seed'], cells, f"mean over {data[0]['seeds']} seed{'s, ± half the 95 % interval over seeds' if data[0]['seeds'] > 1 else ''}. {BEST_RULE if sign > 0 else BEST_RULE_LOSS.replace('held-out problems', 'traces')}", data)
+    return Table(['student', 'last round', 'best round', 'which was best, seed by seed'], cells, f"mean over {data[0]['seeds']} seed{'s, ± half the 95 % interval: over seeds, or over problems where that is wider' if data[0]['seeds'] > 1 else ''}. {BEST_RULE if sign > 0 else BEST_RULE_LOSS.replace('held-out problems', 'traces')}", data)
 
 # %% ../nbs/10a_claims.ipynb #5482df65
 def variant_run(settings,  # RunSettings of the run it is compared with

@@ -4,13 +4,15 @@
 
 # %% auto #0
 __all__ = ['page_parameters', 'check_parameters', 'execute_page', 'mathml', 'anchor', 'html_page', 'external_references',
-           'broken_anchors', 'build_index', 'minutes', 'Progress', 'pages_folder', 'profile_runs', 'report']
+           'broken_anchors', 'build_index', 'minutes', 'Stages', 'most_memory', 'pages_folder', 'profile_runs',
+           'report']
 
-# %% ../nbs/16_report.ipynb #4d664f64
-import base64, contextlib, datetime, fcntl, html, json, mimetypes, os, re, subprocess, sys, time
+# %% ../nbs/16_report.ipynb #16b7ddb7
+import base64, contextlib, datetime, fcntl, html, json, mimetypes, os, re, shutil, subprocess, sys, time
 from pathlib import Path
 import mot_nb
-from .run import MotError, append_line, data_folder, environment, hash_file, hash_json, load_settings, read_lines, unknown_name, write_atomic
+from .run import MotError, append_line, data_folder, environment, hash_file, hash_json, load_settings, read_lines, settings_dict, unknown_name, write_atomic
+from .stages import Stage, run_stages, time_left
 
 # %% ../nbs/16_report.ipynb #4f1aa199
 def page_parameters(template): # a notebook with one cell tagged `parameters`
@@ -253,42 +255,62 @@ def build_index(title,     # the document's heading
     if fetched: raise MotError('the document would load something from outside', where=str(out), values=fetched[:5], cure='store the picture, style or script in the page')
     return write_atomic(out, document)
 
-# %% ../nbs/16_report.ipynb #d699372c
+# %% ../nbs/16_report.ipynb #334f3bf4
 def minutes(seconds): # any number of seconds
     "A duration as `m:ss`, or `h:mm:ss`."
     s = int(round(seconds))
     return f'{s//3600}:{s//60%60:02}:{s%60:02}' if s >= 3600 else f'{s//60}:{s%60:02}'
 
-class Progress:
-    "One line a stage: what runs, the time so far and the time left (own)."
+class Stages:
+    "The stages of one call: a line as each begins, their times, and the lines they write (own)."
     def __init__(self,
-                 stages,          # names of all stages, in order
-                 expected=(),     # name -> seconds, as far as known
-                 show=print,      # receives each line; None: silent
+                 names,      # of all stages, in order
+                 lanes,      # how many run side by side
+                 expected=(), # name -> seconds, as far as known
+                 show=print, # receives each line; None: silent
                  clock=time.monotonic): # seconds, replaced in tests
-        self.stages, self.expected, self.show, self.clock = list(stages), dict(expected), show or (lambda line: None), clock
-        self.start, self.measured = clock(), {}
+        self.names, self.lanes, self.expected, self.show, self.clock = list(names), lanes, dict(expected), show or (lambda line: None), clock
+        self.start, self.records, self.latest, self.working = clock(), [], {}, {}
+        self.terminal = show is print and sys.stdout.isatty()
 
-    def left(self,
-             name): # the stage about to start
-        "Seconds left from the start of this stage on, or None where nothing is known."
-        rest = [self.expected.get(s) for s in self.stages[self.stages.index(name):]]
-        if not any(rest): return None
-        known = [s for s in self.measured if self.expected.get(s) and self.measured[s] > 0.1*self.expected[s]]  # a stage done earlier says nothing of the speed
-        speed = sum(self.measured[s] for s in known)/sum(self.expected[s] for s in known) if known else 1
-        typical = sum(r for r in rest if r)/sum(1 for r in rest if r)
-        return speed*sum(r if r else typical for r in rest)
+    def began(self, stage, waiting=()): # the stage, and those not begun
+        "Announces a stage with the time so far and the time left."
+        self.working[stage] = now = self.clock()
+        done = {r['stage'] for r in self.records}
+        speed = [r['seconds']/self.expected[r['stage']] for r in self.records if self.expected.get(r['stage']) and r['seconds'] > .1*self.expected[r['stage']]]  # a stage done earlier says nothing of the speed
+        speed = sum(speed)/len(speed) if speed else 1
+        left = time_left(list(waiting), {s: now - at for s, at in self.working.items()}, done | set(self.names) - {s.name for s in [*waiting, *self.working]}, self.lanes, {k: speed*v for k, v in self.expected.items()})
+        self.say(f'[{self.names.index(stage.name) + 1}/{len(self.names)}] {stage.name} · {minutes(now - self.start)} so far' + (f', about {minutes(left)} left' if left else ''))
 
-    @contextlib.contextmanager
-    def stage(self,
-              name): # one of the stages
-        "Announces a stage and measures it."
-        left, at = self.left(name), self.clock()
-        self.show(f'[{self.stages.index(name) + 1}/{len(self.stages)}] {name} · {minutes(at - self.start)} so far' + (f', about {minutes(left)} left' if left else ''))
-        yield
-        self.measured[name] = self.clock() - at
+    def ended(self, stage, seconds, record): # the stage, how long it took, what its process said
+        "Notes how long a stage took and what memory it held; returns the note."
+        now = self.clock() - self.start
+        self.working.pop(stage, None); self.latest.pop(stage.name, None)
+        self.records.append({'stage': stage.name, 'seconds': round(seconds, 2), 'memory': record.get('memory', 0), 'to': round(now, 2)})
+        return self.records[-1]
 
-# %% ../nbs/16_report.ipynb #ca415351
+    def failed(self, stage):
+        "Forgets a stage that will not end."
+        self.working.pop(stage, None); self.latest.pop(stage.name, None)
+
+    def said(self, name, line): # the stage, what it wrote
+        "Shows a line of a stage: in a terminal all stages on one line that is written over, elsewhere a line each."
+        self.latest[name] = line
+        if not self.terminal: return self.show(f'{name}: {line}')
+        text = ' | '.join(f'{n.removeprefix("run ")}: {l}' for n, l in list(self.latest.items()))
+        sys.stderr.write('\x1b[2K' + text[:shutil.get_terminal_size().columns - 1] + '\r'); sys.stderr.flush()
+
+    def say(self, line):
+        "Shows a line that stays."
+        if self.terminal: sys.stderr.write('\x1b[2K'); sys.stderr.flush()
+        self.show(line)
+
+def most_memory(records): # notes of `Stages.ended`, of any number of calls
+    "Bytes held at most, if stages that ran side by side were at their peaks together."
+    at = [(r['to'] - r['seconds'], r['to'], r.get('memory', 0), r.get('call')) for r in records]
+    return max((sum(m for a, b, m, c in at if c == call and a <= start < b) for start, _, _, call in at), default=0)
+
+# %% ../nbs/16_report.ipynb #16df276c
 def pages_folder():
     "The folder of the notebooks: beside mot_nb/ in a checkout. An installed package has none."
     folder = data_folder().parent/'nbs'
@@ -326,19 +348,13 @@ def _commit():
         if head.returncode == 0: return head.stdout.strip() + (' with local changes' if git('status', '--porcelain', '--untracked-files=no').stdout.strip() else '')
     return ''
 
-def _peak_memory():
-    "Bytes this process and its largest child have held at most; kernels of pages run one after the other."
-    import resource
-    unit = 1 if sys.platform == 'darwin' else 1024
-    return unit*sum(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-
 def _facts(profile, spent, memory):
     "What the head of the report says of how it was made."
     e = environment()
     return {'profile': profile, 'date': datetime.datetime.now(datetime.timezone.utc).strftime('%Y-%m-%d %H:%M UTC'), 'commit': _commit() or 'not in git',
             'hardware': f'{e["cpu"]}, {e["cores"]} cores, threads: {e["threads"]}' + ''.join(f', {g}' for g in e['gpus']),
             'versions': ', '.join(f'{k} {e[k]}' for k in ('mot_nb', 'torch', 'transformers', 'numpy', 'python') if e.get(k)),
-            'time': f'{minutes(spent)}, of the stages that finished; set-up and interrupted stages not counted', 'memory': f'{memory/1e9:.1f} GB at most', 'again': f'make report PROFILE={profile}'}
+            'time': f'{minutes(spent)}; set-up, and what was interrupted in the middle of a stage, not counted', 'memory': f'{memory/1e9:.1f} GB at most', 'again': f'make report PROFILE={profile}'}
 
 def _set_aside(folder, settings):
     "Renames a run folder made from other settings or data, so that the run starts anew and the old one is not lost; says what it was renamed to."
@@ -361,47 +377,73 @@ def _alone(folder):
         except OSError: raise MotError('another report is being made in this folder', where=str(folder), cure='wait for it, or give another folder') from None
         yield
 
+_RUN, _PAGE = 'mot_nb.report:_make_run', 'mot_nb.report:_make_page' # what the processes of the stages call
+
+def _make_run(settings, out):
+    "The run of one settings file, in the process of its stage."
+    from mot_nb.rounds import run
+    return run(load_settings(settings), Path(out)).hash
+
+def _make_page(template, out, params, timeout):
+    "One page, in the process of its stage."
+    return str(execute_page(template, out, params, timeout))
+
+def _small(settings):
+    "Is this run of a student that leaves room for a second process beside it?"
+    return settings.student.name.split('-')[0] == 'toy' or settings.student.name == 'qwen3-tiny'
+
 def report(profile,           # 'smoke', 'laptop': a folder of data/profiles
            out=None,          # folder to write; None: reports/<profile> below the current folder
-           show=print,        # receives a line of progress a stage; None: silent
-           timeout=None):     # seconds one cell of a page may take; None: any
+           show=print,        # receives the lines of progress; None: silent
+           timeout=None,      # seconds one cell of a page may take; None: any
+           lanes=None):       # stages side by side; None: 2 where there are two cores
     "Runs a profile and its pages, or what is missing of them, and writes `index.html`; returns its path. Raises at the end if a page failed."
     settings, templates = profile_runs(profile), sorted((pages_folder()/'paper').glob('*.ipynb'))
-    from mot_nb.rounds import run
+    cores = os.cpu_count() or 1
+    lanes = lanes or min(2, cores)
     out = Path(out or Path('reports')/profile).resolve()
     runs, pages = out/'runs', out/'pages'
     with _alone(out):
         times = {}
         for file in (data_folder()/'profiles'/profile/'times.json', out/'times.json'):
             if file.exists(): times.update(json.loads(file.read_text()))
-        progress = Progress([f'run {n}' for n in settings] + [f'page {t.stem}' for t in templates], times, show)
-        earlier = read_lines(out/'spent.jsonl')
-        before = sum(r['seconds'] for r in earlier)
-        def done(name):
-            times[name] = max(progress.measured[name], times.get(name, 0) if (out/'times.json').exists() else 0)
-            append_line(out/'spent.jsonl', {'stage': name, 'seconds': round(progress.measured[name], 2), 'memory': _peak_memory()})
-            write_atomic(out/'times.json', json.dumps({k: round(v, 1) for k, v in times.items()}, indent=1))
+        progress = Stages([f'run {n}' for n in settings] + [f'page {t.stem}' for t in templates], lanes, times, show)
+        earlier, call = read_lines(out/'spent.jsonl'), time.time()
+        made, failures, records = {}, [], {}
+        def work(stages, later=()):
+            waiting = list(stages) + list(later)
+            def began(s): waiting.remove(s); progress.began(s, waiting)
+            def ended(s, seconds, record):
+                note = progress.ended(s, seconds, record) | {'call': call}
+                times[s.name] = max(note['seconds'], times.get(s.name, 0) if (out/'times.json').exists() else 0)
+                append_line(out/'spent.jsonl', note); earlier.append(note)
+                write_atomic(out/'times.json', json.dumps({k: round(v, 1) for k, v in times.items()}, indent=1))
+                if s.name in records: write_atomic(*records[s.name])
+            def failed(s, e):
+                if s.name not in records: raise e
+                progress.failed(s); failures.append(e); made[s.name.removeprefix('page ')] = pages/f"{s.name.removeprefix('page ')}.failed.ipynb"
+                progress.say(str(e))
+            run_stages(stages, lanes, began, ended, failed, progress.said)
+        named = {f'page {t.stem}': t for t in templates}
+        params = {n: {k: v for k, v in (('profile', profile), ('runs', str(runs))) if k in page_parameters(t)} for n, t in named.items()}
+        shown = [Stage(n, _PAGE, dict(template=str(t), out=str(pages/t.name), params=params[n], timeout=timeout), threads=max(1, cores//lanes)) for n, t in named.items()]
         for name, s in settings.items():
-            old = _set_aside(runs/name, s)
-            if old and show: show(f'the settings or data of {name} have changed: the earlier run is kept as {old.name}')
-            with progress.stage(f'run {name}'): run(s, runs/name, progress=bool(show))
-            done(f'run {name}')
-        made, failures = {}, []
-        for t in templates:
-            params = {k: v for k, v in (('profile', profile), ('runs', str(runs))) if k in page_parameters(t)}
-            inputs, record, page = _page_inputs(t, params, runs), pages/f'{t.stem}.json', pages/t.name
+            if old := _set_aside(runs/name, s): progress.say(f'the settings or data of {name} have changed: the earlier run is kept as {old.name}')
+        work([Stage(f'run {n}', _RUN, dict(settings=settings_dict(s), out=str(runs/n)), heavy=not _small(s), threads=_small(s)*1) for n, s in settings.items()], shown)
+        todo = []
+        for s in shown: # what a page reads is known now
+            t = named[s.name]
+            inputs, record, page = _page_inputs(t, params[s.name], runs), pages/f'{t.stem}.json', pages/t.name
             made[t.stem] = page
             if page.exists() and record.exists() and json.loads(record.read_text()).get('inputs') == inputs: continue
-            try:
-                with progress.stage(f'page {t.stem}'): execute_page(t, page, params, timeout)
-                done(f'page {t.stem}')
-                write_atomic(record, json.dumps({'inputs': inputs, 'params': {k: v for k, v in params.items() if k != 'runs'}}))
-            except MotError as e:
-                failures.append(e); made[t.stem] = pages/f'{t.stem}.failed.ipynb'
-                if show: show(str(e))
-        spent = before + sum(progress.measured.values())
-        index = build_index(f'Merge-of-Thought distillation: the {profile} report', made, out/'index.html', _facts(profile, spent, max([_peak_memory(), *(r.get('memory', 0) for r in earlier)])), folder=pages_folder()/'paper',
+            records[s.name] = (record, json.dumps({'inputs': inputs, 'params': {k: v for k, v in params[s.name].items() if k != 'runs'}}))
+            todo.append(s)
+        work(todo)
+        last = {}
+        for r in earlier: last[r.get('call')] = max(last.get(r.get('call'), 0), r.get('to', r['seconds']))
+        spent = sum(last.values())
+        index = build_index(f'Merge-of-Thought distillation: the {profile} report', made, out/'index.html', _facts(profile, spent, most_memory(earlier)), folder=pages_folder()/'paper',
                             intro=f'<p class="failed">{len(failures)} of {len(made)} pages did not run to their end; their sections show where.</p>' if failures else '')
     if failures: raise MotError(f'{len(failures)} of {len(made)} pages did not run to their end', where=', '.join(e.where for e in failures), cure=f'{index} shows the marked cells; mend them and run the same command again')
-    if show: show(f'{index} is ready: {index.stat().st_size/1e6:.1f} MB, made in {minutes(spent)}')
+    progress.say(f'{index} is ready: {index.stat().st_size/1e6:.1f} MB, made in {minutes(spent)}')
     return index

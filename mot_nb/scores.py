@@ -317,12 +317,12 @@ def smallest_detectable(n,          # problems
     var = sd**2 if sd is not None else 2*(1 - rho)*p*(1 - p)/k + gap_sd**2
     return float((t_quantile(.5 + level/2, n - 1) + _z(power))*math.sqrt(var/n))
 
-# %% ../nbs/08_scores.ipynb #a2809df6
+# %% ../nbs/08_scores.ipynb #456aba48
 _same_run = ('method', 'teacher', 'budget', 'round', 'steps', 'branch_steps', 'metric', 'corpus', 'pool', 'name')
 
 def rows_over_seeds(rows,        # rows of metrics.jsonl, several seeds
                     level=.95): # of the interval
-    "One row for each group that differs by seed only: mean, t interval over seeds (None for one seed), number of seeds."
+    "One row for each group that differs by seed only: mean, the wider of the intervals over seeds and over problems (None for one seed), number of seeds."
     groups = {}
     for r in rows: groups.setdefault(tuple(r.get(c) for c in _same_run), []).append(r)
     out = []
@@ -338,12 +338,13 @@ def rows_over_seeds(rows,        # rows of metrics.jsonl, several seeds
             half = t_quantile(.5 + level/2, len(x) - 1)*float(x.std(ddof=1))/math.sqrt(len(x))
             lo, hi = m - half, m + half
             if rs[0].get('metric') == 'accuracy': lo, hi = max(lo, 0.), min(hi, 1.)
+            if all(r.get('lo') is not None for r in rs): lo, hi = min(lo, float(np.mean([r['lo'] for r in rs]))), max(hi, float(np.mean([r['hi'] for r in rs])))
         cut = [r['truncated'] for r in rs if r.get('truncated') is not None]
         out.append({c: v for c, v in zip(_same_run, key) if c in rs[0]} | dict(value=m, lo=lo, hi=hi, seeds=len(x), n=min((r['n'] for r in rs if r.get('n') is not None), default=None),
                    k=rs[0].get('k'), truncated=sum(cut)/len(cut) if cut else None, over='seeds'))
     return out
 
-# %% ../nbs/08_scores.ipynb #c44555bd
+# %% ../nbs/08_scores.ipynb #acc25cd9
 BEST_RULE = ('last: the final round, chosen before seeing any score; best: the highest score on the same held-out problems that are reported (ties: the earliest round), '
              'so it is optimistic: the highest of several noisy scores lies above the truth')
 BEST_RULE_LOSS = BEST_RULE.replace('highest score', 'lowest loss').replace('the highest of several noisy scores lies above the truth', 'the lowest of several noisy losses lies below the truth')
@@ -361,7 +362,7 @@ def last_and_best(rows,              # rows of metrics.jsonl
         last, best = max(rs, key=lambda r: r['round']), max(rs, key=lambda r: (sign*r['value'], -r['round']))
         data.append(dict(seed=seed, method=method, teacher=teacher, budget=budget, corpus=on, rounds=len(rs), **{f'{w}_{c}': r.get(c) for w, r in (('last', last), ('best', best)) for c in ('round', 'value', 'lo', 'hi')}))
     show = lambda d, w: (f'{_pc(d[w + "_value"])} %' + (f' [{_pc(d[w + "_lo"])}, {_pc(d[w + "_hi"])}]' if d[w + '_lo'] is not None else '') if metric == 'accuracy' else f'{d[w + "_value"]:.4f}')
-    cells = [[d['method'], d['teacher'] or '', d['budget'] or '', '' if d['seed'] is None else d['seed'], f'{show(d, "last")} (round {d["last_round"]})', f'{show(d, "best")} (round {d["best_round"]} of {d["rounds"]})'] for d in data]
+    cells = [[d['method'], d['teacher'] or '', d['budget'] or '', '' if d['seed'] is None else d['seed'], f'{show(d, "last")} (round {d["last_round"]})', f'{show(d, "best")} (round {d["best_round"]}, {d["rounds"]} measured)'] for d in data]
     return Table(['method', 'teacher', 'budget', 'seed', 'last', 'best'], cells, BEST_RULE if sign > 0 else BEST_RULE_LOSS, data)
 
 def split_best(scores,  # `Score`s of the rounds, on the same problems
