@@ -2,6 +2,7 @@
 #   make report   run the laptop profile and write reports/laptop/index.html    (PROFILE=smoke for the short one)
 #   make lab      open JupyterLab on the first page of the walk-through         (LAB_FLAGS=--no-browser on a server)
 #   make test     run the tests                                                 (TESTS=tests/test_house.py for some)
+#   make bench    run branch training, merges and a whole run beside TRL and mergekit, and print the tables (10 to 15 minutes)
 #   make docs     write README.md from nbs/index.ipynb
 VENV    := .venv
 BIN     := $(VENV)/bin
@@ -18,9 +19,9 @@ PYTHON ?= $(shell for p in python3 python3.12 python3.13 python3.11; do $$p -c '
 # Threads that spin while they wait cost up to ten times the work on a shared machine.
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: help setup report lab test docs
+.PHONY: help setup report lab test bench docs
 help:
-	@sed -n '2,5s/^# *//p' Makefile
+	@sed -n '2,6s/^# *//p' Makefile
 
 setup: $(READY)
 
@@ -54,6 +55,18 @@ lab: $(READY)
 
 test: $(READY)
 	@$(BIN)/python -m pytest -q -n 2 --durations=12 $(TESTS)
+
+# The peers live inside .venv, so they go with it, and see its packages; nothing in .venv itself is added or changed.
+PEERS := $(VENV)/peers
+$(PEERS)/.ready: requirements-bench.lock $(READY)
+	@rm -rf $(PEERS) && $(BIN)/python -m venv --without-pip $(PEERS)
+	@$(BIN)/python -c 'import sysconfig; print("import site; site.addsitedir(" + repr(sysconfig.get_path("purelib")) + ")")' \
+	  > "$$($(PEERS)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/of_venv.pth"
+	@$(PIP) --python $(PEERS)/bin/python install --quiet --no-compile --no-deps -r requirements-bench.lock
+	@touch $@
+
+bench: $(PEERS)/.ready
+	@$(BIN)/python tests/bench_speed.py $(BENCH)
 
 docs: $(READY)
 	@$(BIN)/python tests/house.py readme
