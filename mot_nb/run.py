@@ -73,11 +73,18 @@ def hash_tensors(state): # name -> tensor on any device
         if t.numel(): h.update(memoryview(t.reshape(-1).view(torch.uint8).numpy()))
     return h.hexdigest()
 
-# %% ../nbs/00_run.ipynb #b7dae65b
+# %% ../nbs/00_run.ipynb #4cbc6e17
 def _no_room(e, path):
     "The error for a write that failed: full disk or no permission, with the cure."
     cure = 'free some space (a resumed run goes on where this one stopped)' if e.errno in (28, 122) else 'check the folder and its permissions'
     return MotError(f'could not write: {e.strerror or e}', where=str(path), cure=cure)
+
+def _sync(folder):
+    "Flushes a folder's names to disk, so that a rename survives a power cut too (not possible on Windows)."
+    with contextlib.suppress(OSError):
+        fd = os.open(folder, os.O_RDONLY)
+        try: os.fsync(fd)
+        finally: os.close(fd)
 
 def write_atomic(path,   # the file to write
                  data):  # str (written as UTF-8) or bytes
@@ -93,12 +100,13 @@ def write_atomic(path,   # the file to write
             f.write(data); f.flush(); os.fsync(f.fileno())
         os.chmod(tmp, 0o644)
         os.replace(tmp, path)
+        _sync(path.parent)
     except OSError as e: raise _no_room(e, path) from e
     finally:
         with contextlib.suppress(FileNotFoundError): os.unlink(tmp)
     return path
 
-# %% ../nbs/00_run.ipynb #fd8a8167
+# %% ../nbs/00_run.ipynb #51cb671a
 @contextlib.contextmanager
 def atomic_folder(path): # the folder to make; an older one of that name is replaced
     "A stage folder to write into; on leaving it takes its name at once, on an error it is removed and nothing has changed."
@@ -109,12 +117,17 @@ def atomic_folder(path): # the folder to make; an older one of that name is repl
     except OSError as e: raise _no_room(e, path) from e
     try:
         yield stage
+        for f in stage.rglob('*'):
+            if f.is_file():
+                with open(f, 'rb+') as g: os.fsync(g.fileno())
+        _sync(stage)
         os.chmod(stage, 0o755)
         old = None
         if path.exists():
             old = Path(tempfile.mkdtemp(prefix=f'.{path.name}.', suffix='.old', dir=path.parent))
             os.replace(path, old/'x')
         os.replace(stage, path)
+        _sync(path.parent)
         if old: shutil.rmtree(old, ignore_errors=True)
     except OSError as e: raise _no_room(e, path) from e
     except Exception as e: # safetensors hides the system's error in one of its own
@@ -122,16 +135,16 @@ def atomic_folder(path): # the folder to make; an older one of that name is repl
         raise MotError('could not write weights', where=str(path), values=str(e)[:200], cure='free some space (a resumed run goes on where this one stopped)') from e
     finally: shutil.rmtree(stage, ignore_errors=True)
 
-# %% ../nbs/00_run.ipynb #ecb2ec21
+# %% ../nbs/00_run.ipynb #d472928e
 def sweep(folder): # the run folder, searched at any depth
-    "Removes stage files and folders that a killed run left, returns how many; a folder caught between its two renames gets its old content back."
+    "Removes stage files and folders that a killed run left, returns their names; a folder caught between its two renames gets its old content back."
     left = [p for p in Path(folder).rglob('.*') if p.name.endswith(('.part', '.old'))] if Path(folder).exists() else []
     for p in left:
         if p.name.endswith('.old') and (p/'x').exists():
             name = p.parent/p.name[1:].rsplit('.', 2)[0]
             if not name.exists(): os.replace(p/'x', name)
         shutil.rmtree(p, ignore_errors=True) if p.is_dir() else p.unlink(missing_ok=True)
-    return len(left)
+    return sorted(p.relative_to(folder).as_posix() for p in left)
 
 # %% ../nbs/00_run.ipynb #f4c35ece
 def append_line(path,  # a JSONL file
@@ -177,7 +190,7 @@ def cache_folder():
     p = os.environ.get('MOT_CACHE') or Path(os.environ.get('XDG_CACHE_HOME') or Path.home()/'.cache')/'mot_nb'
     return Path(p)
 
-# %% ../nbs/00_run.ipynb #7bc6007a
+# %% ../nbs/00_run.ipynb #393d2d07
 @dataclass(frozen=True)
 class StudentSettings:
     "The base student."
@@ -225,6 +238,7 @@ class RoundSettings:
     methods: tuple[str, ...] = ('mot', 'std', 'mtd', 'oneshot') # what to run; oneshot needs std
     mtd_budgets: tuple[str, ...] = ('depth',)                  # union baseline: 'depth' T*E steps, 'branch' E*K, 'compute' T*E*K
     weights: tuple[float, ...] = ()                            # branch weights in the order of the teachers; empty: uniform
+    layout: str = 'auto'                                       # on several processes: 'auto', 'parallel', 'serial', or a number of branch groups (`mesh.choose_layout`)
     keep: str = 'last'                                         # students kept on disk: 'mot' (the last merged one), 'last' of each method, 'merged' (and every round's), 'all' (and single-teacher ones at every round)
 
 @dataclass(frozen=True)
@@ -252,7 +266,7 @@ class RunSettings:
     eval: EvalSettings = field(default_factory=EvalSettings)
     notes: str = ''                                # free text, kept with the results
 
-# %% ../nbs/00_run.ipynb #4df8bd99
+# %% ../nbs/00_run.ipynb #3f011bb9
 _choices = {('train', 'schedule'): ('constant', 'linear', 'cosine'), ('train', 'compute'): ('auto', 'float32', 'bfloat16'),
             ('train', 'optimiser_state'): ('fresh', 'kept'), ('data', 'split'): ('heldout', 'in_template'), ('rounds', 'keep'): ('mot', 'last', 'merged', 'all'),
             ('rounds', 'methods'): ('mot', 'std', 'mtd', 'oneshot'), ('rounds', 'mtd_budgets'): ('depth', 'branch', 'compute')}
@@ -300,6 +314,8 @@ def _check(path, value):
         raise MotError('this setting is out of range', where=dotted, values=value, cure='give a number above 0' if dotted in _positive else 'give 0 or more')
     if (dotted in ('train.warmup', 'eval.top_p') and value > 1) or (dotted == 'eval.top_p' and value <= 0) or (dotted == 'train.betas' and not all(0 <= b < 1 for b in value)):
         raise MotError('this setting is out of range', where=dotted, values=value, cure='give numbers from 0 to 1 (top_p above 0, betas below 1)')
+    if dotted == 'rounds.layout' and value not in ('auto', 'parallel', 'serial') and not (value.isdigit() and int(value)):
+        raise MotError('this layout does not exist', where=dotted, values=value, cure='auto, parallel, serial, or how many branches at a time')
     if dotted in ('seeds', 'rounds.methods') and (not value or len(set(value)) != len(value)):
         raise MotError('this list is empty or names something twice', where=dotted, values=value, cure='name each once, and at least one')
 
