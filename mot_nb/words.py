@@ -7,8 +7,9 @@ __all__ = ['TRAIN_TEMPLATES', 'HELDOUT_TEMPLATES', 'NAMES', 'LARGEST', 'STEPS_OF
            'Template', 'solve', 'draw_operands', 'in_training_part', 'Posed', 'pose', 'worked', 'equations',
            'narrative', 'checker', 'backward', 'write_words', 'made_of', 'card']
 
-# %% ../nbs/04a_words.ipynb #3a43e9c2
+# %% ../nbs/04a_words.ipynb #622adcc4
 import json, random, re
+from collections import Counter
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -104,27 +105,27 @@ def solve(steps,    # e.g. ('a*b', 'x+c')
         work.append((p, op, q, values[result]))
     return tuple(work)
 
-# %% ../nbs/04a_words.ipynb #49032756
+# %% ../nbs/04a_words.ipynb #f1b7592d
 def _fits(work): # worked steps
     "Whether every result is a whole number from 2 to `LARGEST`, and what is divided or taken from is small too."
-    return all(r == int(r) and 2 <= r <= LARGEST[op] and p <= dict(zip('+-*/', (12, 10, 9, 20)))[op] and 2 <= q <= 9 for p, op, q, r in work)
+    return all(r == int(r) and 2 <= r <= LARGEST[op] and p <= dict(zip('+-*/', (12, 10, 9, 24)))[op] and 2 <= q <= 9 for p, op, q, r in work)
 
 def draw_operands(steps, # of a template
                   rng):  # `random.Random`
-    "Operands that fit, name -> number: 4 to 20 for what is shared, 2 to 10 for the rest (own)."
+    "Operands that fit, name -> number: 4 to 24 for what is shared, 2 to 10 for the rest (own)."
     names = sorted(set(re.findall('[a-d]', ''.join(steps))))
     shared = {s[0] for s in steps if s[1] == '/'}
     while True:
-        operands = {v: rng.randint(4, 20) if v in shared else rng.randint(2, 10) for v in names}
+        operands = {v: rng.randint(4, 24) if v in shared else rng.randint(2, 10) for v in names}
         work = solve(steps, operands)
         if _fits(work): return operands
 
 def in_training_part(steps,    # of a template
                      operands): # name -> number
-    "Whether these operands belong to training: one in four, by a hash, so the two parts can never meet (own)."
-    return derive_seed('words', steps, tuple(sorted(operands.items()))) % 4 == 0
+    "Whether these operands belong to training: three in five, by a hash, so the two parts can never meet (own)."
+    return derive_seed('words', steps, tuple(sorted(operands.items()))) % 5 < 3
 
-# %% ../nbs/04a_words.ipynb #c715739b
+# %% ../nbs/04a_words.ipynb #86eb589d
 @dataclass(frozen=True)
 class Posed:
     "A problem with all that made it."
@@ -142,8 +143,8 @@ def pose(templates,   # `Template`s to draw from
          part,        # 'train' or 'heldout': which operands
          prefix,      # of the ids
          seed=0):     # any whole number
-    "n different problems, in blocks of 20 with the same mix of steps (own)."
-    rng, out, seen = random.Random(derive_seed('words', prefix, seed)), [], set()
+    "n different problems, in blocks of 20 with the same mix of steps, no operands used much more often than others (own)."
+    rng, out, seen, used = random.Random(derive_seed('words', prefix, seed)), [], set(), Counter()
     by_steps = {k: [t for t in templates if len(t.steps) == k] for k in (1, 2, 3)}
     decks = {k: [] for k in by_steps}
     while len(out) < n:
@@ -152,13 +153,17 @@ def pose(templates,   # `Template`s to draw from
         for k in block[:n - len(out)]:
             if not decks[k]: decks[k] = rng.sample(by_steps[k], len(by_steps[k]))
             t = decks[k].pop()
-            for attempt in range(10_000):
-                operands = draw_operands(t.steps, rng)
+            def often(o): return used[t.steps, tuple(o.items())]
+            for attempt in range(1000):
+                fitting = [o for o in (draw_operands(t.steps, rng) for _ in range(12)) if in_training_part(t.steps, o) == (part == 'train')]
+                if not fitting: continue
+                operands = min(fitting, key=often)
                 who, pronoun = rng.choice(NAMES)
                 question = t.question.format(N=who, P=pronoun.capitalize(), p=pronoun, **operands)
-                if question not in seen and in_training_part(t.steps, operands) == (part == 'train'): break
+                if question not in seen: break
             else: raise MotError('a template has no new problem left', t.name, f'{len(out)} of {n} posed', 'ask for fewer problems, or add templates')
             seen.add(question)
+            used[t.steps, tuple(operands.items())] += 1
             work = solve(t.steps, operands)
             problem = Problem(f'{prefix}-{len(out):04d}', question, str(work[-1][-1]), f"words {t.name} {','.join(t.steps)} " + ' '.join(f'{k}={v}' for k, v in operands.items()))
             out.append(Posed(problem, t, tuple(operands.items()), work, who))
@@ -217,7 +222,7 @@ def made_of(problem): # a `Problem` of this pool
     kind, template, steps, *operands = problem.source.split()
     return template, steps, tuple(sorted(operands))
 
-# %% ../nbs/04a_words.ipynb #dd6a9596
+# %% ../nbs/04a_words.ipynb #1b92a227
 def card(folder,          # the pool's folder
          recorded=None):  # a run recorded by `record_run`: the base student, and one fine-tuned on one teacher
     "The text of the pool's card: how it was made, counts, hashes, measured figures (own)."
@@ -238,9 +243,6 @@ SmolLM2-135M-Instruct, greedy, at most {e['max_new_tokens']} new tokens, on held
 | student | steps | accuracy | interval | n | cut off | seed | weights |
 |---|---|---|---|---|---|---|---|
 {table}
-
-Training holds one operand tuple in four, which the student partly learns by heart (results it has seen, after the right operation): the gain is smaller than the format and the choice of
-operation alone would give. See the end of `nbs/04a_words.ipynb`.
 """
     peer = '  `smollm2` is the base student itself, sampled twice a problem at temperature 0.7 (`sample_teacher.py`): the first right answer that ended by itself.\n' if 'teachers/smollm2.jsonl' in names else ''
     model = [n for n in names if n.startswith('teachers/') and Path(n).stem not in PROGRAM_TEACHERS]
