@@ -27,18 +27,19 @@ def last_lines(path,    # a log file
     try: return '\n'.join(Path(path).read_text(errors='replace').splitlines()[-n:])
     except OSError as e: return f'(no log: {e.strerror})'
 
-# %% ../nbs/09a_watch.ipynb #6d6d2e48
+# %% ../nbs/09a_watch.ipynb #f45e75fa
 class Watch:
     "One thread a rank: it shows that the rank lives, looks after the rank before it, and ends the process when the run cannot go on (own)."
     def __init__(self, folder,        # of the log files, seen by all ranks: the run folder's logs/
                  rank, ranks,         # this process, and how many there are
-                 silent=30.0,         # seconds without a sign after which a rank of another node counts as dead
+                 silent=20.0,         # seconds without a sign of life after which a rank counts as dead
                  late=300.0,          # seconds a rank may take to start
                  stuck=150.0,         # seconds after which a process whose threads do not run is ended
                  every=1.0):          # seconds between looks
         self.folder, self.rank, self.ranks, self.silent, self.late, self.stuck, self.every = Path(folder), rank, ranks, silent, late, stuck, every
         self.folder.mkdir(parents=True, exist_ok=True)
         self.file = open(self.path(rank), 'a', buffering=1)
+        self.address = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
         self.launcher, self.host, self._over, self._lock, self.store = os.getppid(), socket.gethostname(), threading.Event(), threading.Lock(), None
 
     def path(self, rank): # of a process
@@ -51,7 +52,7 @@ class Watch:
 
     def start(self):
         "Begins to watch: dies with its launcher, answers SIGTERM even while the main thread waits in a collective."
-        self.log(f'rank {self.rank} of {self.ranks}: process {os.getpid()} on {self.host}, started by {self.launcher}')
+        self.log(f'rank {self.rank} of {self.ranks}: process {os.getpid()} on {self.host}, started by {self.launcher}, store {self.address}')
         faulthandler.enable(self.file)
         with contextlib.suppress(OSError, AttributeError):
             import ctypes
@@ -100,7 +101,7 @@ class Watch:
             if hasattr(faulthandler, 'dump_traceback_later'): faulthandler.dump_traceback_later(self.stuck, exit=True, file=self.file)
             ready, _, _ = select.select([self._ear], [], [], self.every)
             if ready and signal.SIGTERM in os.read(self._ear, 4096): self._told_to_stop(seen)
-            if os.getppid() != self.launcher: self._end(f'the launcher (process {self.launcher}) of rank {self.rank} is dead', None)
+            if os.getppid() != self.launcher: self._end(f'the launcher (process {self.launcher}) of rank {self.rank} is dead', None, tell=False)
             store = self.store
             if store is None:
                 if (not opening.is_alive() and self.store is None) or time.monotonic() - self.began > self.late: self._end('the store that connects the ranks cannot be reached', None)
@@ -131,13 +132,19 @@ class Watch:
             return
 
     def _dead_here(self, seen):
-        "Ends the run when a rank known to live on this machine is gone."
-        for r, ((pid, host, _), _) in list(seen.items()):
-            if host == self.host and not alive(int(pid)): self._end(f'rank {r} is dead (process {pid} on {host} is gone)', r)
+        "Ends the run when a rank of this machine is gone; those not heard of yet are looked up in the first line of their log."
+        known = {r: (int(pid), host) for r, ((pid, host, _), _) in seen.items()}
+        for r in set(range(self.ranks)) - {self.rank, *known}:
+            for line in reversed(last_lines(self.path(r), 100_000).splitlines()):
+                if f'rank {r} of {self.ranks}: process ' in line:
+                    if line.endswith(f'store {self.address}'): known[r] = (int(line.split(' process ')[1].split()[0]), line.split(' on ')[1].split(',')[0])
+                    break
+        for r, (pid, host) in sorted(known.items()):
+            if host == self.host and not alive(pid) and not last_lines(self.path(r), 1).endswith('finished'): self._end(f'rank {r} is dead (process {pid} on {host} is gone)', r)
 
     def _told_to_stop(self, seen):
         "SIGTERM: from a launcher that saw a rank die, or died itself, or from outside."
-        if os.getppid() != self.launcher: self._end(f'the launcher (process {self.launcher}) of rank {self.rank} is dead', None)
+        if os.getppid() != self.launcher: self._end(f'the launcher (process {self.launcher}) of rank {self.rank} is dead', None, tell=False)
         with contextlib.suppress(Exception):
             if (store := self.store) is not None:
                 if store.check(['end']): self._leave(store.get('end').decode())
@@ -146,11 +153,12 @@ class Watch:
         self._dead_here(seen)
         self._end(f'rank {self.rank} was told to stop (SIGTERM)', None, code=143)
 
-    def _end(self, why, dead, shown='', code=1):
+    def _end(self, why, dead, shown='', code=1, tell=True):
         "The first rank to say why prints it, with the last lines of the dead one's log; all leave."
         with self._lock:
             first = True
-            with contextlib.suppress(Exception):
+            with contextlib.suppress(Exception):   # with its launcher gone there may be no store, and nobody to tell
+                if not tell: raise LookupError
                 mine = json.dumps([self.rank, why])
                 first = self.store.compare_set('end', '', mine).decode() == mine
             if first:
