@@ -8,7 +8,7 @@ from mot_nb.report import execute_page
 from mot_nb.run import MotError
 
 ROOT = Path(__file__).resolve().parents[1]
-REAL = dict(student='smollm2-135m', batch=8, steps=3, lr=1e-5, branches=[2, 3, 5], rounds=2, round_steps=2, repeats=3)
+REAL = dict(student='smollm2-135m', batch=8, steps=2, lr=1e-5, branches=[2, 3, 5], rounds=2, round_steps=1, repeats=3, run_repeats=1)
 
 def commit():
     "The checkout's commit, with a mark where files differ from it; '' outside git."
