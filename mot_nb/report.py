@@ -255,7 +255,7 @@ def build_index(title,     # the document's heading
     if fetched: raise MotError('the document would load something from outside', where=str(out), values=fetched[:5], cure='store the picture, style or script in the page')
     return write_atomic(out, document)
 
-# %% ../nbs/16_report.ipynb #334f3bf4
+# %% ../nbs/16_report.ipynb #37fec30e
 def minutes(seconds): # any number of seconds
     "A duration as `m:ss`, or `h:mm:ss`."
     s = int(round(seconds))
@@ -289,7 +289,7 @@ class Stages:
         self.records.append({'stage': stage.name, 'seconds': round(seconds, 2), 'memory': record.get('memory', 0), 'to': round(now, 2)})
         return self.records[-1]
 
-    def failed(self, stage):
+    def failed(self, stage): # one that began
         "Forgets a stage that will not end."
         self.working.pop(stage, None); self.latest.pop(stage.name, None)
 
@@ -300,7 +300,7 @@ class Stages:
         text = ' | '.join(f'{n.removeprefix("run ")}: {l}' for n, l in list(self.latest.items()))
         sys.stderr.write('\x1b[2K' + text[:shutil.get_terminal_size().columns - 1] + '\r'); sys.stderr.flush()
 
-    def say(self, line):
+    def say(self, line): # text, without its end of line
         "Shows a line that stays."
         if self.terminal: sys.stderr.write('\x1b[2K'); sys.stderr.flush()
         self.show(line)
