@@ -14,14 +14,14 @@ import torch.nn.functional as F
 from .run import MotError, TrainSettings, atomic_folder, derive_seed, hash_file, write_atomic
 from .corpora import Pack, Row, pack
 
-# %% ../nbs/05_sft.ipynb #68e72d4a
+# %% ../nbs/05_sft.ipynb #ad8ce10b
 SHORT = 256  # positions up to which scores written out are faster on a CPU than the fused kernel, whose backward is slow there
 
 def _attend(q, k, v, scale): # [1, heads, n, width], [1, fewer heads, m >= n, width]: the last n of m positions ask
     "Causal attention of one document, [n, heads, width]."
     heads, n, width = q.shape[1:]
     kinds, m = k.shape[1:3]
-    if q.device.type == 'cpu' and m <= SHORT:
+    if q.device.type == 'cpu' and q.dtype == torch.float32 and m <= SHORT:     # narrower types: the fused kernel keeps its sums in float32
         scores = torch.matmul((q * scale).reshape(kinds, -1, width), k[0].transpose(1, 2)).view(kinds, -1, n, m) # the heads that share keys side by side: nothing is repeated
         scores = scores + torch.full((n, m), -math.inf, dtype=scores.dtype).triu_(m - n + 1)
         return torch.matmul(torch.softmax(scores, -1).view(kinds, -1, m), v[0]).view(heads, n, width).transpose(0, 1)

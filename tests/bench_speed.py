@@ -25,7 +25,8 @@ def shown(cell):
 if __name__ == '__main__':
     asked = {k: json.loads(v) if v[:1] in '[{-0123456789"' else v for k, _, v in (a.partition('=') for a in sys.argv[1:])}
     peers, out = ROOT/'.venv'/'peers'/'bin'/'python', ROOT/'reports'/'speed'
-    params = {**REAL, 'peers': str(peers) if peers.exists() else '', 'commit': commit(), 'command': ' '.join(['make bench', *(f'{k}={v}' for k, v in asked.items() if k != 'peers')]), 'record': str(out/'speed.jsonl'), **asked}
+    said = [a for a in sys.argv[1:] if not a.startswith('peers=')]
+    params = {**REAL, 'peers': str(peers) if peers.exists() else '', 'commit': commit(), 'command': 'make bench' + (f" BENCH='{' '.join(said)}'" if said else ''), 'record': str(out/'speed.jsonl'), **asked}
     try: page = execute_page(ROOT/'nbs'/'reports'/'85_speed.ipynb', out/'85_speed.ipynb', params)
     except MotError as e: sys.exit(str(e))
     for cell in json.loads(page.read_text())['cells']:
