@@ -3,8 +3,9 @@
 A rank dies by SIGKILL before a rename, in the middle of a file, or with a line half written; alone, or with all the others. Every folder is killed
 several times: at the named write, then at random moments. The ranks are forks of one process that has imported everything.
 
-usage: kill_ranks.py FOLDER --ranks 2 --layout parallel --writes 0:1:1 --random 20 --seed 0
+usage: kill_ranks.py FOLDER --ranks 2 --layout parallel --writes 0:1:1 --random 20 --again 1 --seed 0
        --writes FIRST:STEP:RANKS  which writes: every STEP-th from the FIRST, of the first RANKS ranks; leave it out for none
+       --again N                  kills at random moments of the resumed run, before it may end
 """
 import argparse, json, os, random, shutil, signal, sys, time
 from pathlib import Path
@@ -111,7 +112,7 @@ def attempt(out, file, n, fault=None, after=None, victim=0, every=False, trace=N
 
 def sweep():
     p = argparse.ArgumentParser()
-    p.add_argument('folder'); p.add_argument('--ranks', type=int, default=2); p.add_argument('--layout', default='parallel'); p.add_argument('--writes'); p.add_argument('--random', type=int, default=0); p.add_argument('--seed', type=int, default=0)
+    p.add_argument('folder'); p.add_argument('--ranks', type=int, default=2); p.add_argument('--layout', default='parallel'); p.add_argument('--writes'); p.add_argument('--random', type=int, default=0); p.add_argument('--seed', type=int, default=0); p.add_argument('--again', type=int, default=0)
     a = p.parse_args()
     folder, rng = Path(a.folder).resolve(), random.Random(a.seed)
     folder.mkdir(parents=True, exist_ok=True)
@@ -137,9 +138,9 @@ def sweep():
         if plan: first = attempt(out, file, a.ranks, fault=plan, every=i % 2 == 1); where.append(f'rank {plan[0]}, {" ".join(writes[plan[0]][plan[1] - 1])}')
         else: first = attempt(out, file, a.ranks, after=rng.uniform(.1, .95) * once, victim=rng.randrange(a.ranks), every=i % 2 == 1); where.append('random')
         if first['killed']: ends.append(first['end'])
-        if i % 3 == 0:   # killed once more on the way back
-            second = attempt(out, file, a.ranks, after=rng.uniform(.2, .9) * once, victim=rng.randrange(a.ranks), every=bool(rng.randrange(2)))
-            if second['killed']: ends.append(second['end']); where.append('random, while it resumed')
+        for _ in range(a.again):   # killed once more on the way back
+            more = attempt(out, file, a.ranks, after=rng.uniform(.1, .7) * once, victim=rng.randrange(a.ranks), every=bool(rng.randrange(2)))
+            if more['killed']: ends.append(more['end']); where.append('random, while it resumed')
         last = attempt(out, file, a.ranks)
         assert not last['killed']
         same = read_run(out).hash == whole
