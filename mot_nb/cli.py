@@ -13,7 +13,7 @@ from pathlib import Path
 from . import __version__
 from .run import MotError, cache_folder, data_folder, hash_json, hash_tensors, load_settings, nearest, profile_settings, unknown_name, write_atomic
 
-# %% ../nbs/17_cli.ipynb #229e44fa
+# %% ../nbs/17_cli.ipynb #fa6681d8
 @dataclass(frozen=True)
 class Finding:
     "One thing `mot doctor` looked at."
@@ -66,7 +66,7 @@ def diagnose():
     for what, path, need in (('disk, here', '.', 5e9), ('disk, cache', cache_folder(), 2e9)):
         add(what, f'{_gb(_free(path))} free', _free(path) > need, f'{_gb(need)} are needed' + ('' if what == 'disk, here' else '; set MOT_CACHE to a folder on another disk'))
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
-    add('GPU', (', '.join(gpus) + ' (mot run uses the CPU)') if gpus else 'none', True)
+    add('GPU', ', '.join(gpus) or 'none', True)
     from mot_nb.sft import compute_dtype
     dtype = str(compute_dtype(device='cpu')).removeprefix('torch.')
     add('bfloat16', f'train.compute=auto means {dtype}', dtype == 'bfloat16', 'no fast bfloat16 products on this machine: training computes in float32, as it should', 'note')

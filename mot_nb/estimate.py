@@ -245,7 +245,7 @@ def flops(shape,   # anything `shape_of` takes
         Part('attention', 7 * s.layers * s.q * load.squares, f'7 L q x sum of squared lengths {load.squares:.3g}'),
         Part('recomputation', again * (2 * n * load.tokens + 2 * s.layers * s.q * load.squares), 'checkpointing: the forward of the layers once more')])
 
-# %% ../nbs/08a_estimate.ipynb #d917585c
+# %% ../nbs/08a_estimate.ipynb #51cb9ab0
 @dataclass(frozen=True)
 class Saved:
     "One tensor that autograd keeps in every layer."
@@ -254,10 +254,11 @@ class Saved:
     size: int       # bytes a number
 
 def written_out(length,   # tokens of a document
-                device):  # 'cpu' or 'cuda'
-    "Whether attention writes its scores out (short documents on a CPU, see `sft`) or runs in a fused kernel that keeps none."
+                device,   # 'cpu' or 'cuda'
+                compute='float32'): # or 'bfloat16'
+    "Whether attention writes its scores out (short documents in float32 on a CPU, see `sft`) or runs in a fused kernel that keeps none."
     from mot_nb import sft
-    return device == 'cpu' and bool(length) and length <= getattr(sft, 'SHORT', 0)
+    return device == 'cpu' and compute == 'float32' and bool(length) and length <= getattr(sft, 'SHORT', 0)
 
 def saved_by_layer(shape,      # anything `shape_of` takes
                    compute='float32', # or 'bfloat16'
@@ -266,7 +267,7 @@ def saved_by_layer(shape,      # anything `shape_of` takes
     "What one layer keeps for its backward pass, as a list of `Saved` (counted on the code of `transformers` 5 with packed attention)."
     s, c = shape_of(shape), 4 if compute == 'float32' else 2
     out = [Saved('inputs of the two norms, float32', 2 * s.hidden, 4), Saved('normed, before and after their weights', 4 * s.hidden, c), Saved('scales of the norms', 2, 4)]
-    if written_out(length, device): out += [Saved('rotated queries, keys, and values', s.q + 2 * s.v, c), Saved('shares of attention', s.heads * length, c), Saved('input of o_proj', s.q, c)]
+    if written_out(length, device, compute): out += [Saved('rotated queries, keys, and values', s.q + 2 * s.v, c), Saved('shares of attention', s.heads * length, c), Saved('input of o_proj', s.q, c)]
     else: out += [Saved('rotated queries, keys and values (repeated for each query head)', 3 * s.q, c), Saved('attention out, and the input of o_proj', 2 * s.q, c), Saved('log-sum-exp of the scores', s.heads, 4)]
     if s.qk_norm: out += [Saved('queries and keys before their norms, float32', s.q + s.v, 4), Saved('normed queries and keys', s.q + s.v, c), Saved('scales of these norms', s.heads + s.kv_heads, 4)]
     if not s.experts: return out + [Saved('gate, its SiLU, up, their product', 4 * s.intermediate, c)]

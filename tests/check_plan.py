@@ -1,13 +1,14 @@
 """Predictions of `mot plan` beside measurements of `Branch.train`, each case in fresh processes.
 
     python tests/check_plan.py                        measure every case and print predicted, measured, ratio
-    python tests/check_plan.py --record COMMIT        the same, and write data/recorded/plan_check.jsonl
+    python tests/check_plan.py --record COMMIT        the same, each case added to data/recorded/plan_check.jsonl as it is finished
+    python tests/check_plan.py --cases 0,2            only some of them
     python tests/check_plan.py --show                 only the table of the recorded measurements
 
 Memory is the largest resident set of the process (VmHWM), once as the C library has it, which keeps some of what was freed, and once with everything
 freed given back at once (MALLOC_MMAP_THRESHOLD_). Time is the processor time of one step, on one thread.
 """
-import json, os, statistics, subprocess, sys
+import argparse, json, os, statistics, subprocess, sys
 from dataclasses import asdict
 from pathlib import Path
 
@@ -35,7 +36,7 @@ def train(case, steps=3):
     "Trains a random student of the case's shape; returns what it took, the first step left out of the times."
     import time, torch
     from transformers import AutoModelForCausalLM
-    from mot_nb.estimate import config_of
+    from mot_nb.estimate import config_of, measure_rates
     from mot_nb.corpora import Row
     from mot_nb.run import TrainSettings
     from mot_nb.sft import Branch
@@ -49,14 +50,9 @@ def train(case, steps=3):
     branch = Branch(model, rows, TrainSettings(batch=len(rows), micro_tokens=micro, compute='float32', checkpointing=checkpointing), steps, on_step=lambda r: (seconds.append(time.process_time() - marks[-1]), marks.append(time.process_time())))
     marks[0] = time.process_time()
     branch.train(steps)
-    return {'libraries': libraries, 'bytes': peak(), 'seconds': seconds[1:]}
-
-
-def rates(case):
-    "The rates of this machine at the case's shape."
-    from mot_nb.estimate import measure_rates
-    name, _, lengths, micro = case
-    return asdict(measure_rates(shape(name), min(micro, sum(lengths)), lengths[0]))
+    took = {'libraries': libraries, 'bytes': peak(), 'seconds': seconds[1:]}
+    if steps > 2: took['rates'] = asdict(measure_rates(s, min(micro, sum(lengths)), lengths[0]))
+    return took
 
 
 def train_giving_back(case):
@@ -73,12 +69,11 @@ def in_process(what, case, **env):
 
 
 def measure(case):
-    "One line of the record: rates before and after, both memories, time of a step."
-    before, got, after = in_process('rates', case), in_process('train', case), in_process('rates', case)
-    tight = in_process('train_giving_back', case, MALLOC_MMAP_THRESHOLD_='65536')
-    mean = {k: (v + after[k]) / 2 if isinstance(v, float) else v for k, v in before.items()}
+    "One line of the record: rates, both memories, time of a step."
+    got, tight = in_process('train', case), in_process('train_giving_back', case, MALLOC_MMAP_THRESHOLD_='65536')
     name, checkpointing, lengths, micro = case
-    return {'case': {'student': name, 'checkpointing': checkpointing, 'lengths': lengths, 'prompt': PROMPT, 'micro_tokens': micro}, 'shape': asdict(shape(name)), 'rates': mean, 'bytes': tight['bytes'], 'bytes_as_is': got['bytes'], 'libraries': got['libraries'], 'seconds': statistics.median(got['seconds']), 'all_seconds': got['seconds']}
+    return {'case': {'student': name, 'checkpointing': checkpointing, 'lengths': lengths, 'prompt': PROMPT, 'micro_tokens': micro}, 'shape': asdict(shape(name)), 'rates': got['rates'],
+            'bytes': tight['bytes'], 'bytes_as_is': got['bytes'], 'libraries': got['libraries'], 'seconds': statistics.median(got['seconds']), 'all_seconds': got['seconds']}
 
 
 def recorded():
@@ -90,13 +85,13 @@ def recorded():
 if __name__ == '__main__':
     sys.path.insert(0, str(ROOT))
     from mot_nb.estimate import compare
-    if sys.argv[1:] == ['--show']: print(compare(recorded()[1])); sys.exit()
-    rows = []
-    for case in CASES:
-        rows.append(measure(case))
-        print(compare(rows[-1:]), flush=True)
-    print(compare(rows))
-    if sys.argv[1:2] == ['--record']:
-        from mot_nb.run import environment
-        head = {'kind': 'plan check', 'commit': sys.argv[2], 'command': 'python tests/check_plan.py --record COMMIT', 'environment': {**environment(), 'threads': 1}}
-        RECORD.write_text(''.join(json.dumps(r) + '\n' for r in [head, *rows]))
+    from mot_nb.run import append_line, environment
+    p = argparse.ArgumentParser(usage=__doc__)
+    p.add_argument('--show', action='store_true'); p.add_argument('--record', metavar='COMMIT'); p.add_argument('--cases', default=','.join(map(str, range(len(CASES)))))
+    a = p.parse_args()
+    if a.show: print(compare(recorded()[1])); sys.exit()
+    if a.record and not RECORD.exists(): append_line(RECORD, {'kind': 'plan check', 'commit': a.record, 'command': 'python tests/check_plan.py --record COMMIT', 'environment': {**environment(), 'threads': 1}})
+    for i in map(int, a.cases.split(',')):
+        row = measure(CASES[i])
+        if a.record: append_line(RECORD, row)
+        print(compare([row]), flush=True)
