@@ -19,7 +19,7 @@ from .sft import batch_rows, compute_dtype, learning_rate, row_losses, student_s
 from .merge import LayerReport, MergeReport, _layer_key, _start_file, _write_all, layer_of
 from .sampling import _render_all, _stream, check_sampling, plan_batches, read_samples, samples_header
 
-# %% ../nbs/09_mesh.ipynb #f980b8dc
+# %% ../nbs/09_mesh.ipynb #dbe33efb
 @dataclass(frozen=True)
 class Layout:
     "How the ranks are divided: branch groups x shards, and why."
@@ -27,6 +27,7 @@ class Layout:
     shards: int   # S, ranks that share one branch
     why: str      # one sentence, for the log and the manifest
 
+# %% ../nbs/09_mesh.ipynb #9be420cd
 def choose_layout(branches,      # K
                   ranks,         # processes in all
                   want='auto',   # 'auto', 'parallel' (as many groups as there can be), 'serial' (one), or a number of groups
@@ -54,7 +55,7 @@ def choose_layout(branches,      # K
     how = 'all at once' if turns == 1 else 'one after another' if b == 1 else f'in {turns} turns'
     return Layout(b, ranks // b, f'{branches} branches {how} on {b} x {ranks // b} ranks, {busy(b):.0%} of them busy ({why})')
 
-# %% ../nbs/09_mesh.ipynb #2b8a1caf
+# %% ../nbs/09_mesh.ipynb #a87c9560
 class Mesh:
     "This process among the others: its place on the branch and shard axes, and how it talks to the rest (torch DeviceMesh)."
     def __init__(self, rank=0, # number of this process
@@ -110,6 +111,7 @@ class Mesh:
         "Returns when every rank is here."
         self.collect(None)
 
+# %% ../nbs/09_mesh.ipynb #d36aba25
 def connect(say=print,     # takes one line of log
             minutes=60.0,  # a rank that waits longer for another one in a collective gives up
             device=None):  # 'cpu' or 'cuda'; None: cuda where there is one
@@ -122,7 +124,7 @@ def connect(say=print,     # takes one line of log
     dist.init_process_group('cpu:gloo,cuda:nccl' if cuda else 'gloo', timeout=datetime.timedelta(minutes=minutes))
     return Mesh(rank, ranks, torch.device('cuda', local) if cuda else torch.device('cpu'), say)
 
-# %% ../nbs/09_mesh.ipynb #d327fac8
+# %% ../nbs/09_mesh.ipynb #7614cc26
 _all_gather = getattr(dist, 'all_gather_single', None) or getattr(dist, 'all_gather_into_tensor', None)   # newer and older torch
 
 def _cut(n, parts, i):
@@ -147,6 +149,7 @@ class Stored(Mapping):
         "Some rows of a tensor."
         return self.files[name].get_slice(name)[start:stop]
 
+# %% ../nbs/09_mesh.ipynb #97e9c639
 class Sharded:
     "A student whose float32 weights lie in pieces on the ranks of one axis (FSDP2 `fully_shard`, one unit a layer)."
     def __init__(self, model,           # a whole float32 causal LM, taken over
@@ -266,7 +269,7 @@ def emptied(model): # a whole model
     for p in model.parameters(): p.data = torch.empty(0, dtype=torch.float32)
     return model
 
-# %% ../nbs/09_mesh.ipynb #733a4d34
+# %% ../nbs/09_mesh.ipynb #52a11318
 def share_rows(rows,   # rows of one effective batch
                ranks): # how many share them
     "[rows of each rank]: longest first, each to the rank with the fewest tokens so far, so that ragged traces are divided evenly; the same on every rank."
@@ -276,6 +279,7 @@ def share_rows(rows,   # rows of one effective batch
         out[r].append(i); load[r] += len(rows[i])
     return [[rows[i] for i in sorted(part)] for part in out]
 
+# %% ../nbs/09_mesh.ipynb #6eec0031
 class ShardedBranch:
     "A sharded student being fine-tuned on one corpus: `sft.Branch` over the ranks of one axis (MoT, branch step)."
     def __init__(self, student,     # `Sharded`, taken over until the branch ends
@@ -409,6 +413,7 @@ class ShardedBranch:
             span = _cut(self.student.params[n].shape[0], self.student.S, self.student.s)
             self.optimiser.state[p] = {'step': torch.tensor(float(self.count), device=p.device), **{k: stored.rows(f'{n}::{k}', *span).to(p.device, copy=True) for k in ('exp_avg', 'exp_avg_sq')}}
 
+# %% ../nbs/09_mesh.ipynb #7570ee0b
 def damage(path,       # folder of a checkpoint
            label=None): # whose it must be
     "What is wrong with a checkpoint, as one line; None: it is whole, every hash agrees."
@@ -421,7 +426,7 @@ def damage(path,       # folder of a checkpoint
             if hash_file(path/f) != h: return f'{f} has other bytes than its manifest says'
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as e: return f'its manifest cannot be read ({type(e).__name__})'
 
-# %% ../nbs/09_mesh.ipynb #f0b17601
+# %% ../nbs/09_mesh.ipynb #b5298b8b
 class Fold:
     "The weighted sum of branches in float32, piece by piece on every rank, and what a merge report needs (MoT, merge step)."
     def __init__(self, student,  # `Sharded`: shapes and axis
@@ -487,6 +492,7 @@ def _sum_over(tensors, # name -> tensor, changed in place
         if len(some) > 1:
             for n, part in zip(some, flat.split([tensors[n].numel() for n in some])): tensors[n].view(-1).copy_(part)
 
+# %% ../nbs/09_mesh.ipynb #22e175cf
 @torch.no_grad()
 def stored_loss(student, # `Sharded`: axis
                 start,   # `Pieces` of the round's start
