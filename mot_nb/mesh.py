@@ -27,7 +27,7 @@ class Layout:
     shards: int   # S, ranks that share one branch
     why: str      # one sentence, for the log and the manifest
 
-# %% ../nbs/09_mesh.ipynb #9be420cd
+# %% ../nbs/09_mesh.ipynb #0915223a
 def choose_layout(branches,      # K
                   ranks,         # processes in all
                   want='auto',   # 'auto', 'parallel' (as many groups as there can be), 'serial' (one), or a number of groups
@@ -49,8 +49,9 @@ def choose_layout(branches,      # K
         fits = [b for b in options if not room or needs[b] <= room]
         if not fits: raise MotError('one branch does not fit on these ranks', where='rounds.layout', values=f'{gb(needs[1])} a rank needed with all {ranks} on one branch, {gb(room)} there', cure='more ranks, a smaller train.micro_tokens, or train.checkpointing=true')
         b = max(fits, key=lambda b: (round(busy(b), 6), b))
-        others = [f'{o} would need {gb(needs[o])}' if o not in fits else f'{o} would use {busy(o):.0%}' for o in options if o != b]
-        why = '; '.join(([f'{gb(needs[b])} of {gb(room)} a rank'] if need and room else []) + ([f'of groups, {", ".join(others)}'] if others else [])) or 'the only way to divide them'
+        worse = [f'{o} x {ranks // o} would ' + (f'need {gb(needs[o])}' if o not in fits else f'leave {1 - busy(o):.0%} idle') for o in options if o not in fits or busy(o) < busy(b) - 1e-6]
+        fewer = ['with fewer groups more ranks would have to gather each weight'] if any(o < b and abs(busy(o) - busy(b)) <= 1e-6 for o in fits) else []
+        why = '; '.join(([f'{gb(needs[b])} of {gb(room)} a rank'] if need and room else []) + worse + fewer) or 'the only way to divide them'
     turns = math.ceil(branches / b)
     how = 'all at once' if turns == 1 else 'one after another' if b == 1 else f'in {turns} turns'
     return Layout(b, ranks // b, f'{branches} branches {how} on {b} x {ranks // b} ranks, {busy(b):.0%} of them busy ({why})')
