@@ -176,7 +176,7 @@ def at_floor(result): # RunResult, or rows of metrics.jsonl
     right = [r['value']*r['n'] for r in _rows(result) if r['metric'] == 'accuracy']
     return not right or max(right) <= 2 + 1e-9
 
-# %% ../nbs/10a_claims.ipynb #747b9bd0
+# %% ../nbs/10a_claims.ipynb #6d07fe8e
 @dataclass(frozen=True, repr=False)
 class Judgement(Shown):
     "A claim, what was measured about it, and the verdict at this scale."
@@ -230,9 +230,10 @@ def judge_without(full,    # RunResult with all teachers
         raise MotError('these two runs began with different base students', where='judge_without', values=' and '.join(', '.join(h[:12] for h in x) or 'none' for x in start), cure='remove the older run folder and run both again')
     if not all(any(r['metric'] == 'accuracy' for r in _rows(x)) for x in (full, without)):
         return Judgement(CLAIMS[8], run, ('these runs have no accuracy in common: losses only were measured',), 'cannot be seen here')
-    of = [{(r['seed'], r['round'], r['n']) for r in _rows(x) if r['method'] == 'mot' and r['metric'] == 'accuracy'} for x in (full, without)]
-    if of[0] != of[1]:
-        raise MotError('these two runs were not measured alike', where='judge_without', values='only in one of them (seed, round, problems): ' + ', '.join(map(str, sorted(of[0] ^ of[1])[:6])), cure='give both the same seeds, rounds and held-out problems')
+    of = [{r['seed']: (r['round'], r['n']) for r in sorted((r for r in _rows(x) if r['method'] == 'mot' and r['metric'] == 'accuracy'), key=lambda r: r['round'])} for x in (full, without)]
+    unlike = {s: (of[0][s], of[1][s]) for s in sorted(of[0].keys() & of[1].keys()) if of[0][s] != of[1][s]}
+    if unlike:
+        raise MotError('these two runs were not measured alike', where='judge_without', values='seed: (last round, problems) of both: ' + ', '.join(f'{s}: {a} and {b}' for s, (a, b) in unlike.items()), cure='give both the same rounds and held-out problems')
     rows = [r for r in _rows(full) if r['method'] == 'mot'] + [{**r, 'method': 'oneshot', 'teacher': None} for r in _rows(without) if r['method'] == 'mot']
     g = gap(rows, 'mot', 'oneshot')
     g = Gap(f'MoT with {shifted}', f'MoT without {shifted}', g.metric, g.at, g.value, g.lo, g.hi, g.over, g.n)
@@ -269,17 +270,18 @@ def last_best(result,  # RunResult, or rows of metrics.jsonl
         cells.append(line + [', '.join(map(str, best)) if name not in ('base', 'oneshot') else '–']); data.append(d)
     return Table(['student', 'last round', 'best round', 'which was best, seed by seed'], cells, f"mean over {data[0]['seeds']} seed{'s, ± half the 95 % interval: over seeds, or over problems where that is wider' if data[0]['seeds'] > 1 else ''}. {BEST_RULE if sign > 0 else BEST_RULE_LOSS.replace('held-out problems', 'traces')}", data)
 
-# %% ../nbs/10a_claims.ipynb #5482df65
+# %% ../nbs/10a_claims.ipynb #58639435
 def variant_run(settings,  # RunSettings of the run it is compared with
                 overrides, # ['key.sub=value', ...], as on the command line
                 progress=False): # show progress and time left
     "The `RunResult` of these settings with some changed, made or found in the cache."
-    from mot_nb.rounds import run
+    from mot_nb.rounds import _data_hash, run
     from mot_nb.students import student_folder
     changed = load_settings(settings, overrides)
     weights = Path(student_folder(changed.student.name, changed.student.seed))/'model.safetensors'
     start = hash_file(weights) if weights.exists() else changed.student.name # a student made anew is another student, whatever it is called
-    return run(changed, cache_folder()/'runs'/'variants'/hash_json([start, {k: v for k, v in settings_dict(changed).items() if k not in ('name', 'notes')}])[:16], progress)
+    data = [_data_hash(load_pool(changed.data, s)) for s in changed.seeds]
+    return run(changed, cache_folder()/'runs'/'variants'/hash_json([start, data, {k: v for k, v in settings_dict(changed).items() if k not in ('name', 'notes')}])[:16], progress)
 
 # %% ../nbs/10a_claims.ipynb #c21026fd
 def best_teachers(runs): # (student, corpus) -> RunResult or rows of metrics.jsonl
