@@ -406,13 +406,14 @@ def branch_and_rank_bytes(shape, **how): # as for `memory`, without shards
     parts = memory(shape, mesh=True, **{'held': HELD[how.get('device', 'cuda')], **how}).parts
     return tuple(sum(p.value for p in parts if (p.name in _divided) == d) for d in (True, False))
 
-# %% ../nbs/08a_estimate.ipynb #9056a0fe
+# %% ../nbs/08a_estimate.ipynb #2b7e757e
 @dataclass(frozen=True)
 class Rates:
-    "How fast a machine does the four kinds of work."
+    "How fast a machine does each kind of work."
     products: float          # FLOP/s in matrix products
     attention: float = 0.0   # FLOP/s in attention; 0: as products
-    passes: float = 0.0      # bytes/s of reading and writing in element-wise work; 0: not counted
+    passes: float = 0.0      # bytes/s of reading and writing activations in element-wise work; 0: not counted
+    weights: float = 0.0     # bytes/s of reading and writing all weights, which do not fit into a cache; 0: as passes
     call: float = 0.0        # seconds a call of an operation costs whatever its size
     peak: float = 0.0        # FLOP/s of one large square product, to say what share the student's own sizes reach; 0: not measured
     said: str = ''           # measured where and how, or given
@@ -464,6 +465,8 @@ def measure_rates(shape,       # anything `shape_of` takes
     held = min(256e6, max(4e6, activation_bytes(s, compute=compute, length=length, device=device) * s.layers * tokens))        # as in training: one result of four is kept, so some memory is fresh and none of it in the cache
     some = [make(tokens, wide) for _ in range(max(1, round(held / 2 / (tokens * wide * dtype.itemsize))))]
     passes = 12 * len(some) * some[0].numel() * dtype.itemsize / _timed(lambda: [a * some[0] * some[0] * some[0] * some[0] for a in some])
+    big = [torch.zeros(min(parameters(s), 16_000_000), device=device) for _ in range(2)]
+    weights = 12 * big[0].numel() / _timed(lambda: big[0].add_(big[1]))
     one = make(8).requires_grad_()
     def chain():
         y = one
@@ -471,7 +474,7 @@ def measure_rates(shape,       # anything `shape_of` takes
         y.sum().backward()
     call = _timed(chain) / 100
     where = f'{torch.get_num_threads()} thread(s)' if device == 'cpu' else torch.cuda.get_device_name()
-    return Rates(done / spent, 7 * s.q * length**2 / attend, passes, call, peak, f'measured here, {compute}, {where}, {tokens:,} tokens at once')
+    return Rates(done / spent, 7 * s.q * length**2 / attend, passes, weights, call, peak, f'measured here, {compute}, {where}, {tokens:,} tokens at once')
 
 PASSES = {True: (81, 67, 72, 14), False: (81, 36, 44, 14)} # numbers read and written a token in one layer, forward and backward, for each of h, q, v and I; with and without norms of queries and keys; attention itself is in its rate
 CALLS = {True: 296, False: 238}                            # operations torch is asked for in one layer, forward and backward; those for each document are in the rate of attention
@@ -500,7 +503,7 @@ def step_time(shape,      # anything `shape_of` takes
         moved = 4 * s.layers * (a * s.hidden + b * s.q + c * s.v + d * wide) * load.tokens * again
         parts += [Part('passes of the layers', moved / rates.passes / ranks, f'4 L ({a} h + {b} q + {c} v + {d} I) x {load.tokens:,.0f} tokens / {size_text(rates.passes)}/s'),
                   Part('passes of the loss', 49 * s.vocabulary * load.supervised / rates.passes / ranks, f'49 V x {load.supervised:,.0f} supervised tokens / {size_text(rates.passes)}/s'),
-                  Part('optimiser', (40 * trained + 12 * trained * (packs - 1)) / rates.passes / ranks, f'(28 AdamW + 12 clipping + 12 x {packs - 1} more packs) x {trained:,} / {size_text(rates.passes)}/s')]
+                  Part('optimiser', (40 * trained + 12 * trained * (packs - 1)) / (rates.weights or rates.passes) / ranks, f'(28 AdamW + 12 clipping + 12 x {packs - 1} more packs) x {trained:,} / {size_text(rates.weights or rates.passes)}/s')]
     if rates.call: parts.append(Part('calls', rates.call * packs * (s.layers * CALLS[s.qk_norm] * again + 80), f'{rates.call*1e6:.1f} us x {packs} packs x (L x {CALLS[s.qk_norm]} + 80)'))
     return Parts(f'{s.name}, one step', 's', parts, f'rates: {rates.said}')
 
