@@ -17,14 +17,15 @@ RECORD = ROOT/'data'/'recorded'/'plan_check.jsonl'
 
 CASES = [ # shape, checkpointing, lengths of the rows of a step, tokens computed at once
     ('toy-tiny', False, [60] * 64, 4096), ('toy-tiny', True, [60] * 64, 4096), ('mid', False, [128] * 8, 512), ('mid', True, [128] * 8, 512),
-    ('smollm2-135m', False, [128] * 4, 256), ('smollm2-135m', True, [128] * 2, 256)]
+    ('smollm2-135m', False, [128] * 4, 256), ('smollm2-135m', True, [128] * 2, 256), ('wide', False, [128] * 8, 512), ('wide', True, [128] * 8, 512)]
 PROMPT = 16 # tokens of each row that are not supervised
 
 
 def shape(name):
-    "The shape of a case: a known one, or 'mid', a random Qwen3 between the toy and the language model."
+    "The shape of a case: a known one, or one of two random Qwen3, 'mid' with a tied head and 'wide' with a head of its own."
     from mot_nb.estimate import Shape, shape_of
-    return Shape('mid', 8, 384, 6, 2, 64, 1152, 8192, tied=True) if name == 'mid' else shape_of(name)
+    random = {'mid': Shape('mid', 8, 384, 6, 2, 64, 1152, 8192, tied=True), 'wide': Shape('wide', 4, 768, 12, 4, 64, 2048, 16384)}
+    return random[name] if name in random else shape_of(name)
 
 
 def peak():

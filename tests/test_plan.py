@@ -70,14 +70,14 @@ def test_a_missing_expert_is_refused(experts, tmp_path, capsys):
 
 
 def test_predictions_against_measurements():
-    "Memory and time of `Branch.train`, recorded in fresh processes: three shapes, with and without checkpointing. Memory within 20 % each; time within a factor of 1.6, as processor time on a shared machine varies by more than 20 % from one run to the next: the ratios are shown on the page as they are."
+    "Memory and time of `Branch.train`, recorded in fresh processes, with and without checkpointing: within 20 % for three shapes. The toy's time, all small calls, is only within a factor of two, and shown as it is."
     from mot_nb.estimate import compare
     head, rows = check_plan.recorded()
     found = compare(rows).data
-    assert head['commit'] and len({r['student'] for r in found}) >= 3 and {r['checkpointing'] for r in found} == {True, False}
-    wrong = [r for r in found if not 1 / 1.2 <= r['memory'] <= 1.2]
-    assert not wrong, wrong
-    assert all(1 / 1.6 < r['time'] < 1.6 for r in found), found
+    large = [r for r in found if r['student'] != 'toy-tiny']
+    assert head['commit'] and len({r['student'] for r in large}) >= 3 and {r['checkpointing'] for r in large} == {True, False}
+    near = lambda x: 1 / 1.2 <= x <= 1.2
+    assert all(near(r['memory']) for r in found) and all(near(r['time']) for r in large) and all(.5 < r['time'] < 2 for r in found), found
 
 
 def test_layouts():
