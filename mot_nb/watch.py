@@ -27,7 +27,7 @@ def last_lines(path,    # a log file
     try: return '\n'.join(Path(path).read_text(errors='replace').splitlines()[-n:])
     except OSError as e: return f'(no log: {e.strerror})'
 
-# %% ../nbs/09a_watch.ipynb #f45e75fa
+# %% ../nbs/09a_watch.ipynb #b0d65eb4
 class Watch:
     "One thread a rank: it shows that the rank lives, looks after the rank before it, and ends the process when the run cannot go on (own)."
     def __init__(self, folder,        # of the log files, seen by all ranks: the run folder's logs/
@@ -144,7 +144,9 @@ class Watch:
 
     def _told_to_stop(self, seen):
         "SIGTERM: from a launcher that saw a rank die, or died itself, or from outside."
-        if os.getppid() != self.launcher: self._end(f'the launcher (process {self.launcher}) of rank {self.rank} is dead', None, tell=False)
+        for _ in range(10): # of a launcher with several threads the first to go sends the signal, and the others may still be there
+            if os.getppid() != self.launcher: self._end(f'the launcher (process {self.launcher}) of rank {self.rank} is dead', None, tell=False)
+            time.sleep(.05)
         with contextlib.suppress(Exception):
             if (store := self.store) is not None:
                 if store.check(['end']): self._leave(store.get('end').decode())
