@@ -54,7 +54,7 @@ lab: $(READY)
 	@$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) --ServerApp.root_dir="$(CURDIR)" --LabApp.default_url=/lab/tree/$(FIRST) $(LAB_FLAGS)
 
 test: $(READY)
-	@$(BIN)/python -m pytest -q -n 2 --durations=12 $(TESTS)
+	@$(BIN)/python -m pytest -q -n 2 --dist loadgroup --durations=12 $(TESTS)
 
 # The peers live inside .venv, so they go with it, and see its packages; nothing in .venv itself is added or changed.
 PEERS := $(VENV)/peers

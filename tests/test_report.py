@@ -94,6 +94,7 @@ def test_report_from_an_installed_package_says_what_to_do(small):
     with pytest.raises(MotError, match='from a checkout'): report('tiny', small/'out', show=None)
 
 
+@pytest.mark.xdist_group('smoke report')
 def test_smoke_report_opens_without_network(smoke_report):
     "The real pages: one file, nothing fetched, every formula read, every link within it leading somewhere, no trace of this machine."
     from mot_nb.report import broken_anchors, external_references
@@ -113,6 +114,7 @@ def browser():
     return next((b for b in map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome')) if b), None)
 
 
+@pytest.mark.xdist_group('smoke report')        # one worker makes the report, first of all, and the other does not wait for it
 @pytest.mark.skipif(browser() is None, reason='no Chromium on this machine')
 @pytest.mark.parametrize('width', [1280, 390])
 def test_smoke_report_in_a_browser(smoke_report, tmp_path, width):
