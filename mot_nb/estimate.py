@@ -9,12 +9,13 @@ __all__ = ['SHAPES', 'LIBRARIES', 'HELD', 'PASSES', 'CALLS', 'FORWARD', 'ASSUMED
            'layouts', 'better_layout', 'layout_table', 'branch_and_rank_bytes', 'Rates', 'measure_rates', 'step_time',
            'branch_cost', 'compare', 'disk', 'Plan', 'plan_run', 'config_of']
 
-# %% ../nbs/08a_estimate.ipynb #71d061ce
+# %% ../nbs/08a_estimate.ipynb #79069eef
 import json, math, os, re, time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from .run import MotError, TrainSettings, nearest
 from .scores import Table
+from .sft import HEAD
 
 # %% ../nbs/08a_estimate.ipynb #aba716ec
 @dataclass(frozen=True)
@@ -277,7 +278,7 @@ def activation_bytes(shape, **how): # anything `shape_of` takes; compute, length
     "Bytes one layer keeps for one token."
     return sum(x.width * x.size for x in saved_by_layer(shape, **how))
 
-# %% ../nbs/08a_estimate.ipynb #c779c36b
+# %% ../nbs/08a_estimate.ipynb #23e3ee7c
 LIBRARIES = {'cpu': 0.45e9, 'cuda': 1.5e9} # bytes a process takes before it holds a student: measured on a CPU (see the recorded check), assumed for a GPU
 
 HELD = {'cuda': 4 + 4 + 2, 'cpu': 4 + 4 + 2 + 4} # bytes a parameter on a mesh: the round's start, the running sum, two counts of signs for the merge report; on a CPU the base student lies in the same memory
@@ -292,7 +293,7 @@ def memory(shape,               # anything `shape_of` takes
            shards=1,            # S, ranks that hold one branch together
            micro_tokens=4096,   # tokens a rank computes at once
            supervised=None,     # of them supervised; None: all, the bound
-           head_tokens=None,    # supervised tokens whose logits stand in memory at once; None: all
+           head_tokens=None,    # supervised tokens whose logits stand in memory at once; None: as many as `sft.HEAD` allows
            compute='float32',   # or 'bfloat16'
            checkpointing=False, # keep only the input of each layer
            lora_rank=0,         # 0: full weights
@@ -307,7 +308,8 @@ def memory(shape,               # anything `shape_of` takes
     P, S, N, n = parameters(s), shards, micro_tokens, micro_tokens if supervised is None else supervised
     mesh = S > 1 if mesh is None else mesh
     A = _lora_numbers(s, lora_rank, lora_targets) if lora_rank else P   # numbers that are trained
-    Vh, block, once = s.vocabulary * s.hidden, _layer_matrices(s)[1], min(n, head_tokens or n)
+    Vh, block, once = s.vocabulary * s.hidden, _layer_matrices(s)[1], min(n, head_tokens or max(1, HEAD // s.vocabulary))
+    chunked = once < n      # then the logits are computed again in the backward pass, and the head's gradient is added up in float32
     root = Vh * (1 if s.tied else 2)
     width = max(s.intermediate, s.q) if not s.experts else s.experts_per_token * s.moe_intermediate
     ones = f' / {S}' if S > 1 else ''
@@ -327,7 +329,8 @@ def memory(shape,               # anything `shape_of` takes
     scattered = (c + 4) if mesh else c      # on a mesh: the gradient before it is scattered, and its float32 copy
     moments = {
         'loss': before + acts + [Part('logits', 12 * once * s.vocabulary, f'3 x 4 V x {once:,} supervised tokens')],
-        'head': before + acts + [Part('logits', c * once * s.vocabulary, f'{c} V x {once:,} supervised tokens'), Part('gradient on its way', trained * c * Vh, f'{c} V h, of the head')],
+        'head': before + acts + [Part('logits', (12 if chunked else c) * once * s.vocabulary, f'{"3 x 4" if chunked else c} V x {once:,} supervised tokens'),
+                                 Part('gradient on its way', trained * (c + 4 * chunked) * Vh, f'{c + 4 * chunked} V h, of the head')],
         'layer': before + acts + [Part('layer computed again', checkpointing * layer * N, f'{layer:,.0f} B x {N:,} tokens'),
                                   Part('gradient on its way', 2 * c * width * N + trained * (mesh * scattered * block + (s.tied or mesh) * c * Vh), f'2 x {c} x {width:,} x {N:,} tokens' + (' + a layer and the head' if mesh else ' + the head' * s.tied))],
         'end': (before if c == 2 and packs == 1 and not mesh else summed) + [Part('gradient on its way', trained * (mesh * scattered * root + (not mesh) * ((c == 4) * (2 * s.tied + (packs > 1)) * 4 * Vh + (c == 2) * 2 * P)), ('embedding and head' + ', and their sum' * s.tied) if c == 4 or mesh else '2 P, in bfloat16')]}

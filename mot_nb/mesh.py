@@ -56,7 +56,7 @@ def choose_layout(branches,      # K
     how = 'all at once' if turns == 1 else 'one after another' if b == 1 else f'in {turns} turns'
     return Layout(b, ranks // b, f'{branches} branches {how} on {b} x {ranks // b} ranks, {busy(b):.0%} of them busy ({why})')
 
-# %% ../nbs/09_mesh.ipynb #a87c9560
+# %% ../nbs/09_mesh.ipynb #4667841f
 class Mesh:
     "This process among the others: its place on the branch and shard axes, and how it talks to the rest (torch DeviceMesh)."
     def __init__(self, rank=0, # number of this process
@@ -87,6 +87,14 @@ class Mesh:
         out = json.loads(self._send(text, 0))
         if 'error' in out: raise MotError(*out['error'])
         return out['ok']
+
+    def hand_out(self, state,  # on rank 0: name -> tensor in main memory; elsewhere nothing is looked at
+                 shapes):      # name -> shape, the same on every rank
+        "Yields (name, whole float32 tensor of rank 0) in order of name, on every rank, one at a time; to be walked to the end by all."
+        for n in sorted(shapes):
+            full = state[n].detach().float().contiguous() if self.rank == 0 else torch.empty(shapes[n])
+            dist.broadcast(full, 0)
+            yield n, full
 
     def _send(self, text, source, group=None):
         "Bytes of one rank on all ranks of a group (as tensors: no pickle)."
@@ -150,10 +158,10 @@ class Stored(Mapping):
         "Some rows of a tensor."
         return self.files[name].get_slice(name)[start:stop]
 
-# %% ../nbs/09_mesh.ipynb #97e9c639
+# %% ../nbs/09_mesh.ipynb #d272da19
 class Sharded:
     "A student whose float32 weights lie in pieces on the ranks of one axis (FSDP2 `fully_shard`, one unit a layer)."
-    def __init__(self, model,           # a whole float32 causal LM, taken over
+    def __init__(self, model,           # a float32 causal LM, taken over: whole, or as `students.empty_student` gives it, to be filled by `take`
                  axis,                  # 1-D DeviceMesh
                  dtype=torch.float32,   # to compute in; weights, sums of gradients and optimiser stay float32
                  checkpointing=False):  # recompute activations
@@ -166,7 +174,8 @@ class Sharded:
             model.train(); model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={'use_reentrant': False})
         kinds = set(getattr(model, '_no_split_modules', None) or ())
         policy = MixedPrecisionPolicy(param_dtype=None if dtype == torch.float32 else dtype, reduce_dtype=torch.float32)
-        for m in [m for m in model.modules() if type(m).__name__ in kinds]: fully_shard(m, mesh=axis, mp_policy=policy)
+        for m in [m for m in model.modules() if type(m).__name__ in kinds]: fully_shard(_real(m), mesh=axis, mp_policy=policy)   # one layer at a time is whole
+        if any(p.is_meta for p in model.parameters()): _real(model).tie_weights()
         fully_shard(model, mesh=axis, mp_policy=policy)
         for m in model.modules():
             if isinstance(m, FSDPModule):
@@ -198,6 +207,16 @@ class Sharded:
             if isinstance(state, Pieces): p.copy_(state[n])
             elif isinstance(state, Stored): p.copy_(state.rows(n, *_cut(self.params[n].shape[0], self.S, self.s)))
             else: p.copy_(self.piece(n, state[n]))
+
+    @torch.no_grad()
+    def take(self, tensors): # yields (name, whole tensor), as `walk` and `Mesh.hand_out` do
+        "Overwrites the weights with whole tensors that come one at a time; every rank takes its own rows."
+        seen = set()
+        for n, t in tensors:
+            seen.add(n)
+            if n in self.local: self.local[n].copy_(self.piece(n, t))
+            else: self.buffers[n].copy_(t)
+        if lacking := sorted(set(self.names) - seen): raise MotError('these weights belong to another student', values=f'not given: {lacking[:3]}', cure='take the weights of the same model')
 
     def copy(self, device=None): # where to; None: where they are
         "This rank's pieces, copied."
@@ -265,10 +284,18 @@ class _Walked(Mapping):
         if at != name: raise MotError('the tensors are gathered in another order than they are hashed', values=f'{at}, {name}', cure='report this')
         return tensor
 
-def emptied(model): # a whole model
+def emptied(model): # a whole model, or one of `students.empty_student`
     "The model without weights: their memory is free until `Sharded.fill`."
+    if any(p.is_meta for p in model.parameters()): _real(model, 0).tie_weights()
     for p in model.parameters(): p.data = torch.empty(0, dtype=torch.float32)
     return model
+
+def _real(module, size=None):
+    "Gives a module's parameters of torch's meta device memory that nothing was written to, or none (`size` 0); returns the module."
+    for m in module.modules():
+        for name, p in m._parameters.items():
+            if p is not None and p.is_meta: m._parameters[name] = torch.nn.Parameter(torch.empty(p.shape if size is None else size), requires_grad=p.requires_grad)
+    return module
 
 # %% ../nbs/09_mesh.ipynb #52a11318
 def share_rows(rows,   # rows of one effective batch

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['mtd_steps', 'plan', 'Progress', 'RunResult', 'read_run', 'run', 'profile_run', 'record_run', 'read_record', 'main']
 
-# %% ../nbs/10_rounds.ipynb #7a0dcd5e
+# %% ../nbs/10_rounds.ipynb #2bee0008
 import contextlib, copy, json, os, shutil, sys, time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,10 +13,11 @@ import torch
 from .run import (MotError, RunSettings, append_line, cache_folder, derive_seed, environment, hash_bytes, hash_file, hash_json, hash_tensors, load_settings, profile_settings,
                         read_lines, settings_dict, sweep, to_yaml, write_atomic)
 from .corpora import render_corpus
-from .students import check_vocabulary, load_student, save_student, student_folder
+from .students import check_vocabulary, empty_student, load_student, save_student, student_folder
 from .pools import load_pool, prompt_of
 from .sft import Branch, compute_dtype, corpus_loss, load_state, loss_of_rows, student_state
 from .merge import bfloat16_loss, branch_weights, merge_with_report
+from .merge_lora import lora_start
 from .sampling import sample_problems, samples_header
 from .scores import Table, last_and_best, rows_over_seeds, score
 from .estimate import memory
@@ -89,7 +90,7 @@ class Progress:
         end = '\r' if self.stream.isatty() else '\n'
         self.stream.write(('\x1b[2K' if end == '\r' else '') + line + end); self.stream.flush()
 
-# %% ../nbs/10_rounds.ipynb #fe01ebb7
+# %% ../nbs/10_rounds.ipynb #73c2dc53
 class _Ledger:
     "What one seed has finished: stage -> record."
     def __init__(self, folder, mesh=None): # on a mesh rank 0 reads and writes, and all ranks know the same
@@ -117,7 +118,18 @@ def _read_weights(path, wanted):
     except Exception: return None       # absent, torn or of another kind: to be made again
     return state if hash_tensors(state) == wanted else None
 
-# %% ../nbs/10_rounds.ipynb #ef7f12f2
+def _read_student(folder, wanted):
+    "The weights of a student's folder, in one file or several, when they are there and whole, else None."
+    try: state = dict(Stored(folder))
+    except Exception: return None
+    return state if state and hash_tensors(state) == wanted else None
+
+def _free_memory():
+    "Bytes of main memory that are free or can be freed; 0: not known."
+    with contextlib.suppress(OSError, StopIteration): return next(int(l.split()[1]) * 1024 for l in open('/proc/meminfo') if l.startswith('MemAvailable'))
+    return 0
+
+# %% ../nbs/10_rounds.ipynb #f0b06a58
 class _Run:
     "All methods of one seed, in a folder."
     def __init__(self, settings, folder, seed, model, tokenizer, base, progress, mesh=None, say=print):
@@ -134,14 +146,32 @@ class _Run:
         if common not in self.rows: raise MotError('the common loss corpus is not one of the teachers', where='eval.loss_corpus', values=common, cure=f'choose one of {self.teachers}')
         self.common, self.common_rows = common, self.rows[common][:settings.eval.loss_rows]
         self.T, self.E, self.K = settings.rounds.rounds, settings.train.steps, len(self.teachers)
+        self.held = {} if self._memory() else None   # name -> weights that wait for their merge here; None: they wait on disk
+        self.shell = None                            # the student without weights or adapters, to save from while it wears adapters
+        if settings.train.lora_rank:
+            with torch.device('meta'): self.shell = type(model)(model.config)
+            self.shell.generation_config = model.generation_config
 
     # ---- files
     def work(self, name): return self.folder/'work'/f'{name}.safetensors'
     def student(self, label): return self.folder/'students'/label
 
-    def keep(self, name, state):
-        "Writes weights needed later in this run."
+    def _memory(self):
+        "Whether finished branches wait in memory, as `rounds.branches` says."
+        want = self.s.rounds.branches
+        if want != 'auto': return want == 'memory'
+        need = self.K * sum(t.numel() * t.element_size() for t in self.base.values())
+        return self.mesh is None and not self.s.train.checkpoint_every and 0 < 4 * need < _free_memory()
+
+    def held_state(self, name, wanted):
+        "Weights of this hash that wait in memory or on disk; None: they are to be made again."
+        if self.held and name in self.held: return self.held[name]
+        return _read_weights(self.work(name), wanted)
+
+    def keep(self, name, state, disk=False):
+        "Keeps weights needed later in this run: in memory, or, where asked for, on disk."
         from safetensors.torch import save_file
+        if self.held is not None and not disk: self.held[name] = state; return
         path = self.work(name)
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_name(f'.{path.name}.part')
@@ -152,11 +182,13 @@ class _Run:
         part.replace(path)
 
     def drop(self, *names):
-        for n in names: self.work(n).unlink(missing_ok=True)
+        for n in names:
+            if self.held: self.held.pop(n, None)
+            self.work(n).unlink(missing_ok=True)
 
     def save(self, label, state):
         "Writes a student as a Hugging Face folder."
-        with _computing(self.model, torch.float32): save_student(self.student(label), self.model, self.tokenizer, state)
+        with _computing(self.model, torch.float32): save_student(self.student(label), self.shell or self.model, self.tokenizer, state)
 
     # ---- measuring
     def measure(self, label, state_hash, method, round_, steps, branch_steps, teacher=None, budget=None, state=None, branch=None):
@@ -192,13 +224,13 @@ class _Run:
     def marks(self): return range(1, self.T + 1) if self.s.eval.every_round else [self.T]
 
     # ---- training
-    def branch(self, label, rows, total, order, state=None, step=0):
+    def branch(self, label, rows, total, order, state=None, step=0, adapter=None):
         "A branch on this run's model, its steps counted by the progress line."
         last = [time.time()]
         def on_step(r):
             now = time.time()
             self.progress.add('step', now - last[0], f"{label}: step {r['step']}/{total}, loss {r['loss']:.3f}"); last[0] = now
-        b = Branch(self.model, rows, self.s.train, total, seed=derive_seed(self.seed, 'order', order), label=label, state=state or self.base, step=step, on_step=on_step)
+        b = Branch(self.model, rows, self.s.train, total, seed=derive_seed(self.seed, 'order', order), label=label, state=state or self.base, step=step, on_step=on_step, adapter=adapter)
         b.clock = last
         return b
 
@@ -241,7 +273,7 @@ class _Run:
         shutil.rmtree(self.folder/'work'/label, ignore_errors=True)
 
     def keep_student(self, branch, label, state):
-        with branch.paused(), _computing(self.model, torch.float32): save_student(self.student(label), self.model, self.tokenizer, state)
+        with branch.paused(), _computing(self.model, torch.float32): save_student(self.student(label), self.shell or self.model, self.tokenizer, state)
 
     # ---- methods
     def std(self):
@@ -251,25 +283,29 @@ class _Run:
             label, first = f'std-{k}', f'branch-r1-{k}'
             def on_mark(t, state, h, branch, k=k, first=first):
                 if t == 1 and shared and 'merge mot-r1' not in self.ledger: self.keep_branch(first, state, h, branch)
-                if t == self.T and 'oneshot' in self.s.rounds.methods and 'measure oneshot' not in self.ledger: self.keep(f'std-{k}', state)
-            have = f'train {label}' in self.ledger
-            if have and shared and 'merge mot-r1' not in self.ledger: have = first in self.ledger and self.work(first).exists()
-            if have and 'oneshot' in self.s.rounds.methods and 'measure oneshot' not in self.ledger: have = self.work(f'std-{k}').exists()
+                if t == self.T and not final and 'oneshot' in self.s.rounds.methods and 'measure oneshot' not in self.ledger: self.keep(f'std-{k}', state, disk=True)
+            have = f'train {label}' in self.ledger   # its first branch alone, where it is gone, is made again in E steps
+            if have and 'oneshot' in self.s.rounds.methods and 'measure oneshot' not in self.ledger: have = self.std_state(k) is not None
             if have: self.progress.skip('step', self.T * self.E); self.progress.skip('eval', len(self.marks())); continue
             self.long_run(label, self.rows[k], self.T * self.E, k, 'std', teacher=k, on_mark=on_mark, final=final)
 
+    def std_state(self, k):
+        "The finished student of a teacher, for the one-shot merge; None: it is gone or damaged."
+        wanted = self.ledger[f'train std-{k}']['hash']
+        return _read_student(self.student(f'std-{k}-r{self.T}'), wanted) if self.s.rounds.keep != 'mot' else _read_weights(self.work(f'std-{k}'), wanted)
+
     def keep_branch(self, name, state, h, branch):
         self.keep(name, state)
-        if self.s.train.optimiser_state == 'kept': self.keep(f'{name}-optimiser', branch.optimiser_state())
+        if self.s.train.optimiser_state == 'kept': self.keep(f'{name}-optimiser', branch.optimiser_state(), disk=True)
         self.ledger.add(name, hash=h, log=branch.log)
 
     def mot_branch(self, t, k, start):
         "The weights of branch k in round t: read back where they are, trained where not."
         name = f'branch-r{t}-{k}'
-        if name in self.ledger and (state := _read_weights(self.work(name), self.ledger[name]['hash'])) is not None:
+        if name in self.ledger and (state := self.held_state(name, self.ledger[name]['hash'])) is not None:
             self.progress.skip('step', self.E * (t > 1 or 'std' not in self.s.rounds.methods)); return state
         label = f'std-{k}' if t == 1 and 'std' in self.s.rounds.methods else f'mot-r{t}-{k}' # as the run that made it first
-        branch = self.branch(label, self.rows[k], self.T * self.E, k, state=start, step=(t - 1) * self.E)
+        branch = self.branch(label, self.rows[k], self.T * self.E, k, state=start, step=(t - 1) * self.E, adapter=self.adapter(t - 1))
         kept = self.s.train.optimiser_state == 'kept' and t > 1
         if kept:
             from safetensors.torch import load_file
@@ -288,15 +324,41 @@ class _Run:
         "The merged student after round t; a round whose folder is missing or damaged is made again."
         if t == 0: return self.base
         stage, label = f'merge mot-r{t}', f'mot-r{t}'
-        if stage in self.ledger and (state := _read_weights(self.student(label)/'model.safetensors', self.ledger[stage]['hash'])) is not None: return state
+        if stage in self.ledger and self.carries(t) and (state := _read_student(self.student(label), self.ledger[stage]['hash'])) is not None: return state
         start = self.mot_state(t - 1)
         merged, report = merge_with_report({k: self.mot_branch(t, k, start) for k in self.teachers}, weights=list(self.weights), base=start)
         report = replace(report, hashes=tuple(self.ledger[f'branch-r{t}-{k}']['hash'] for k in self.teachers), output_hash=hash_tensors(merged))
         self.save(label, merged)
         extra = bfloat16_loss(start, merged)
         write_atomic(self.folder/'merges'/f'{label}.json', json.dumps({'report': report.to_dict(), 'bfloat16': extra if isinstance(extra, dict) else extra.to_dict()}, indent=1))
-        self.ledger.add(stage, hash=report.output_hash)
+        self.ledger.add(stage, hash=report.output_hash, **self.carry(t, start, merged))
         return merged
+
+    def carry(self, t, start, merged):
+        "LoRA with a residual: the part of a merge that the next round's adapters begin with, kept; returns its ledger entry."
+        train, before = self.s.train, self.adapter(t - 1)
+        if not train.lora_rank or train.lora_merge != 'residual' or t == self.T: return {}
+        scale, out = train.lora_alpha / train.lora_rank, {}
+        for n in merged:
+            m = n.removesuffix('.weight')
+            if m.split('.')[-1] not in train.lora_targets or m == n: continue
+            update = merged[n].double() - start[n].double()
+            if before: update += scale * (before[m][1].double() @ before[m][0].double())   # it was no part of the frozen weights
+            out[f'{m}.A'], out[f'{m}.B'] = lora_start(update, train.lora_rank, scale, self.K * train.lora_rank)
+        self.keep(f'adapter-r{t}', out, disk=True)
+        return {'adapter': hash_tensors(out)}
+
+    def carries(self, t):
+        "Whether what the adapters go on with after round t is there, where anything is."
+        wanted = self.ledger[f'merge mot-r{t}'].get('adapter')
+        return not wanted or t == self.T or _read_weights(self.work(f'adapter-r{t}'), wanted) is not None
+
+    def adapter(self, t):
+        "What the branches after round t begin their adapters with: module -> (A, B), or None for new ones."
+        wanted = t and self.ledger[f'merge mot-r{t}'].get('adapter') if f'merge mot-r{t}' in self.ledger else None
+        if not wanted: return None
+        state = _read_weights(self.work(f'adapter-r{t}'), wanted)
+        return {n.removesuffix('.A'): (a, state[n.removesuffix('.A') + '.B']) for n, a in state.items() if n.endswith('.A')}
 
     def mot(self):
         "The rounds of Merge-of-Thought."
@@ -313,7 +375,7 @@ class _Run:
     def tidy(self, t):
         "Removes what round t was made from, once it is there."
         if self.s.rounds.keep in ('mot', 'last') and t > 1: shutil.rmtree(self.student(f'mot-r{t-1}'), ignore_errors=True)
-        self.drop(*[f'branch-r{t}-{k}' for k in self.teachers], *[f'branch-r{t-1}-{k}-optimiser' for k in self.teachers])
+        self.drop(*[f'branch-r{t}-{k}' for k in self.teachers], *[f'branch-r{t-1}-{k}-optimiser' for k in self.teachers], f'adapter-r{t-1}')
 
     def mtd(self):
         "One student on the union of all corpora (MTD), for each budget."
@@ -326,9 +388,9 @@ class _Run:
     def oneshot(self):
         "The mean of the finished single-teacher students, once."
         if 'measure oneshot' not in self.ledger:
-            states = {k: _read_weights(self.work(f'std-{k}'), self.ledger[f'train std-{k}']['hash']) for k in self.teachers}
+            states = {k: self.std_state(k) for k in self.teachers}
             if missing := [k for k, s in states.items() if s is None]:
-                raise MotError('single-teacher students for the one-shot merge are damaged', where=str(self.folder/'work'), values=missing, cure='remove these files and run again: they are made anew')
+                raise MotError('single-teacher students for the one-shot merge are damaged', where=str(self.folder), values=missing, cure='run again: they are made anew')
             merged, report = merge_with_report(states, weights=list(self.weights), base=self.base)
             report = replace(report, hashes=tuple(self.ledger[f'train std-{k}']['hash'] for k in self.teachers), output_hash=hash_tensors(merged))
             write_atomic(self.folder/'merges'/'oneshot.json', json.dumps({'report': report.to_dict()}, indent=1))
@@ -356,11 +418,12 @@ def _computing(model, dtype):
     finally:
         for n, p in model.named_parameters(): p.data = old[n]
 
-# %% ../nbs/10_rounds.ipynb #0106bb37
+# %% ../nbs/10_rounds.ipynb #bb9a92fd
 class _MeshRun(_Run):
     "All methods of one seed, as one of the ranks of a mesh."
-    def __init__(self, *args, student, **kw):
+    def __init__(self, *args, student, hollow, **kw):
         super().__init__(*args, **kw)
+        self.hollow = hollow                         # the shape of the student, to be sharded once more
         self.sharded, self.now = student, None       # the student on this rank's row of the mesh; (round, `Pieces` of its merged student)
         self.B, self.g = self.mesh.layout.groups, self.mesh.group
         self.everyone, self.team = (self.mesh.rank, self.mesh.ranks), (self.mesh.shard, self.mesh.layout.shards)
@@ -600,10 +663,9 @@ class _MeshRun(_Run):
             student, start = self.sharded, self.base
             if self.B > 1:   # the same student cut among all ranks
                 student.load(self.base)
-                twin = copy.deepcopy(self.model)
-                student.fill(twin, torch.float32)
-                student = Sharded(twin, self.mesh.whole, student.dtype, self.s.train.checkpointing)
-                start = student.copy('cpu')
+                among_all = Sharded(copy.deepcopy(self.hollow), self.mesh.whole, student.dtype, self.s.train.checkpointing)
+                among_all.take(student.walk())
+                student, start = among_all, among_all.copy('cpu')
             self.alone([dict(label=label, rows=union, total=total, order='union', method='mtd', teacher=None, budget=budget, done=False)], student, self.everyone, start, final=self.s.rounds.keep != 'mot')
 
     def oneshot(self):
@@ -689,12 +751,12 @@ def read_run(out): # a run folder
 
 def _seed_folder(out, settings, seed): return out if len(settings.seeds) == 1 else out/f'seed-{seed}'
 
-# %% ../nbs/10_rounds.ipynb #cc052954
+# %% ../nbs/10_rounds.ipynb #4e2c7bbf
 def _command(words): # a command line
     "The command as anyone could type it: of a path on this machine only the last part."
     return ' '.join(Path(w).name if w.startswith(('/', '~')) else w for w in words)
 
-_FREE = {'keep', 'layout'}   # settings of the rounds that change files or speed, not the result (to rounding, for the layout)
+_FREE = {'keep', 'layout', 'branches'}   # settings of the rounds that change files or speed, not the result (to rounding, for the layout)
 
 def _identity(settings):
     "Hash of what determines the result: everything but name, notes, what is kept and how the processes are divided."
@@ -725,8 +787,6 @@ def _begin(settings, out, device, lock, ranks=1):
     "The manifest of a run folder that is free, whose settings, data and student are those it began with; and the lines to log."
     if 'oneshot' in settings.rounds.methods and 'std' not in settings.rounds.methods:
         raise MotError('the one-shot merge needs the single-teacher students', where='rounds.methods', values=settings.rounds.methods, cure='add std, or leave oneshot out')
-    if settings.train.lora_rank and (settings.rounds.keep == 'all' or compute_dtype(settings.train, device) != torch.float32):
-        raise MotError('LoRA students cannot be kept or measured half-way like this', where='train.lora_rank', values=f'rounds.keep={settings.rounds.keep}, train.compute={settings.train.compute}', cure='set rounds.keep=merged and train.compute=float32')
     if settings.train.lora_rank and ranks > 1:
         raise MotError('LoRA branches run in one process', where='train.lora_rank', values=f'{settings.train.lora_rank}, {ranks} processes', cure='mot run, or full weights (train.lora_rank=0)')
     try: out.mkdir(parents=True, exist_ok=True)
@@ -790,30 +850,28 @@ def _run_on_mesh(settings, out, progress, mesh, lock):
     if mesh.rank == 0:
         for note in begun['notes']: mesh.say(note)
     if begun['finished']: return read_run(out)
-    mesh.share(lambda: str(student_folder(settings.student.name, settings.student.seed)))    # made once where it has to be made
-    model, tokenizer = load_student(settings.student.name, seed=settings.student.seed)
-    h = mesh.share(lambda: hash_tensors(student_state(model)))
-    _check_base(manifest, h, out)
+    weights = {}
+    def read():                                        # by rank 0 alone: the others never hold a whole student in float32
+        weights.update(student_state(load_student(settings.student.name, seed=settings.student.seed)[0]))
+        return hash_tensors(weights)
+    _check_base(manifest, mesh.share(read), out)
+    model, tokenizer = empty_student(settings.student.name, settings.student.seed)
     branches = len(load_pool(settings.data, settings.seeds[0]).corpora)
     if mesh.layout is None: mesh.divide(_layout(settings, manifest, mesh, model, branches))
     manifest.setdefault('layout', {'ranks': mesh.ranks, 'groups': mesh.layout.groups, 'shards': mesh.layout.shards, 'device': mesh.device.type, 'why': mesh.layout.why})
     if mesh.rank == 0: mesh.say(mesh.layout.why)
-    student = Sharded(_twin(model), mesh.row, compute_dtype(settings.train, mesh.device), settings.train.checkpointing)
+    hollow = copy.deepcopy(model)
+    student = Sharded(copy.deepcopy(model), mesh.row, compute_dtype(settings.train, mesh.device), settings.train.checkpointing)
+    student.take(mesh.hand_out(weights, {**{n: p.shape for n, p in student.params.items()}, **{n: b.shape for n, b in student.buffers.items()}}))
+    weights.clear()
     emptied(model).to(mesh.device)
     base = student.copy('cpu')
     shown = Progress(0, 0, stream=sys.stderr if progress and mesh.rank == 0 else None)
-    runs = [_MeshRun(settings, _seed_folder(out, settings, seed), seed, model, tokenizer, base, shown, mesh=mesh, say=mesh.say, student=student) for seed in settings.seeds]
+    runs = [_MeshRun(settings, _seed_folder(out, settings, seed), seed, model, tokenizer, base, shown, mesh=mesh, say=mesh.say, student=student, hollow=hollow) for seed in settings.seeds]
     if mesh.rank == 0: write_atomic(out/'manifest.json', json.dumps(manifest, indent=1))
     _all(runs, shown)
     mesh.wait()
     return read_run(out)
-
-def _twin(model):
-    "The model with its weights, leaving the given one without them: what answers and what is trained share no memory."
-    weights = {n: p.data for n, p in model.named_parameters()}
-    twin = copy.deepcopy(emptied(model))
-    for n, p in twin.named_parameters(): p.data = weights[n]
-    return twin
 
 def _layout(settings, manifest, mesh, model, branches):
     "The layout this run began with, on as many ranks; else the one to choose."
@@ -829,10 +887,7 @@ def _layout(settings, manifest, mesh, model, branches):
 def _room(mesh):
     "Bytes a rank may use: nine tenths of its GPU, or of the free main memory divided by the processes of this node; 0: not known."
     if mesh.device.type == 'cuda': return int(torch.cuda.get_device_properties(mesh.device).total_memory * .9)
-    with contextlib.suppress(OSError, StopIteration):
-        free = next(int(l.split()[1]) * 1024 for l in open('/proc/meminfo') if l.startswith('MemAvailable'))
-        return int(free * .9 / int(os.environ.get('LOCAL_WORLD_SIZE', mesh.ranks)))
-    return 0
+    return int(_free_memory() * .9 / int(os.environ.get('LOCAL_WORLD_SIZE', mesh.ranks)))
 
 def _manifest(settings, out):
     "The folder's manifest, made on the first call; raises when the folder holds another run."

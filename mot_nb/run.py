@@ -190,7 +190,7 @@ def cache_folder():
     p = os.environ.get('MOT_CACHE') or Path(os.environ.get('XDG_CACHE_HOME') or Path.home()/'.cache')/'mot_nb'
     return Path(p)
 
-# %% ../nbs/00_run.ipynb #393d2d07
+# %% ../nbs/00_run.ipynb #0db89217
 @dataclass(frozen=True)
 class StudentSettings:
     "The base student."
@@ -229,6 +229,7 @@ class TrainSettings:
     lora_rank: int = 0                   # 0: full weights
     lora_alpha: float = 16.0             # LoRA scale is alpha / rank
     lora_targets: tuple[str, ...] = ('q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj')  # modules with adapters
+    lora_merge: str = 'restart'          # after a merge: 'restart' (its product goes into the weights, adapters begin anew) or 'residual' (adapters begin with its best part of their rank, only the rest goes into the weights)
     optimiser_state: str = 'fresh'       # MoT branches: 'fresh' each round, or 'kept' from the same teacher's last round
 
 @dataclass(frozen=True)
@@ -238,6 +239,7 @@ class RoundSettings:
     methods: tuple[str, ...] = ('mot', 'std', 'mtd', 'oneshot') # what to run; oneshot needs std
     mtd_budgets: tuple[str, ...] = ('depth',)                  # union baseline: 'depth' T*E steps, 'branch' E*K, 'compute' T*E*K
     weights: tuple[float, ...] = ()                            # branch weights in the order of the teachers; empty: uniform
+    branches: str = 'auto'                                     # where finished branches wait for their merge: 'memory', 'disk' (a killed run loses none), or 'auto': memory where K students take at most a quarter of what is free and train.checkpoint_every is 0
     layout: str = 'auto'                                       # on several processes: 'auto', 'parallel', 'serial', or a number of branch groups (`mesh.choose_layout`)
     keep: str = 'last'                                         # students kept on disk: 'mot' (the last merged one), 'last' of each method, 'merged' (and every round's), 'all' (and single-teacher ones at every round)
 
@@ -266,9 +268,9 @@ class RunSettings:
     eval: EvalSettings = field(default_factory=EvalSettings)
     notes: str = ''                                # free text, kept with the results
 
-# %% ../nbs/00_run.ipynb #3f011bb9
+# %% ../nbs/00_run.ipynb #c078a2c6
 _choices = {('train', 'schedule'): ('constant', 'linear', 'cosine'), ('train', 'compute'): ('auto', 'float32', 'bfloat16'),
-            ('train', 'optimiser_state'): ('fresh', 'kept'), ('data', 'split'): ('heldout', 'in_template'), ('rounds', 'keep'): ('mot', 'last', 'merged', 'all'),
+            ('train', 'optimiser_state'): ('fresh', 'kept'), ('train', 'lora_merge'): ('restart', 'residual'), ('rounds', 'branches'): ('auto', 'memory', 'disk'), ('data', 'split'): ('heldout', 'in_template'), ('rounds', 'keep'): ('mot', 'last', 'merged', 'all'),
             ('rounds', 'methods'): ('mot', 'std', 'mtd', 'oneshot'), ('rounds', 'mtd_budgets'): ('depth', 'branch', 'compute')}
 _positive = {'data.n_train', 'data.max_tokens', 'train.lr', 'train.steps', 'train.batch', 'train.micro_tokens',
              'train.eps', 'rounds.rounds', 'eval.k', 'eval.max_new_tokens', 'eval.batch', 'eval.loss_rows'}

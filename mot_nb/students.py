@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['CHATML', 'SMOLLM2', 'GEMMA3', 'save_student', 'byte_tokenizer', 'tiny_qwen3', 'package_file', 'register_student',
-           'student_folder', 'load_student', 'check_vocabulary']
+           'student_folder', 'load_student', 'empty_student', 'check_vocabulary']
 
 # %% ../nbs/03_students.ipynb #10ef7155
 import contextlib, importlib.util, io, os, shutil, subprocess, sys, tempfile, zipfile
@@ -190,6 +190,21 @@ def load_student(name,                  # a known name, a folder, or a hub id
         raise MotError('the tokenizer has more tokens than the student', where=str(folder), values=f'{len(tokenizer)} tokens, {rows} rows', cure='use the tokenizer the student was trained with')
     if tokenizer.pad_token_id is None: tokenizer.pad_token = tokenizer.eos_token
     return model.to(device).eval(), tokenizer
+
+# %% ../nbs/03_students.ipynb #1f312409
+def empty_student(name,    # a known name, a folder, or a hub id; made or fetched already
+                  seed=0): # for the students that are made here
+    "(model, tokenizer) like `load_student`'s, but the parameters lie on torch's meta device and take no memory; buffers are real."
+    from accelerate import init_empty_weights
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig
+    folder = student_folder(name, seed)
+    with _no_bars():
+        with init_empty_weights(include_buffers=False): model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(folder), dtype=torch.float32, attn_implementation='sdpa')
+        model.tie_weights()
+        with contextlib.suppress(OSError): model.generation_config = GenerationConfig.from_pretrained(folder)
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+    if tokenizer.pad_token_id is None: tokenizer.pad_token = tokenizer.eos_token
+    return model.eval(), tokenizer
 
 # %% ../nbs/03_students.ipynb #6fc242e8
 def check_vocabulary(tokenizer, # the student's

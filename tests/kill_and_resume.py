@@ -19,11 +19,11 @@ settings = load_settings({
     'rounds': {'rounds': 2, 'mtd_budgets': ['depth']}, 'eval': {'max_new_tokens': 24, 'loss_rows': 4, 'batch': 3}})
 
 
-def attempt(out, seconds):
+def attempt(out, seconds, branches='disk'):
     "Starts the run in a forked process and kills it after so many seconds; True when it finished before."
     pid = os.fork()
     if pid == 0:
-        try: run(settings, out, progress=False)
+        try: run(load_settings(settings, [f'rounds.branches={branches}']), out, progress=False)
         except BaseException as e: print(repr(e), file=sys.stderr); os._exit(1)
         os._exit(0)
     end = time.time() + seconds
@@ -46,7 +46,7 @@ result = {'kills': 0, 'whole': run(settings, folder/'whole', progress=False).has
 rng, n = random.Random(seed), 0
 while result['kills'] < kills:
     out, n = folder/f'killed-{n}', n + 1
-    while not attempt(out, rng.uniform(.1, .9) * whole if result['kills'] < kills else 600):
+    while not attempt(out, rng.uniform(.1, .9) * whole if result['kills'] < kills else 600, 'disk' if n % 2 else 'memory'):
         result['kills'] += 1
         ledger = out/'ledger.jsonl'
         result['stages'].append(ledger.read_bytes().count(b'\n') if ledger.exists() else 0)
