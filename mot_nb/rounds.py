@@ -904,16 +904,16 @@ def _manifest(settings, out):
     write_atomic(path, json.dumps(new, indent=1))
     return new
 
-# %% ../nbs/10_rounds.ipynb #319dadd3
+# %% ../nbs/10_rounds.ipynb #c8170362
 def profile_run(profile,     # 'smoke', 'laptop' or 'long': a folder of data/profiles
                 name,        # 'toy', 'words' or 'champ': a file in it
                 runs='',     # folder of runs; '': in the cache, where a later call finds it
                 progress=True): # show progress and time left
     "The result of one run of a profile: made, resumed, or only read where it is finished."
     settings = profile_settings(profile, name)
+    if runs: return run(settings, Path(runs)/name, progress)
     made_from = hash_json([_identity(settings), Path(student_folder(settings.student.name, settings.student.seed)).name, [_data_hash(load_pool(settings.data, s)) for s in settings.seeds]])
-    out = Path(runs)/name if runs else cache_folder()/'runs'/profile/f'{name}-{made_from[:10]}'
-    return run(settings, out, progress)
+    return run(settings, cache_folder()/'runs'/profile/f'{name}-{made_from[:10]}', progress)
 
 def record_run(out,   # a finished run folder
                path,  # the JSONL to write
