@@ -5,15 +5,16 @@
 # %% auto #0
 __all__ = ['BEST_RULE', 'BEST_RULE_LOSS', 'Shown', 'Table', 'beta_cdf', 't_quantile', 'wilson', 'interval_over_problems',
            'interval_over_samples', 'simulate_marks', 'coverage', 'grade', 'Score', 'score_marks', 'score', 'pass_at_k',
-           'interval_of_difference', 'sign_flip_p', 'Difference', 'paired_difference', 'smallest_detectable',
-           'rows_over_seeds', 'last_and_best', 'split_best', 'best_teacher_table']
+           'interval_of_difference', 'sign_flip_p', 'Difference', 'paired_difference', 'simulated_coverage',
+           'coverage_summary', 'smallest_detectable', 'rows_over_seeds', 'last_and_best', 'split_best',
+           'best_teacher_table', 'write_results', 'read_results', 'made_by']
 
-# %% ../nbs/08_scores.ipynb #9fdbc46e
-import hashlib, html, math, threading
+# %% ../nbs/08_scores.ipynb #ac12302c
+import hashlib, html, json, math, threading
 from dataclasses import dataclass, field
 from statistics import NormalDist
 import numpy as np
-from .run import MotError
+from .run import MotError, hash_json, read_lines, write_atomic
 from .problems import is_correct
 
 # %% ../nbs/08_scores.ipynb #6fc39351
@@ -303,6 +304,39 @@ def paired_difference(score_a,  # a `Score`
     lo, hi = interval_of_difference(d, score_a.k)
     return Difference(float(d.mean()), float(lo), float(hi), sign_flip_p([round(x*score_a.k) for x in d]), len(d), score_a.k, *names)
 
+# %% ../nbs/08_scores.ipynb #fda6a625
+def simulated_coverage(n, k,      # problems, samples of each
+                       rho=1/3,   # correlation between two samples of one problem, in (0, 1)
+                       runs=2000, # simulated evaluations, each with a truth of its own
+                       seed=0):   # of the simulation
+    "dict of the shares of 95 % intervals that hold the truth: of a score `over problems` and `over samples` (k > 1), and of a paired `difference`."
+    rng = np.random.default_rng([seed, n, k, round(1000*rho)])
+    p, gap = rng.uniform(.1, .9, (runs, 1)), rng.uniform(-.1, .1, (runs, 1))
+    x, q = simulate_marks(rng, runs, n, k, p, rho)
+    y = rng.binomial(k, np.clip(q + np.where(gap > 0, (1 - q)*gap/(1 - p), q*gap/p), 0, 1))/k   # every problem moves towards right, or towards wrong, by the same part
+    out = {'over problems': coverage(*interval_over_problems(x, k), p[:, 0])}
+    if k > 1: out['over samples'] = coverage(*interval_over_samples(x, k), q.mean(-1))
+    return out | {'difference': coverage(*interval_of_difference(y - x, k), gap[:, 0])}
+
+def coverage_summary(ns=(30, 60, 200), # problems
+                     ks=(1, 16),       # samples of each
+                     rhos=(.1, 1/3, .8), # correlations, from all equally hard to all or nothing
+                     runs=2000,        # simulated evaluations a cell
+                     seed=0):          # of the simulation
+    "A `Table` of simulated coverage in %, cells outside 93-97 in bold; `data` has every cell."
+    data = [dict(n=n, k=k, rho=rho, interval=what, coverage=c) for n in ns for k in ks for rho in rhos for what, c in simulated_coverage(n, k, rho, runs, seed).items()]
+    kinds, rows = ('over problems', 'over samples', 'difference'), []
+    for n in ns:
+        for k in ks:
+            cells = []
+            for what in kinds:
+                found = [d['coverage'] for d in data if (d['n'], d['k'], d['interval']) == (n, k, what)]
+                cells.append((' | '.join(_pc(c) for c in found) or 'one sample says nothing', any(not .93 <= c <= .97 for c in found)))
+            rows.append([n, k] + cells)
+    good = sum(.93 <= d['coverage'] <= .97 for d in data)
+    return Table(['n', 'k', 'score, over problems', 'score, over samples', 'paired difference'], rows,
+                 f'coverage of 95 % intervals in %, at rho = {" | ".join(f"{r:.2f}" for r in rhos)}; {runs:,} simulated evaluations a cell with known truth; {good} of {len(data)} cells within 93-97, rows with another in bold', data)
+
 # %% ../nbs/08_scores.ipynb #074af2d7
 def smallest_detectable(n,          # problems
                         k=1,        # samples of each
@@ -424,3 +458,40 @@ def best_teacher_table(rows): # dicts: student, corpus, teacher (None: the base)
     caption = ('accuracy in %, in brackets the change against the base in points, * where its 95 % interval excludes 0; = tied with the best: the interval of the paired difference includes 0; '
                'bold: best without a tie; ' + ' and '.join(f'{n} problems x {k}, {s} seed{"s" if s > 1 else ""}' for n, k, s in sizes))
     return Table(['student', 'corpus'] + (['base'] if based else []) + teachers + ['best teacher'], out, caption, data)
+
+# %% ../nbs/08_scores.ipynb #26eef189
+def write_results(path,   # the JSONL file to write, whole or not at all
+                  rows,   # dicts with `score` (`Score`) or `marks`, and whatever says what it is a score of
+                  **head): # how it was made: commit, command, environment, settings
+    "Writes scores with all their marks; returns the path."
+    sets, lines = {}, []
+    for r in rows:
+        s = r.get('score')
+        marks = r['marks'] if 'marks' in r else {p: [True]*round(m*s.k) + [False]*(s.k - round(m*s.k)) for p, m in s.means.items()}
+        k, ids = _same_k({p: len(m) for p, m in marks.items()}, 'write'), list(marks)
+        name = hash_json(ids)[:12]
+        sets[name] = ids
+        text = ('' if k == 1 else ' ').join(''.join(str(int(bool(x))) for x in m) for m in marks.values())
+        about = dict(truncated=s.truncated, hash=s.model_hash, label=s.label) if s is not None else {}
+        lines.append({**{c: v for c, v in r.items() if c not in ('score', 'marks')}, **about, 'k': k, 'problems': name, 'marks': text})
+    write_atomic(path, ''.join(json.dumps(x) + '\n' for x in [{'kind': 'scores', **head, 'problems': sets}, *lines]))
+    return path
+
+def read_results(path): # a file written by `write_results`
+    "(how it was made, rows with `score` and `marks`) of a result file; raises when a line does not fit its problems."
+    head, *lines = read_lines(path) or [{}]
+    if head.get('kind') != 'scores': raise MotError('this is not a file of scores', where=str(path), values=str(head)[:80], cure='give a file written by write_results')
+    out = []
+    for i, r in enumerate(lines, 2):
+        ids, k, text = head['problems'].get(r.get('problems')), r.get('k'), r.get('marks')
+        each = (list(text) if k == 1 else text.split(' ')) if isinstance(text, str) else []
+        if ids is None or len(each) != len(ids) or any(len(m) != k or set(m) - set('01') for m in each):
+            raise MotError('a line of scores does not fit its problems', where=f'{path}, line {i}', values=f'{len(each)} problems of {k} samples, expected {len(ids) if ids else "a known set"}', cure='the file was changed: make it again')
+        marks = {p: tuple(c == '1' for c in m) for p, m in zip(ids, each)}
+        out.append({**{c: v for c, v in r.items() if c not in ('k', 'problems')}, 'marks': marks, 'score': score_marks(marks, r.get('truncated') or 0., r.get('hash', ''), r.get('label', ''))})
+    return {c: v for c, v in head.items() if c not in ('kind', 'problems')}, out
+
+def made_by(head): # first line of a result file
+    "How a result file was made, in a line: commit, hardware, command."
+    e = head.get('environment') or {}
+    return f"commit {head.get('commit') or 'not noted'}, {e.get('cpu') or 'processor not noted'}" + ''.join(f', {g}' for g in e.get('gpus') or ()) + f", `{head.get('command') or 'command not noted'}`"

@@ -1,0 +1,95 @@
+"""Records what pages 54, 54a and 54b show, in data/recorded/: run by hand, never by the tests. Stopped anywhere, the same command goes on.
+
+    python tests/record_scores.py best-teacher --work FOLDER [--only toy|words]  students x corpora x teachers    -> best-teacher.jsonl
+    python tests/record_scores.py avg16 --work FOLDER [--words RUN]              16 samples a problem              -> avg16.jsonl
+    python tests/record_scores.py forgetting --words RUN                         before and after, offline suite   -> forgetting-words.jsonl
+
+RUN is the finished folder of a run on the words pool whose students were kept.
+"""
+import argparse, subprocess, sys
+from pathlib import Path
+
+import house
+from mot_nb.run import DataSettings, derive_seed, environment, hash_tensors, load_settings
+
+RECORDED = house.ROOT/'data'/'recorded'
+BEST = {'toy': dict(students=['toy-tiny', 'toy'], pool='toy', teachers=['plain', 'verbose', 'checker', 'foreign'], corpora=['all', 'short'], seeds=[0, 1, 2, 3, 4], n_train=200, n_heldout=200, steps=50, batch=16, lr=1e-3, max_new_tokens=80),
+        'words': dict(students=['smollm2-135m'], pool='words', teachers=['worked', 'narrative', 'equations', 'checker'], corpora=['short', 'long'], seeds=[0, 1], n_train=120, n_heldout=60, steps=16, batch=6, lr=2e-4, max_new_tokens=48)}
+
+
+def commit():
+    "The checkout's commit."
+    return subprocess.run(['git', '-C', str(house.ROOT), 'rev-parse', '--short=12', 'HEAD'], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def command(*words):
+    "The command as anyone could type it."
+    return ' '.join(['python tests/record_scores.py', *words])
+
+
+def best_teacher(work, only):
+    "Runs the template at real size for each pool; the second adds to the file of the first."
+    from mot_nb.report import execute_page
+    for pool, how in BEST.items():
+        if only in ('', pool):
+            execute_page(house.ROOT/'nbs'/'reports'/'80_best_teacher.ipynb', work/f'80_best_teacher-{pool}.ipynb',
+                         {**how, 'runs': str(work/'runs'), 'record': str(RECORDED/'best-teacher.jsonl'), 'commit': commit(), 'command': command('best-teacher --work FOLDER')})
+
+
+def sixteen(name, folder, pool, prompts, path, **how):
+    "Marks of 16 samples a problem of one student."
+    from mot_nb.sampling import sample_problems
+    from mot_nb.scores import grade, score_marks
+    from mot_nb.sft import student_state
+    from mot_nb.students import load_student
+    model, tokenizer = load_student(str(folder))
+    weights = hash_tensors(student_state(model))
+    samples = sample_problems(model, tokenizer, prompts, path, weights, k=16, seed=derive_seed('avg16'), progress=lambda done, total, left: print(f'{name}: {done}/{total}, {left:.0f} s left', file=sys.stderr) if done % 64 == 0 else None, **how)
+    marks = grade(pool.heldout, samples)
+    cut = [s.truncated for x in samples.values() for s in x]
+    return marks, score_marks(marks, sum(cut)/len(cut), weights, name)
+
+
+def avg16(work, words):
+    "16 samples a problem: the toy students of a run made here, and SmolLM2 before and after MoT."
+    from mot_nb.pools import load_pool, prompt_of
+    from mot_nb.rounds import run
+    from mot_nb.scores import write_results
+    s = load_settings({'name': 'toy, every student kept', 'student': {'name': 'toy-tiny'}, 'data': {'pool': 'toy', 'teachers': ['plain', 'verbose', 'checker', 'foreign'], 'n_train': 200, 'n_heldout': 60},
+                       'train': {'lr': 1e-3, 'steps': 10, 'batch': 16, 'compute': 'float32'}, 'rounds': {'rounds': 5, 'keep': 'last'}, 'eval': {'max_new_tokens': 80, 'every_round': False}})
+    done, rows = run(s, work/'toy'), []
+    label = {'base': 'base', 'mot': 'MoT', 'mtd': 'MTD', 'oneshot': 'one-shot merge'}
+    students = [(label.get(r['method'], f"STD {r['teacher']}"), 'toy-tiny' if r['method'] == 'base' else done.folder/'students'/r['student']) for r in done.rows if r['metric'] == 'accuracy']
+    sets = {'toy': (students, s.data, dict(temperature=.6, top_p=.95, max_new_tokens=80, batch=480))}
+    if words: sets['words'] = ([('base', 'smollm2-135m'), ('MoT', words/'students'/'mot-r3')], DataSettings(pool='words', teachers=('worked',), n_heldout=30), dict(temperature=.6, top_p=.95, max_new_tokens=48, batch=64))
+    for name, (students, data, how) in sets.items():
+        pool = load_pool(data, 0)
+        prompts = {p.id: prompt_of(pool, p) for p in pool.heldout}
+        for student, folder in students:
+            marks, score = sixteen(student, folder, pool, prompts, work/'samples'/f"{name}-{student.replace(' ', '-')}.jsonl", **how)
+            print(score)
+            rows.append({'set': name, 'student': student, 'sampling': how, 'marks': marks, 'score': score})
+            write_results(RECORDED/'avg16.jsonl', rows, commit=commit(), command=command('avg16 --work FOLDER --words RUN'), environment=environment())
+
+
+def forgetting(words):
+    "The offline suite on the base and on every student of the run."
+    from mot_nb.forgetting import forgetting_table, make_suite, measure_students
+    students = {'base': ('smollm2-135m', {'method': 'base'})}
+    kept = {f.name: f for f in (words/'students').iterdir()}
+    for label, name in (('STD worked', 'std-worked-r3'), ('STD narrative', 'std-narrative-r3'), ('STD equations', 'std-equations-r3'), ('MTD', 'mtd-depth-r3'), ('MoT', 'mot-r3'), ('one-shot merge', 'oneshot')):
+        if name in kept: students[label] = (kept[name], {'method': label.split()[0].lower(), 'teacher': label.split()[1] if label.startswith('STD') else None, 'seed': 0})
+    print(forgetting_table(measure_students(students, make_suite(), RECORDED/'forgetting-words.jsonl', lambda t: print(t, file=sys.stderr), commit=commit(), command=command('forgetting --words RUN'), run=words.name)))
+
+
+def main():
+    "The command line."
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument('what', choices=['best-teacher', 'avg16', 'forgetting']); p.add_argument('--work', type=Path, default=Path('runs')/'scores'); p.add_argument('--words', type=Path); p.add_argument('--only', default='', choices=['', 'toy', 'words'])
+    a = p.parse_args()
+    if a.what == 'best-teacher': best_teacher(a.work, a.only)
+    elif a.what == 'avg16': avg16(a.work, a.words)
+    else: forgetting(a.words)
+
+
+if __name__ == '__main__': main()
