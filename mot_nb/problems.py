@@ -4,13 +4,14 @@
 
 # %% auto #0
 __all__ = ['FIELDS', 'MAX_ANSWER', 'Problem', 'bad_lines', 'read_records', 'read_problems', 'write_problems', 'clean_text',
-           'normal_form', 'exact_value', 'extract_answer', 'same_answer', 'is_correct', 'problems_from_rows',
-           'hub_problems']
+           'latex_signs', 'normal_form', 'split_unit', 'exact_value', 'extract_answer', 'parts_of', 'same_answer',
+           'is_correct', 'problems_from_rows', 'hub_problems']
 
-# %% ../nbs/01_problems.ipynb #4c8b04ae
-import atexit, json, os, queue, re, subprocess, sys, threading
+# %% ../nbs/01_problems.ipynb #85b54bb1
+import atexit, json, os, queue, re, subprocess, sys, threading, unicodedata
 from dataclasses import asdict, dataclass
 from fractions import Fraction
+from functools import lru_cache
 from pathlib import Path
 
 from .run import MotError, write_atomic
@@ -105,55 +106,120 @@ def clean_text(text): # model text
     "The text without terminal escapes, control and invisible characters; true minus signs become '-' (own)."
     return _ESCAPE.sub('', text).replace('\u2212', '-').replace('\u00a0', ' ').replace('\u202f', ' ')
 
-# %% ../nbs/01_problems.ipynb #3aadd778
-_WRAP = re.compile(r'\\(?:text|mathrm|mathbf|textbf|mbox|boxed|fbox)\s?\{([^{}]*)\}')
-_FRAC = re.compile(r'([-+]?)\s?([0-9]{1,40}\s?)?\\[dt]?frac\s?(?:\{\s?([-+]?[0-9]{1,40})\s?\}\s?\{\s?([0-9]{1,40})\s?\}|([0-9])\s?([0-9]))')
-_PLAIN = re.compile(r'([-+]?)\s?(?:([0-9]{1,100})\s([0-9]{1,40})/([0-9]{1,40})|((?:[0-9]{1,3}(?:,[0-9]{3}){1,40}|[0-9]{1,100})(?:\.[0-9]{0,100})?|\.[0-9]{1,100})(?:[eE]([-+]?[0-9]{1,3}))?(?:\s?/\s?([0-9]{1,100}))?)')
-_UNIT = re.compile(r'(?:\s+|(?<=[0-9}]))(?:([a-zA-Z]{2,30}\.?(?:\s(?:per\s)?[a-zA-Z]{1,30}){0,4}|[mgshlLKNJWV])(?:\^\{?[23]\}?|[²³])?)$')
+# %% ../nbs/01_problems.ipynb #a79d6a7e
+_SIGN = str.maketrans({'π': r'\pi ', '∞': r'\infty ', '∪': r'\cup ', '≤': r'\le ', '≥': r'\ge ', '≠': r'\ne ', '∈': r'\in ', '±': r'\pm ', '×': r'\times ', '·': r'\cdot ', '⋅': r'\cdot ', '÷': '/', '⁄': '/'})
+_NAME = re.compile(r'(?<![\\a-zA-Z])(pi|infinity|sin|cos|tan|cot|sec|csc|log|ln)(?![a-zA-Z])')
+
+def latex_signs(a): # a final answer
+    "The answer with typed mathematics as LaTeX: 2√5 and 2*sqrt(5) become 2\\sqrt{5}, x³ and x**3 become x^{3} (own)."
+    a = re.sub('[¼-¾⅐-⅞]', lambda m: ' ' + unicodedata.normalize('NFKC', m[0]), a)
+    a = re.sub('[⁰¹²³⁴-⁹]+', lambda m: '^{' + unicodedata.normalize('NFKC', m[0]) + '}', a)
+    a = re.sub(r'^\s{0,9}[–—]\s?(?=[0-9.\\(a-zA-Z])', '-', a)
+    a = re.sub(r'(?:√|(?<![\\a-zA-Z])sqrt)\s?(?:\(([^()]{1,60})\)|([0-9]{1,40}|[a-z]))', lambda m: r'\sqrt{%s}' % (m[1] or m[2]), a.translate(_SIGN))
+    a = _NAME.sub(lambda m: '\\' + {'infinity': 'infty'}.get(m[1], m[1]) + ' ', a)
+    a = re.sub(r'(?:\*\*|\^)\s?(-?[0-9]{2,40}|(?<=\*\*)[0-9a-z])', r'^{\1}', a)
+    return re.sub(r'(?<!\*)\*(?!\*)', r' \\cdot ', a)
+
+# %% ../nbs/01_problems.ipynb #60d250c8
+_WRAP = re.compile(r'\\(?:text|mathrm|mathbf|textbf|textit|mbox|operatorname|boxed|fbox)\s?\{([^{}]*)\}')
 
 def normal_form(answer): # a final answer as written
-    "The answer without dressing: dollar signs, \\text{}, spaces, currency, degree and percent signs, final stop (own)."
+    "The answer without dressing: mathematics delimiters, \\text{}, thin spaces, final stop; a dollar becomes ¤, a degree °, per cent % (own)."
     a = clean_text(str(answer))[:2 * MAX_ANSWER].strip()
     if not re.search(r'\w\*\*\w', a): a = a.replace('**', '')
-    for old in (r'\(', r'\)', r'\[', r'\]', r'\$', '$', r'\!', r'\left', r'\right', r'^\circ', r'^{\circ}', '°', '£', '€'): a = a.replace(old, '')
-    for old in (r'\,', r'\;', '~'): a = a.replace(old, ' ')
-    a = a.replace(r'\%', '%')
+    a = a.replace(r'\$', '¤')
+    if a.count('$') == 1: a = re.sub(r'\$(?=\s?[0-9.])', '¤', a)            # one alone before a number is money, two enclose mathematics
+    a = re.sub(r'(?<=[0-9])(?:\{,\}|,\\!\s?)(?=[0-9]{3}(?![0-9]))', '', a).replace('{,}', ',')
+    a = re.sub(r'(?<!\\)\\[()\[\]!]|\$|\\(?:left|right|displaystyle)(?![a-zA-Z])', '', a)
+    a = re.sub(r'(?<!\\)\\[,;: ]|~|\\q?quad(?![a-zA-Z])', ' ', a)
+    a = re.sub(r'\^\s?(?:\\circ|\{\s?\\circ\s?\})|\\degree(?![a-zA-Z])', '°', a).replace(r'\%', '%')
     for _ in range(4): a = _WRAP.sub(r' \1', a)
-    a = ' '.join(a.split()).rstrip('.,;:!').strip()
-    return a.removesuffix('%').strip()
+    a = re.sub(r'\\(begin|end)\{[bB]matrix\}', r'\\\1{pmatrix}', a)
+    if a.startswith(r'\boxed') and (inner := _boxed(a)): a = inner
+    return ' '.join(latex_signs(a).split()).rstrip('.,;:').strip()
+
+# %% ../nbs/01_problems.ipynb #e122e9a6
+_ARG = r'\s?(?:\{\s?([-+]?[0-9]{1,40}(?:\.[0-9]{1,40})?)\s?\}|([0-9]))'
+_FRAC = re.compile(r'([-+]?)\s?([0-9]{1,40}\s?)?\\[dt]?frac' + _ARG + _ARG)
+_DIGITS = r'(?:[0-9]{1,3}(?:,[0-9]{3}){1,40}|[0-9]{1,3}(?: [0-9]{3}){1,40}|[0-9]{1,100})'
+_PLAIN = re.compile(r'([-+]?)\s?(?:([0-9]{1,100})\s([0-9]{1,40})/([0-9]{1,40})|(' + _DIGITS + r'(?:\.[0-9]{0,100})?|\.[0-9]{1,100})'
+                    r'(?:[eE]([-+]?[0-9]{1,3})|\s?(?:\\times|\\cdot|x)\s?10\^\{?\s?([-+]?[0-9]{1,3})\s?\}?)?(?:\s?/\s?([-+]?[0-9]{1,100}))?)')
+_REPEAT = re.compile(r'([-+]?)([0-9]{0,40})\.([0-9]{0,40})\\overline\{([0-9]{1,40})\}')
 
 def _number(a): # normal form without a unit
     "The exact value of a plain number, decimal, fraction or mixed number, or None."
     if len(a) > MAX_ANSWER: return None
     if m := _FRAC.fullmatch(a):
-        sign, whole, p, q = m[1], m[2], int(m[3] or m[5]), int(m[4] or m[6])
-        if q == 0 or (whole and p < 0): return None
-        v = int(whole or 0) + Fraction(p, q)
+        sign, whole, p, q = m[1], m[2], Fraction(m[3] or m[4]), Fraction(m[5] or m[6])
+        if q == 0 or (whole and (p < 0 or q < 0)): return None
+        v = int(whole or 0) + p / q
+    elif m := _REPEAT.fullmatch(a):
+        sign, scale = m[1], Fraction(10) ** len(m[3])
+        v = int(m[2] or 0) + int(m[3] or 0) / scale + Fraction(int(m[4]), 10 ** len(m[4]) - 1) / scale
     elif m := _PLAIN.fullmatch(a):
         sign = m[1]
         if m[2]: v = int(m[2]) + Fraction(int(m[3]), int(m[4])) if int(m[4]) else None
         else:
-            v = Fraction(m[5].replace(',', '').rstrip('.') or '0') * Fraction(10) ** int(m[6] or 0)
-            if m[7]: v = v / int(m[7]) if int(m[7]) else None
+            v = Fraction(re.sub('[, ]', '', m[5]).rstrip('.') or '0') * Fraction(10) ** int(m[6] or m[7] or 0)
+            if m[8]: v = v / int(m[8]) if int(m[8]) else None
         if v is None: return None
     else: return None
     return -v if sign == '-' else v
 
+# %% ../nbs/01_problems.ipynb #13088c3f
+_UNITS = {'mm': 'millimeter millimetre', 'cm': 'centimeter centimetre', 'm': 'meter metre', 'km': 'kilometer kilometre', 'inch': 'in inches', 'foot': 'ft feet', 'yard': 'yd', 'mile': 'mi', 's': 'sec second', 'min': 'minute',
+          'h': 'hr hour', 'day': '', 'week': '', 'month': '', 'year': 'yr', 'mg': 'milligram', 'g': 'gram', 'kg': 'kilogram', 'pound': 'lb lbs £', 'ounce': 'oz', 'ml': 'milliliter millilitre', 'l': 'liter litre', 'gallon': 'gal',
+          'degree': 'deg °', 'radian': 'rad', 'dollar': 'usd ¤ buck', 'cent': '¢', 'euro': 'eur €', 'percent': '% pct', 'unit': ''}
+_ALIAS = {w: name for name, words in _UNITS.items() for w in [name, *words.split()]}
+_SCALE = frozenset("""hundred thousand million billion trillion dozen score half halve third fourth fifth sixth seventh eighth ninth tenth hundredth thousandth""".split()) # and their plurals
+_SIZED = _SCALE | frozenset("""gross zero one two three four five six seven eight nine ten eleven twelve twenty thirty forty fifty sixty seventy eighty ninety squared cubed factorial plus minus mod modulo base point
+    and or not to than least most below divided multiplied raised power root sqrt infinity negative positive percentage e i x y z approximately about""".split())
+_TAIL = re.compile(r'(?:(\s+)|(?<=[0-9}]))([a-zA-Z]{1,30}\.?(?:(?:\s|\s?/\s?|-)[a-zA-Z]{1,30}\.?){0,6})(?:\^\{?\s?([23])\s?\}?)?$')
+
+def _unit_name(words, power, glued): # what follows a number; 2, 3 or ''; whether there is no space before it
+    "The one name of a unit, or None when these words are no unit."
+    tokens = [t.rstrip('.') for t in re.split(r'[\s-]+', words.replace('/', ' per ')) if t]
+    low = [t.lower() for t in tokens]
+    known = [_ALIAS.get(t, _ALIAS.get(t.removesuffix('s'))) for t in low]
+    if low[0] in ('square', 'sq', 'cubic', 'cu') and len(low) > 1 and known[1]: power, low, known = '23'[low[0][0] == 'c'], low[1:], known[1:]
+    elif low[-1] in ('squared', 'cubed') and len(low) > 1 and known[-2]: power, low, known = '23'[low[-1][0] == 'c'], low[:-1], known[:-1]
+    if low[:2] == ['per', 'cent']: return 'percent'
+    if any(t in _SIZED or t.removesuffix('s') in _SCALE or (len(t) == 1 and not k and t != 'a') for t, k in zip(low, known)): return None
+    if (glued and (len(low[0]) < 2 or not known[0])) or (power and not known[-1]): return None
+    return ' '.join(k or t.removesuffix('s') for t, k in zip(low, known)) + (f'^{power}' if power else '')
+
+def split_unit(a): # normal form
+    "(the rest, the name of the unit or ''): leading and trailing signs of money, degrees and per cent, and words that are a unit (own)."
+    if m := re.fullmatch(r'([-+]?)\s?([¤£€])\s?(.+)', a): return m[1] + m[3], _ALIAS[m[2]]
+    if a and a[-1] in '¤£€¢%°': return a[:-1].strip(), _ALIAS[a[-1]]
+    if (m := _TAIL.search(a)) and (rest := a[:m.start()].strip()):
+        name = _unit_name(m[2], m[3] or '', not m[1])
+        if name and (_number(rest) is not None or (re.search(r'[0-9]|\\', rest) and all(t.split('^')[0] in _UNITS or t == 'per' for t in name.split()))): return rest, name
+    return a, ''
+
+# %% ../nbs/01_problems.ipynb #de4133e4
+@dataclass(frozen=True)
+class _Read:
+    "A final answer taken apart."
+    text: str                 # normal form without unit and label
+    value: "Fraction | None"  # where it is a plain number
+    unit: str                 # its one name, or ''
+    label: str                # 'x' of 'x = 5', or ''
+
+@lru_cache(8192)   # corpora say the same short answers again and again
+def _read(answer): # a final answer as written
+    "The answer as number, unit and label, as far as it has them."
+    a, label = normal_form(answer), ''
+    if m := re.fullmatch(r'([a-zA-Z]\w{0,10}|\(\s?[a-zA-Z](?:\s?,\s?[a-zA-Z]){1,5}\s?\))\s?=\s?([^=<>].*)', a): label, a = m[1].replace(' ', ''), m[2]
+    if (v := _number(a)) is not None: return _Read(a, v, '', label)
+    rest, unit = split_unit(a)
+    return _Read(rest.removeprefix('+').lstrip(), _number(rest), unit, label)
+
 def exact_value(answer): # a final answer as written
     "The answer as an exact `Fraction` when it is a plain number (a unit after it is left out), else None (own)."
-    return _value_unit(answer)[0]
+    return _read(answer).value
 
-def _value_unit(answer): # a final answer as written
-    "(exact value or None, unit or '')."
-    a = normal_form(answer)
-    if (v := _number(a)) is not None: return v, ''
-    if '=' in a and (m := re.fullmatch(r'[a-zA-Z]\w{0,10}\s?=\s?(.*)', a)): a = m[1]
-    if (v := _number(a)) is not None: return v, ''
-    if m := _UNIT.search(a):
-        if (v := _number(a[:m.start()].strip())) is not None: return v, m[0].strip().lower().rstrip('.').removesuffix('s')
-    return None, ''
-
-# %% ../nbs/01_problems.ipynb #f25e5268
+# %% ../nbs/01_problems.ipynb #d4193fe3
 _NUMBER = re.compile(r'''(?<![\w.])                            # not inside a word or a decimal
     (?: (?:(?<![\w)\]}])[-+]\ ?)? [$£€]? [-+]? (?: \\[dt]?frac\ ?\{[-+]?[0-9]{1,40}\}\{[0-9]{1,40}\}
       | (?: [0-9]{1,3}(?:,[0-9]{3})++(?![0-9]) | [0-9]++ ) (?:\.[0-9]++)? (?:/[0-9]++(?:\.[0-9]++)?)? | \.[0-9]++ ) )''', re.X)
@@ -176,11 +242,16 @@ def _clause(line): # what follows a mark, one line
     "The answer in the rest of a line: the whole clause if it is a value, else its only number, else the clause."
     line = line[:2000].strip().strip('*').strip()
     if (b := _boxed(line)) is not None: return b
-    clause = re.split(r'[.;!?]\s|[.;!?]*$', line, maxsplit=1)[0].strip().strip('*').strip()
-    if '=' in clause and exact_value(clause) is None: clause = clause.rsplit('=', 1)[1].strip()
+    clause = re.split(r'[.;?]\s|(?<!\\)!\s|[.;!?]*$', line, maxsplit=1)[0].strip().strip('*').strip()
+    left, equals, last = clause.rpartition('=')
+    if equals and exact_value(clause) is None and not (re.search(r'[0-9][a-zA-Z](?![a-zA-Z])|[a-zA-Z]\s?\^', left) and exact_value(last) == 0): clause = last.strip() # 2x + 3y = 0 is an answer
     if not clause or exact_value(clause) is not None: return clause or None
+    said = re.split(r'\b(?:equals|is|are|makes|gives)\s', clause)[-1].strip()
+    if said != clause and exact_value(said) is not None: return said                      # 3 rows of 4 trees, which equals 12 trees
     numbers = [m.group().strip() for m in _NUMBER.finditer(clause)]
-    return numbers[0] if len(numbers) == 1 and not re.search(r'[\\^_+*/()\[\]{}<>|,]', clause.replace(numbers[0], '')) else clause
+    alone = len(numbers) == 1 and not re.search(r'[\\^_+*/()\[\]{}<>|,]', clause.replace(numbers[0], '')) and not re.search(re.escape(numbers[0]) + '[a-zA-Z]', clause) # 2k is not 2
+    if alone and (after := re.match(r'\s+([a-zA-Z]+)', clause.split(numbers[0], 1)[1])) and after[1].lower().removesuffix('s') in _SCALE: alone = False
+    return numbers[0] if alone else clause
 
 def extract_answer(text): # the whole completion of a student or teacher, of any length
     "The final answer as text, or None: last boxed, then '#### x', then 'answer is x', then the last number (own)."
@@ -189,7 +260,7 @@ def extract_answer(text): # the whole completion of a student or teacher, of any
     if (a := fit(_boxed(text))) is not None: return a
     if (i := text.rfind('####')) >= 0:
         line = text[i + 4:i + 2004].lstrip(' #').split('\n')[0]
-        heading = exact_value(line) is None and re.search(r'(?<![\\a-zA-Z])[a-zA-Z]{2}', line) # '#### Step 3'
+        heading = exact_value(line) is None and '\\' not in line and re.match(r'[^0-9]*[a-zA-Z]{2}', line) # '#### Step 3'
         if not heading and (a := fit(_clause(line))) is not None: return a
     tail = text[-20_000:]
     for m in reversed(list(_MARK.finditer(tail))[-3:]):
@@ -197,7 +268,31 @@ def extract_answer(text): # the whole completion of a student or teacher, of any
     numbers = [m.group() for m in _NUMBER.finditer(text[-4_000:])]
     return fit(numbers[-1]) if numbers else None
 
-# %% ../nbs/01_problems.ipynb #19b29253
+# %% ../nbs/01_problems.ipynb #f4523804
+def _parsed(a): # one side, LaTeX
+    "A sympy object with every decimal as an exact fraction (math-verify's reader, latex2sympy2_extended)."
+    from latex2sympy2_extended.latex2sympy2 import ConversionConfig, NormalizationConfig, latex2sympy
+    from sympy import Float, Rational
+    e = latex2sympy(a, is_real=True, convert_degrees=False, normalization_config=NormalizationConfig(basic_latex=True, units=False, malformed_operators=True, nits=True, boxed='none'),
+                    conversion_config=ConversionConfig(lowercase_symbols=False))
+    return e.replace(lambda x: isinstance(x, Float), lambda x: Rational(str(x))) if hasattr(e, 'replace') else e
+
+def _equal(gold, answer): # two sides, LaTeX
+    "Whether two expressions, matrices or equations are equal: exactly, decimals too, so that 3.141593 is not pi (sympy, math-verify)."
+    from math_verify import verify
+    from sympy import Eq, Expr, MatrixBase
+    g, a = _parsed(gold), _parsed(answer)
+    zero = lambda d: d.doit().equals(0) is True
+    if isinstance(g, MatrixBase) or isinstance(a, MatrixBase):
+        g, a = (x.doit() if hasattr(x, 'doit') else x for x in (g, a))
+        return isinstance(g, MatrixBase) and isinstance(a, MatrixBase) and g.shape == a.shape and all(zero(x - y) for x, y in zip(g, a))
+    if isinstance(g, Eq) and isinstance(a, Eq):
+        factor = ((g.lhs - g.rhs) / (a.lhs - a.rhs)).simplify()
+        return bool(factor.is_number and factor.is_finite and factor != 0)
+    if isinstance(g, Expr) and isinstance(a, Expr): return zero(g - a)
+    return bool(verify([g], [a], float_rounding=25, numeric_precision=40, timeout_seconds=None))
+
+# %% ../nbs/01_problems.ipynb #1548bc25
 def _serve(): # runs in the worker process
     "Answers JSON lines (gold, answer) on standard input with true or false, until the input closes."
     import logging
@@ -209,14 +304,13 @@ def _serve(): # runs in the worker process
         resource.setrlimit(resource.RLIMIT_AS, (4 << 30, resource.getrlimit(resource.RLIMIT_AS)[1]))
         signal.signal(signal.SIGALRM, signal.SIG_DFL) # ends the process even inside a long operation, should the parent be gone
         alarm = lambda seconds: signal.setitimer(signal.ITIMER_REAL, seconds)
-    from math_verify import parse, verify
-    def read(a): return parse(a if '$' in a or 'boxed' in a else f'${a}$', parsing_timeout=None)
+    _equal('1', '1') # imports all it needs
     print('"ready"', file=out, flush=True)
     for line in sys.stdin:
         try:
             gold, answer, timeout = json.loads(line)
             alarm(timeout + 5)
-            result = bool(verify(read(gold), read(answer), timeout_seconds=None))
+            result = _equal(gold, answer)
         except BaseException: result = False
         alarm(0)
         print(json.dumps(result), file=out, flush=True)
@@ -272,21 +366,88 @@ _worker = _Worker()
 atexit.register(_worker.kill)
 if hasattr(os, 'register_at_fork'): os.register_at_fork(after_in_child=_worker.__init__) # a child starts a worker of its own
 
-# %% ../nbs/01_problems.ipynb #801ed95a
+# %% ../nbs/01_problems.ipynb #5b887c4a
+def _split(a, mark): # text; pattern of a separator
+    "The pieces of a between separators outside all brackets; None where the brackets do not close."
+    out, depth, start, i = [], 0, 0, 0
+    while i < len(a):
+        if a[i] in '([{': depth += 1
+        elif a[i] in ')]}': depth -= 1
+        elif depth == 0 and (m := mark.match(a, i)): out.append(a[start:i].strip()); start = i = m.end(); continue
+        if depth < 0: return None
+        i += 1
+    return out + [a[start:].strip()] if depth == 0 else None
+
+_LESS = re.compile(r'(<|>|\\leq?(?![a-zA-Z])|\\geq?(?![a-zA-Z])|\\lt(?![a-zA-Z])|\\gt(?![a-zA-Z]))')
+
+def _as_interval(a): # an inequality in one letter
+    "The interval an inequality says, as text, or None."
+    p = [x.strip() for x in _LESS.split(a)]
+    name, less = lambda x: re.fullmatch('[a-zA-Z]', x), lambda op: op in ('<', r'\lt') or op.startswith(r'\le')
+    shut = lambda op: 'e' in op
+    if len(p) == 3 and name(p[2]): p = [p[2], {'<': '>', '>': '<', r'\lt': '>', r'\gt': '<'}.get(p[1]) or (r'\ge' if less(p[1]) else r'\le'), p[0]]
+    if len(p) == 3 and name(p[0]) and p[2]: return rf'(-\infty,{p[2]}' + ')]'[shut(p[1])] if less(p[1]) else '(['[shut(p[1])] + rf'{p[2]},\infty)'
+    if len(p) == 5 and name(p[2]) and less(p[1]) == less(p[3]):
+        lo, a, b, hi = (p[0], p[1], p[3], p[4]) if less(p[1]) else (p[4], p[3], p[1], p[0])
+        if lo and hi: return '(['[shut(a)] + f'{lo},{hi}' + ')]'[shut(b)]
+
+_CUP, _COMMA, _AND = re.compile(r'\\cup(?![a-zA-Z])'), re.compile(','), re.compile(r',?\s(?:and|or)\s|,')
+
+def parts_of(a): # normal form
+    "('', [a]) of one value; else the kind ('(]' and the like keep order, 'set' and 'union' do not) and its parts (own)."
+    a = re.sub(r'^[a-zA-Z]\s?\\in(?![a-zA-Z])\s?', '', a)
+    a = _as_interval(a) or a
+    if (p := _split(a, _CUP)) and len(p) > 1: return 'union', p
+    if a[:1] in ('(', '[') and a[-1:] in (')', ']') and (p := _split(a[1:-1], _COMMA)) and len(p) > 1: return a[0] + a[-1], p
+    curly = a.startswith(r'\{') and a.endswith(r'\}')
+    p = _split(a[2:-2] if curly else a, _AND) or [a]
+    p = [y for x in p for y in ([x.replace(r'\pm', '+', 1).removeprefix('+'), x.replace(r'\pm', '-', 1)] if x.count(r'\pm') == 1 else [x])]
+    return ('set', p) if curly or len(p) > 1 else ('', [a])
+
+# %% ../nbs/01_problems.ipynb #52aa06f4
+_BASE = re.compile(r'([-+]?[0-9][0-9A-Za-z]{0,60})\s?_\s?\{?\s?([0-9]{1,2})\s?\}?')
+_WORDS = re.compile(r"\(?(?:[A-Z]|[^\W\d_]{2,}(?:[\s'-]+[^\W\d_]+)*)\)?[.!]?")
+_VAGUE = re.compile(r'[?#@;"`]|\.\.\.|\\[lc]?dots|\\approx|\\sim(?![a-z])|\\not?(?![a-z])|\\neq?(?![a-zA-Z])|!=|!!|==|=.*=|[0-9}]\s+[0-9]|[-+*/^=<>_\\]$|^[*/^=<>]|<|>|\\[lg]eq?(?![a-zA-Z])|\\pm|\\[lg]t(?![a-zA-Z])')
+_PROSE = re.compile(r'(?<![\\a-zA-Z{])[a-zA-Z]{3,}(?![a-zA-Z}])')
+
+def _squeezed(a): return re.sub(r'(?<![0-9])\s+|\s+(?![0-9])', '', a.replace(r'\dfrac', r'\frac').replace(r'\tfrac', r'\frac'))
+
 def same_answer(gold,        # the right answer
                 answer,      # the answer to check; None is never right
-                timeout=5.0): # seconds math-verify may take before it is killed and the answer counts as wrong
-    "Whether two final answers are equal: exact numbers first, then the same text, then math-verify in its worker; safe in threads."
+                timeout=5.0): # seconds the worker may take before it is killed and the answer counts as wrong
+    "Whether two final answers are equal: exact numbers first, then the same text, then part by part, then in the worker; safe in threads."
     if answer is None: return False
     gold, answer = str(gold), str(answer)
     if max(len(gold), len(answer)) > MAX_ANSWER: return gold.strip() == answer.strip()
-    (g, gu), (a, au) = _value_unit(gold), _value_unit(answer)
-    if g is not None and a is not None: return g == a and (not gu or not au or gu == au)
-    ng, na = normal_form(gold), normal_form(answer)
-    if not ng or not na: return False
-    if ng.casefold() == na.casefold() or ng.replace(' ', '') == na.replace(' ', ''): return True
-    if g is not None and re.fullmatch(r"[^\W\d]+(?:[\s'-]+[^\W\d]+)*", na) and '\\' not in na: return False # plain words are no number
-    return _worker.ask(ng, na, timeout)
+    return _same(_read(gold), _read(answer), timeout, 0)
+
+def _same(g, a, timeout, depth): # two _Read; depth: of parts within parts
+    "Whether two answers taken apart are equal."
+    if not g.text or not a.text or (g.unit and a.unit and g.unit != a.unit) or (g.label and a.label and g.label != a.label): return False
+    if g.value is not None and a.value is not None: return g.value == a.value
+    if _squeezed(g.text) == _squeezed(a.text): return True
+    if _BASE.fullmatch(g.text) or _BASE.fullmatch(a.text):
+        x, y = _BASE.fullmatch(g.text), _BASE.fullmatch(a.text)
+        return bool(x and y and x[1].upper() == y[1].upper() and x[2] == y[2])
+    if _WORDS.fullmatch(g.text) or (_WORDS.fullmatch(a.text) and len(a.text) > 3):
+        return bool(_WORDS.fullmatch(g.text)) and g.text.strip('().!').casefold() == a.text.strip('().!').casefold()
+    (kind, xs), (other, ys) = (('', [x.text]) if x.value is not None else parts_of(x.text) for x in (g, a)) # 58,500 is one number
+    if kind != other or len(xs) != len(ys) or depth > 3: return False
+    if kind: return _same_parts([_read(x) for x in xs], [_read(y) for y in ys], timeout, depth + 1, kind in ('set', 'union'))
+    if _VAGUE.search(a.text) or _VAGUE.search(g.text): return False
+    if ('&' in a.text or '\\\\' in a.text) and '\\begin' not in a.text: return False
+    if ('=' in g.text) != ('=' in a.text) or set(_PROSE.findall(a.text)) - set(_PROSE.findall(g.text)): return False
+    return _worker.ask(g.text, a.text, timeout)
+
+def _same_parts(xs, ys, timeout, depth, shuffled): # _Read of each part; whether their order is free
+    "Whether the parts of two answers are equal, each used once."
+    if not shuffled: return all(_same(x, y, timeout, depth) for x, y in zip(xs, ys))
+    left = list(ys)
+    for x in xs:
+        hit = next((i for i, y in enumerate(left) if _same(x, y, timeout, depth)), None)
+        if hit is None: return False
+        del left[hit]
+    return True
 
 def is_correct(gold,  # the right answer
                text): # the whole completion
