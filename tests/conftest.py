@@ -14,6 +14,15 @@ sys.path.insert(0, str(Path(__file__).parent))
 import house
 
 
+def pytest_configure(config): config.addinivalue_line('markers', 'long: takes a minute or more; runs with `make test LONG=1`, as CI does')
+
+
+def pytest_collection_modifyitems(items):
+    if os.environ.get('LONG'): return
+    for item in items:
+        if item.get_closest_marker('long'): item.add_marker(pytest.mark.skip(reason='takes a minute or more: make test LONG=1'))
+
+
 @pytest.fixture(scope='session')
 def root():
     "The checkout under test."

@@ -18,6 +18,7 @@ def script(name, *words, seconds=900):
     return [json.loads(l) for l in done.stdout.splitlines() if l.startswith('{')]
 
 
+@pytest.mark.long
 def test_eight_ranks_equal_one_process(tmp_path):
     "K=4 and K=3, parallel and serial, every method's students: to 1e-5, where the students have moved by twenty times that; the same settings twice: the same bits."
     rows = script('equal_ranks.py', tmp_path)
@@ -35,6 +36,7 @@ def test_a_few_kills(tmp_path):
     assert last['kills'] >= 3 and last['equal'] == last['folders'] == len(rows) and last['longest'] < 60
 
 
+@pytest.mark.long
 def test_killed_launcher_leaves_nobody(tmp_path):
     "kill -9 of the launcher of two ranks in the middle of a branch: all processes are gone within a minute, and a log says why."
     settings = load_settings({'student': {'name': 'toy-tiny'}, 'data': {'pool': 'toy', 'teachers': ['plain', 'verbose'], 'n_train': 8, 'n_heldout': 0},
