@@ -1,0 +1,208 @@
+"Views of hostile text: more than a thousand nasty strings are text and nothing else, to a strict parser and to a real browser."
+import html, json, re, subprocess, unicodedata
+from html.parser import HTMLParser
+
+import pytest
+
+from lab import BROWSER, FLAGS, NO_BROWSER, browser, jupyterlab, run_notebook
+from nasty import nasty_strings
+
+
+@pytest.fixture(scope='module')
+def nasty():
+    "The corpus, at least a thousand strings."
+    strings = nasty_strings()
+    assert len(strings) >= 1000 and len(set(strings)) == len(strings) and sum(len(s) > 900_000 for s in strings) >= 10
+    return strings
+
+
+def scored_of(texts, name=lambda i: 'x'):
+    "A scored trace that holds these texts as tokens and, through `name`, hostile names everywhere else."
+    from mot_nb.confidence import Scored
+    base, student = 'base' + name(1), name(2) + '-r1'
+    change = [(-1)**i*(i % 7)/2 for i in range(len(texts))]
+    best = tuple('' if i % 3 else texts[-1 - i] for i in range(len(texts)))
+    return Scored(name(3), name(4), tuple(texts), {'truth': tuple(('shared', name(5))[i % 2] for i in range(len(texts)))}, {base: (-4.,)*len(texts), student: tuple(-4. + c for c in change)},
+                  {base: (3,)*len(texts), student: (2,)*len(texts)}, {base: best, student: best}, name(6)), base, student
+
+
+def views_of(strings, page=150):
+    "Every view of these strings: each string is a token, some are names too."
+    from mot_nb.token_view import Explorer, strips_view, trace_view
+    out = []
+    for at in range(0, len(strings), page):
+        texts = strings[at:at + page]
+        s, base, student = scored_of(texts, lambda i: texts[i*7 % len(texts)])
+        out += [trace_view(s, student, base, largest=page), strips_view(s, [student], base), Explorer([s], base).view()]
+    return out
+
+
+# ---- a strict parser: nothing but the few elements and attributes a view is made of
+
+VOID, TAGS = {'br'}, {'div', 'p', 'b', 'small', 'ul', 'ol', 'li', 'i', 'span', 'style', 'table', 'caption', 'thead', 'tbody', 'tr', 'th', 'td', 'a', 'br'}
+ATTRIBUTES = {'class': re.compile(r'(?:mtv|[wtqcbxz]|[du][1-4]|b[1-9])(?: (?:[xq]|b[1-9]))?\Z'), 'title': re.compile(r'(?:<?[.\d]+→)(?:<?[.\d]+,? ?)+(?:[-+][\d.]+ nats, rank \d+→\d+)?\Z'), 'id': re.compile(r'm[0-9a-f]{8}-\d+\Z'), 'href': re.compile(r'#m[0-9a-f]{8}-\d+\Z'),
+              'role': re.compile(r'(?:group|region)\Z'), 'dir': re.compile(r'ltr\Z'), 'tabindex': re.compile(r'0\Z'), 'scope': re.compile(r'col\Z'), 'aria-current': re.compile(r'true\Z'), 'aria-label': re.compile(r'.*\Z', re.S)}
+
+
+class Strict(HTMLParser):
+    "Complains of every construct a view has no use for."
+    def __init__(self):
+        super().__init__(convert_charrefs=True)
+        self.open, self.complaints, self.text = [], [], []
+    def handle_starttag(self, tag, attrs):
+        if tag not in TAGS: self.complaints.append(f'element {tag}')
+        if len({k for k, _ in attrs}) != len(attrs): self.complaints.append(f'an attribute twice: {attrs}')
+        for k, v in attrs:
+            if k not in ATTRIBUTES or not ATTRIBUTES[k].match(v or ''): self.complaints.append(f'{tag} {k}={(v or "")[:60]!r}')
+        if tag not in VOID: self.open.append(tag)
+    def handle_startendtag(self, tag, attrs): self.complaints.append(f'self-closing {tag}')
+    def handle_endtag(self, tag):
+        if not self.open or self.open[-1] != tag: self.complaints.append(f'</{tag}> inside {self.open[-3:]}')
+        else: self.open.pop()
+    def handle_data(self, data):
+        from mot_nb.token_view import STYLE_SHEET
+        if self.open and self.open[-1] == 'style':
+            if data != STYLE_SHEET: self.complaints.append(f'style {data[:60]!r}')
+        else: self.text.append(data)
+    def handle_comment(self, data): self.complaints.append(f'comment {data[:60]!r}')
+    def handle_decl(self, decl): self.complaints.append(f'declaration {decl[:60]!r}')
+    def handle_pi(self, data): self.complaints.append(f'instruction {data[:60]!r}')
+    def unknown_decl(self, data): self.complaints.append(f'declaration {data[:60]!r}')
+
+
+def complaints_of(source):
+    "What is wrong with the source of a view; an empty list when nothing is."
+    reader = Strict()
+    reader.feed(source); reader.close()
+    shapeless = {c for c in source if c not in '\n\t' and unicodedata.category(c) in ('Cc', 'Cf', 'Cs', 'Co', 'Cn', 'Zl', 'Zp')}
+    return reader.complaints + [f'not closed: {t}' for t in reader.open] + [f'U+{ord(c):04X} as it is' for c in sorted(shapeless)]
+
+
+def test_strict_parser_sees_what_it_should():
+    "The parser itself is tried: one broken view for each thing it must see."
+    from mot_nb.token_view import trace_view
+    s, base, student = scored_of(['a', 'b', 'c'])
+    good = trace_view(s, student, base).source
+    assert not complaints_of(good)
+    for wrong in ('<script>hit()</script>', '<img src=x onerror=hit()>', '<i onclick=hit()>x</i>', '<a href="javascript:hit()">x</a>', '<i style="color:red">x</i>', '<style>*{}</style>', '<!-- x -->', '<!doctype x>', '<?x?>', '</div>', '<div>', '\u202e', '\x1b', '<i title="x">y</i>', '<br/>'):
+        assert complaints_of(good.replace('</ul>', '</ul>' + wrong, 1)), wrong
+
+
+def test_nasty_strings_are_text(nasty):
+    "Every string in every view, to the strict parser; and a megabyte is cut where it can be seen."
+    views = views_of(nasty)
+    assert len(views) >= 3*len(nasty)//150
+    for v in views:
+        assert not complaints_of(v.source)[:5]
+        v.source.encode('utf-8'); v.text.encode('utf-8')
+        assert not re.search(r'[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]', v.text)     # what a terminal shows is inert too
+        assert len(v.source) < 400_000
+    from mot_nb.token_view import inert
+    for x in nasty:
+        shown = inert(x)
+        assert not set(shown) & set('<>"\'`') and (len(x) <= 80 or 'characters more' in shown) and len(shown) < 2_000
+
+
+def test_strings_alone(nasty):
+    "Each string as the only token and the only name of a view: nothing hides behind its neighbours."
+    from mot_nb.token_view import trace_view
+    from mot_nb.token_view import STYLE_SHEET
+    for x in nasty:
+        s, base, student = scored_of([x], lambda i: x)
+        source = trace_view(s, student, base).source.replace(STYLE_SHEET, '', 1).replace('<style></style>', '', 1)   # the same everywhere, and parsed above
+        assert not complaints_of(source), repr(x[:80])
+
+
+# ---- a real browser
+
+WATCH = '''<!doctype html><html><head><meta charset="utf-8"><title>views</title><script>
+var hits = 0; function hit(){ hits++ } alert = confirm = prompt = print = hit;
+</script></head><body>'''
+REPORT = '''<script>
+addEventListener('load', function(){ setTimeout(function(){
+  var all = document.body.querySelectorAll('*'), kinds = {}, handlers = 0;
+  all.forEach(function(e){ kinds[e.localName] = (kinds[e.localName] || 0) + 1; for (var a of e.attributes) if (a.name.slice(0, 2) == 'on' || /javascript:/i.test(a.value)) handlers++; });
+  for (var name of ['mouseover', 'mouseenter', 'click', 'focus', 'load', 'error', 'toggle', 'animationstart', 'start']) all.forEach(function(e){ e.dispatchEvent(new Event(name)) });
+  setTimeout(function(){
+    var out = {hits: hits, kinds: kinds, handlers: handlers, title: document.title, display: getComputedStyle(document.body).display, loaded: performance.getEntriesByType('resource').length,
+               controls: (document.body.textContent.match(/[\\u0000-\\u0008\\u000e-\\u001f\\u202a-\\u202e\\u2066-\\u2069]/g) || []).length};
+    var pre = document.createElement('pre'); pre.id = 'found'; pre.textContent = JSON.stringify(out); document.body.appendChild(pre);
+  }, 50) }, 200) });
+</script></body></html>'''
+
+
+def seen_by_browser(body, folder, name='page'):
+    "What a headless Chromium found after it loaded a page and sent events to every element."
+    page = folder/f'{name}.html'
+    page.write_text(WATCH + body + REPORT, encoding='utf-8')
+    done = subprocess.run([BROWSER, *FLAGS, f'--user-data-dir={folder/"profile"}', '--virtual-time-budget=5000', '--dump-dom', page.as_uri()], capture_output=True, text=True, timeout=180)
+    found = re.search(r'<pre id="found">(.*?)</pre>', done.stdout, re.S)
+    assert found, f'the browser did not finish: {done.stdout[-300:]!r} {done.stderr[-600:]!r}'
+    return json.loads(html.unescape(found[1]))
+
+
+@pytest.mark.skipif(not BROWSER, reason=f'{NO_BROWSER}: the strict parser above has looked at the same strings')
+def test_nasty_strings_in_a_browser(nasty, tmp_path):
+    "All strings in all views in one page: no script runs, no element or handler appears, nothing is loaded; and the same check sees a page that was not escaped."
+    views = views_of(nasty)
+    found = seen_by_browser(''.join(v.source for v in views), tmp_path)
+    assert found['hits'] == 0 and found['handlers'] == 0 and found['title'] == 'views' and found['display'] != 'none' and found['loaded'] == 0 and found['controls'] == 0
+    assert set(found['kinds']) <= TAGS | {'script'} and found['kinds']['script'] == 1 and found['kinds']['style'] == len(views)
+
+    for i, raw in enumerate(('<script>hit()</script>', '<img src=x onerror=hit()>', '<x onmouseover=hit()>y</x>')):
+        found = seen_by_browser(raw, tmp_path, f'raw-{i}')
+        assert found['hits'], raw
+
+
+# ---- the explorer, where it lives and where it does not
+
+def example():
+    "Two scored traces under the base and three rounds of two students."
+    from mot_nb.confidence import Scored
+    names = ['base'] + [f'{f}-r{t}' for f in ('mot', 'std-plain') for t in (1, 2, 3)]
+    texts = tuple(' 5 plus 6 gives 1 ;'.replace(' ', '| ').split('|')[1:])
+    kinds = tuple('shared' if t.strip().isdigit() else 'quirk' for t in texts)
+    def trace(i): return Scored(f'problem-{i}', 'plain', texts, {'truth': kinds}, {m: tuple(-1. - (k == 'quirk')*j*.4 - .1*i for k in kinds) for j, m in enumerate(names)}, {m: (2,)*len(texts) for m in names}, {m: (' 7',)*len(texts) for m in names})
+    return [trace(0), trace(1)]
+
+
+def test_explorer_without_a_frontend(tmp_path):
+    "Executed without JupyterLab the explorer is a static view; nothing is stored that could come up empty; and it is one without ipywidgets too."
+    import nbformat, subprocess, sys
+    from mot_nb.confidence import write_scored
+    from mot_nb.report import execute_page, html_page
+    write_scored(tmp_path/'scored.jsonl', example())
+    cells = [nbformat.v4.new_code_cell("file = ''", metadata={'tags': ['parameters']}), nbformat.v4.new_code_cell("from mot_nb.confidence import read_scored\nfrom mot_nb.token_view import Explorer\nExplorer(read_scored(file)[0])")]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={'kernelspec': {'name': 'python3', 'display_name': 'python3', 'language': 'python'}}), tmp_path/'page.ipynb')
+    out = nbformat.read(execute_page(tmp_path/'page.ipynb', tmp_path/'out.ipynb', {'file': str(tmp_path/'scored.jsonl')}), 4)
+    data = out.cells[-1].outputs[-1]['data']
+    assert not complaints_of(data['text/html']) and not [k for k in data if 'widget' in k]
+    assert 'class="mtv"' in html_page(out)
+    code = 'import sys; sys.modules["ipywidgets"] = None\nfrom mot_nb.confidence import read_scored\nimport mot_nb.token_view as v; v._frontend = lambda: True\nassert set(v.Explorer(read_scored(sys.argv[1])[0])._repr_mimebundle_()) == {"text/plain", "text/html"}'
+    done = subprocess.run([sys.executable, '-c', code, str(tmp_path/'scored.jsonl')], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(not BROWSER, reason=f'{NO_BROWSER}: the controls are driven from Python in nbs/15b_token_view.ipynb')
+def test_explorer_in_jupyterlab(tmp_path):
+    "In a real JupyterLab: trace, students, round and threshold are changed by hand, and the view follows."
+    import nbformat
+    from mot_nb.confidence import write_scored
+    write_scored(tmp_path/'scored.jsonl', example())
+    cell = nbformat.v4.new_code_cell("from mot_nb.confidence import read_scored\nfrom mot_nb.token_view import Explorer\nExplorer(read_scored('scored.jsonl')[0], start=['mot'])")
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell], metadata={'kernelspec': {'name': 'python3', 'display_name': 'python3', 'language': 'python'}}), tmp_path/'page.ipynb')
+    with jupyterlab(tmp_path) as address, browser(tmp_path) as page:
+        run_notebook(page, address, 'page.ipynb')
+        shown = 'document.querySelector(".jp-OutputArea .mtv")'
+        page.wait(f'!!{shown} && !!document.querySelector(".jp-OutputArea select")', 90, 'the explorer')
+        text = lambda: page.js(f'{shown}.textContent')
+        def change(script, wanted, what): page.js(script); page.wait(f'{shown} && {shown}.textContent.includes({json.dumps(wanted)})', 20, what)
+        assert 'mot-r3' in text() and 'problem-0' in text()
+        change("(() => { const s = document.querySelectorAll('.jp-OutputArea select')[0]; s.selectedIndex = 1; s.dispatchEvent(new Event('change', {bubbles: true})) })()", 'problem-1', 'another trace')
+        change("(() => { const s = document.querySelector('.jp-OutputArea .noUi-handle'); s.focus(); for (const k of ['ArrowLeft', 'ArrowLeft']) s.dispatchEvent(new KeyboardEvent('keydown', {key: k, bubbles: true})) })()", 'mot-r1', 'the first round')
+        change("(() => { const s = document.querySelectorAll('.jp-OutputArea select')[1]; for (const o of s.options) o.selected = true; s.dispatchEvent(new Event('change', {bubbles: true})) })()", 'std-plain-r1', 'two students as strips')
+        before = text()
+        page.js("(() => { const s = document.querySelectorAll('.jp-OutputArea .noUi-handle')[1]; s.focus(); for (let i = 0; i < 6; i++) s.dispatchEvent(new KeyboardEvent('keydown', {key: 'ArrowLeft', bubbles: true})) })()")
+        page.wait(f'{shown}.textContent != {json.dumps(before)}', 20, 'another threshold')
+        assert not page.js(f'{shown}.querySelectorAll("script").length')
+        if out := __import__('os').environ.get('MOT_PICTURE'): page.picture(out)
