@@ -1,0 +1,196 @@
+"Walks in weight space: the student put back after an error and a kill, a surface gone on with after a kill, what is refused, the template, the triangle in a browser."
+import json, os, re, shutil, signal, subprocess, sys, time
+from pathlib import Path
+
+import pytest
+import torch
+
+import house
+from lab import BROWSER, FLAGS, NO_BROWSER, browser, jupyterlab, run_notebook
+from mot_nb.corpora import Row
+from mot_nb.landscape import RowLoss, Walk, between, branches_again, fill, mixtures, random_direction, sharper, sharpness, unfinished
+from mot_nb.run import MotError, hash_file, hash_tensors, read_lines
+from mot_nb.sft import student_state
+from mot_nb.students import load_student, student_folder
+
+
+@pytest.fixture(scope='module')
+def student():
+    model, tokenizer = load_student('qwen3-tiny')
+    rows = [Row(str(i), 't', i, tuple(tokenizer.encode(f'{i} plus 4 is {i + 4}')), 3) for i in range(3)]
+    return model, RowLoss(rows)
+
+
+def refused(what, f):
+    with pytest.raises(MotError) as e: f()
+    assert what in str(e.value) and 'cure:' in str(e.value), e.value
+    return str(e.value)
+
+
+def test_restored_after_errors(student):
+    "Errors and an interrupt at every place of a walk leave the student's bits, its attention and its gradients as they were."
+    model, loss = student
+    before, attention = hash_tensors(student_state(model)), model.config._attn_implementation
+    for error in (ValueError, KeyboardInterrupt, SystemExit, MotError):
+        for after in range(3):
+            calls = []
+            def failing(m):
+                calls.append(1)
+                if len(calls) > after: raise error('stop')
+                return loss(m)
+            with pytest.raises(error): sharpness(model, failing, .1, 2)
+            assert hash_tensors(student_state(model)) == before and model.config._attn_implementation == attention
+    assert all(p.grad is None for p in model.parameters())
+
+
+def test_a_step_does_not_depend_on_the_one_before(student):
+    "Every place is taken from the start: the same step gives the same bits after any other."
+    model, loss = student
+    with Walk(model, loss) as walk:
+        d, e = (random_direction(walk.home, i) for i in (0, 1))
+        walk.move((.1, d)); first = hash_tensors(student_state(model))
+        for c in (1., -3., .01): walk.move((c, e))
+        walk.move((.1, d))
+        assert hash_tensors(student_state(model)) == first
+
+
+PROBE = """
+import sys, time
+from mot_nb.landscape import RowLoss, sharpness
+from mot_nb.corpora import Row
+from mot_nb.students import load_student
+model, tokenizer = load_student(sys.argv[1])
+class Slow(RowLoss):
+    def __call__(self, m): time.sleep(float(sys.argv[3])); return super().__call__(m)
+loss = Slow([Row(str(i), 't', i, tuple(tokenizer.encode(f'{i} plus 4 is {i + 4}')), 3) for i in range(3)])
+print(repr(sharpness(model, loss, .1, 8, path=sys.argv[2]).rises))
+"""
+
+
+def test_kill_and_go_on(student, tmp_path):
+    "Killed with -9 in the middle: the student on disk is untouched, unfinished cells are known, nothing is measured twice, and the end is that of an undisturbed walk."
+    folder, file = tmp_path/'student', tmp_path/'surface.jsonl'
+    shutil.copytree(student_folder('qwen3-tiny'), folder)
+    before = hash_file(folder/'model.safetensors')
+    command = [sys.executable, '-c', PROBE, str(folder), str(file)]
+    p = subprocess.Popen([*command, '.4'])
+    while not file.exists() or len(read_lines(file)) < 5: time.sleep(.05); assert p.poll() is None
+    p.send_signal(signal.SIGKILL); p.wait()
+    assert hash_file(folder/'model.safetensors') == before
+    done = read_lines(file)[1:]
+    assert len(unfinished(file)) == 17 - len(done) > 0
+    with open(file, 'a') as f: f.write('{"cell": 9, "value": 1.')        # torn
+    model, loss = student
+    calls = []
+    class Counting(RowLoss):
+        def __call__(self, m): calls.append(1); return super().__call__(m)
+    again = sharpness(model, Counting(loss.rows), .1, 8, path=file)
+    assert len(calls) == 17 - len(done) and not unfinished(file)
+    assert read_lines(file)[1:1 + len(done)] == done
+    assert again.rises == sharpness(model, loss, .1, 8).rises
+
+
+def test_other_surfaces_are_refused(student, tmp_path):
+    model, loss = student
+    file = tmp_path/'s.jsonl'
+    sharpness(model, loss, .1, 2, path=file)
+    assert 'radius' in refused('another surface', lambda: sharpness(model, loss, .2, 2, path=file))
+    assert 'measure' in refused('another surface', lambda: sharpness(model, RowLoss(loss.rows[:2]), .1, 2, path=file))
+    assert 'cells' in refused('another surface', lambda: sharpness(model, loss, .1, 3, path=file))
+    other, _ = load_student('qwen3-tiny', seed=1)
+    assert 'student' in refused('another surface', lambda: sharpness(other, loss, .1, 2, path=file))
+    (tmp_path/'x.jsonl').write_text('{"a": 1}\n')
+    refused('not a surface', lambda: unfinished(tmp_path/'x.jsonl'))
+
+
+def test_no_number_is_finished_and_is_no_zero(tmp_path):
+    "A place where the loss is no number is measured once and kept as such; 0.0 is a value."
+    file, asked = tmp_path/'s.jsonl', []
+    def measure(x): asked.append(x); return {'value': {0: 0., 1: None}[x]}
+    for _ in range(2): assert [r['value'] for r in fill([0, 1], measure, file)] == [0., None]
+    assert asked == [0, 1]
+
+
+def test_too_small_steps(student):
+    "bfloat16 swallows what float32 takes; near nothing is refused in both; the student is whole afterwards."
+    model, loss = student
+    narrow, _ = load_student('qwen3-tiny', dtype=torch.bfloat16)
+    for m, radius, ok in ((narrow, 1e-3, False), (model, 1e-3, True), (model, 1e-8, False), (narrow, .5, True)):
+        before = hash_tensors(student_state(m))
+        if ok: sharpness(m, loss, radius, 2)
+        else: refused('too small', lambda: sharpness(m, loss, radius, 2))
+        assert hash_tensors(student_state(m)) == before
+    states = {'a': student_state(model), 'b': student_state(load_student('qwen3-tiny', seed=1)[0])}
+    refused('float32', lambda: between(narrow, states, [0, 1], loss))
+
+
+def test_refusals(student, tmp_path):
+    model, loss = student
+    a = {n: t.clone() for n, t in student_state(model).items()}
+    refused('sum to 1', lambda: mixtures(model, {'a': a, 'b': a}, [(.5, .6)], loss))
+    refused('another student', lambda: mixtures(model, {'a': a, 'b': {'x': torch.ones(2)}}, [(.5, .5)], loss))
+    refused('unknown normalisation', lambda: sharpness(model, loss, .1, 2, norm='filters'))
+    refused('not shaken alike', lambda: sharper(sharpness(model, loss, .1, 2), sharpness(model, loss, .1, 2, seed=1)))
+    refused('no rows', lambda: RowLoss([]))
+
+
+def test_branches_must_be_those_that_were_merged(tmp_path):
+    "With another seed of the order, or damaged weights, the branches trained again are refused."
+    from safetensors.torch import load_file, save_file
+    from mot_nb.rounds import run
+    small = {'student': {'name': 'toy-tiny'}, 'data': {'pool': 'toy', 'teachers': ['plain', 'verbose'], 'n_train': 8, 'n_heldout': 0}, 'train': {'lr': 1e-3, 'steps': 1, 'batch': 4, 'compute': 'float32'},
+             'rounds': {'rounds': 2, 'methods': ['mot'], 'keep': 'merged'}, 'eval': {'loss_rows': 4}}
+    run(small, tmp_path/'r', progress=False)
+    assert set(branches_again(tmp_path/'r', 2)) == {'plain', 'verbose'}
+    file = tmp_path/'r/students/mot-r1/model.safetensors'
+    state = load_file(file)
+    save_file({n: t + 1e-4 for n, t in state.items()}, file, metadata={'format': 'pt'})
+    refused('not those that were merged', lambda: branches_again(tmp_path/'r', 2))
+    refused('was not kept', lambda: branches_again(tmp_path/'r', 3))
+
+
+def test_template(tmp_path):
+    "Template 83 on a small run of its own: a record with every part, and a second call that reads what the first measured."
+    from mot_nb.report import execute_page
+    page, record = house.ROOT/'nbs'/'reports'/'83_landscape.ipynb', tmp_path/'r.jsonl'
+    params = {'record': str(record), 'surfaces': str(tmp_path/'s'), 'rows_each': 2, 'directions': 3, 'products': 3, 'probes': 2, 'plane_points': 3, 'barrier_points': 3}
+    execute_page(page, tmp_path/'a.ipynb', params)
+    head, *rows = read_lines(record)
+    assert head['kind'] == 'landscape' and head['hardware'] and {r['part'] for r in rows} == {'sharpness', 'compared', 'curvature', 'barrier', 'merge', 'plane', 'back'}
+    assert {r['seed'] for r in rows if r['part'] == 'sharpness'} == {0, 1} and all(r['lo'] < r['hi'] for r in rows if r['part'] == 'compared')
+    assert not any(unfinished(f) for f in (tmp_path/'s').glob('*.jsonl'))
+
+
+@pytest.mark.skipif(not BROWSER, reason=NO_BROWSER)
+def test_triangle_in_a_browser(tmp_path):
+    "In a real browser: the middle is shown, a place that gets the focus shows its own numbers instead, and hostile tokens stay text."
+    from mot_nb.landscape import triangle_weights
+    from mot_nb.surfaces import triangle_view
+    nasty = '</div></style><script>document.title="broken"</script><img src=x onerror=document.title="broken">\u202e'
+    cells = [{'weights': list(w), 'value': .5 + i/100, 'lo': None, 'hi': None, 'n': 2, 'right': i, 'asked': 20, 'answer': nasty, 'tokens': [[nasty, .5], ['7', .9]]} for i, w in enumerate(triangle_weights(3))]
+    view = triangle_view({'names': ['a', nasty, 'c'], 'step': 3, 'cells': cells})
+    look = """<script>addEventListener('load', () => { const seen = () => [...document.querySelectorAll('.p')].filter(p => getComputedStyle(p).display != 'none').map(p => p.innerText.match(/loss ([0-9.]+)/)[1]).join(' ');
+      const before = seen(); document.querySelectorAll('.c')[7].focus(); if (document.title != 'broken') document.title = `before ${before} after ${seen()} scripts ${document.scripts.length} images ${document.images.length}` })</script>"""
+    (tmp_path/'v.html').write_text(f'<!DOCTYPE html><html><head><meta charset="utf-8"><title>-</title>{look}</head><body>{view._repr_html_()}</body></html>', encoding='utf-8')
+    shown = subprocess.run([BROWSER, *FLAGS, f'--user-data-dir={tmp_path/"profile"}', '--virtual-time-budget=2000', '--dump-dom', f'file://{tmp_path/"v.html"}'], capture_output=True, text=True, timeout=60)
+    title = re.search(r'<title>(.*?)</title>', shown.stdout)[1]
+    assert title == 'before 0.540 after 0.570 0.540 scripts 1 images 0', title
+
+
+@pytest.mark.skipif(not BROWSER, reason=NO_BROWSER)
+def test_triangle_widget_in_jupyterlab(tmp_path):
+    "A real JupyterLab, a real browser: a click on a corner of the triangle shows that branch alone, and the sliders follow."
+    import nbformat
+    from nbformat.v4 import new_code_cell, new_notebook
+    code = '''from mot_nb.surfaces import triangle_widget
+cells = [{'weights': [a/2, b/2, (2 - a - b)/2], 'value': .5 + .1*a + .01*b, 'lo': None, 'hi': None, 'n': 2, 'tokens': [['7', a/2], [' plus', b/2]]} for a in (2, 1, 0) for b in range(2 - a, -1, -1)]
+triangle_widget({'names': ['plain', 'verbose', 'foreign'], 'step': 2, 'cells': cells})'''
+    nbformat.write(new_notebook(cells=[new_code_cell(code)], metadata={'kernelspec': {'display_name': 'Python 3', 'language': 'python', 'name': 'python3'}}), tmp_path/'w.ipynb')
+    with jupyterlab(tmp_path) as address, browser(tmp_path, (1300, 1000)) as page:
+        run_notebook(page, address, 'w.ipynb')
+        text = "(document.querySelector('.jupyter-widgets .mot-tri')?.innerText || '')"
+        page.wait(f"{text}.includes('loss')", 90, 'the widget')
+        page.js("[...document.querySelectorAll('.jupyter-widgets button.jupyter-button')].at(-1).click()")
+        page.wait(f"{text}.includes('loss 0.500')", 20, 'the place that was clicked')
+        assert page.js("[...document.querySelectorAll('.widget-readout')].map(r => r.innerText).join(' ')") == '0.00 0.00 1.00'
+        if os.environ.get('MOT_PICTURES'): page.picture(Path(os.environ['MOT_PICTURES'])/'triangle_widget.png')
