@@ -64,7 +64,7 @@ def combined(terms): # [(coefficient, place)], measured on the same rows
     sums = sum(c * np.array(p['sums']) for c, p in terms)
     return {k: v for k, v in loss_of_rows(list(zip(sums, places[0]['counts']))).items() if k != 'tokens'}
 
-# %% ../nbs/13_landscape.ipynb #031d7872
+# %% ../nbs/13_landscape.ipynb #97bcb3b9
 LOST = 0.05  # largest share of a step's length that rounding may take
 
 class Walk:
@@ -98,12 +98,14 @@ class Walk:
             parts = [(c, d[n]) for c, d in steps if n in d and c]
             start = self.home[n]
             if not parts: t.copy_(start); continue
-            step = _sum(parts)
-            t.copy_(start.to(step.dtype) + step)
-            asked += _rough(step); lost += _rough((t.to(step.dtype) - start.to(step.dtype)).sub_(step))
+            if len(parts) == 1 and t.dtype == parts[0][1].dtype: torch.add(start, parts[0][1], alpha=parts[0][0], out=t)
+            else: t.copy_(_sum([(1., start.to(parts[0][1].dtype)), *parts]))
+            some = slice(None, None, 16 if t.ndim > 1 and t.numel() > 2**18 else 1)   # of a large matrix every 16th row is looked at
+            step = _sum([(c, d[some]) for c, d in parts])
+            asked += _rough(step); lost += _rough((t[some].to(step.dtype) - start[some].to(step.dtype)).sub_(step))
         if asked and math.sqrt(lost / asked) > LOST:
             self.back()
-            raise MotError('this step is too small for the type of the weights: most of it is rounded away', where='Walk.move', values=f'{str(next(iter(self.own.values())).dtype).split(".")[1]}, {100*math.sqrt(lost/asked):.0f} % of a step of length {math.sqrt(asked):.3g} lost, limit {100*LOST:.0f} %',
+            raise MotError('this step is too small for the type of the weights: most of it is rounded away', where='Walk.move', values=f'{str(next(iter(self.own.values())).dtype).split(".")[1]}, {100*math.sqrt(lost/asked):.0f} % of the step lost, limit {100*LOST:.0f} %',
                            cure='take larger steps, or load the student in float32')
 
     def mix(self, states,  # label -> state (name -> tensor)
