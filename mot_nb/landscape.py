@@ -8,14 +8,13 @@ __all__ = ['LOST', 'NORMS', 'RowLoss', 'fixed_rows', 'place', 'combined', 'Walk'
            'grid', 'surface', 'Sharpness', 'sharpness', 'sharper', 'over_seeds', 'reverse', 'triangle_weights',
            'triangle', 'kept_students', 'read_weights', 'branches_again']
 
-# %% ../nbs/13_landscape.ipynb #d32f5d6f
-import math
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+# %% ../nbs/13_landscape.ipynb #70dbc87e
+import json, math
+from dataclasses import dataclass
 from pathlib import Path
 import numpy as np
 import torch
-from .run import MotError, append_line, derive_seed, hash_json, hash_tensors, load_settings, read_lines, unknown_name
+from .run import MotError, append_line, derive_seed, hash_json, hash_tensors, load_settings, read_lines, unknown_name, write_atomic
 from .corpora import pack, render_corpus
 from .students import load_student, student_folder
 from .pools import load_pool, prompt_of
@@ -23,7 +22,8 @@ from .sft import Branch, load_state, loss_of_rows, row_losses, student_state, to
 from .merge import merge_states
 from .sampling import generate
 from .problems import is_correct
-from .scores import Table, t_quantile
+from .scores import t_quantile
+from . import toy as _toy  # makes the toy students known by name
 
 # %% ../nbs/13_landscape.ipynb #eeff9adc
 class RowLoss:
@@ -174,7 +174,7 @@ def difference(a,  # name -> tensor: where the direction starts
     "The `Direction` from one student to another, all parameters in it."
     return Direction({n: b[n].float() - t.float() for n, t in a.items() if t.is_floating_point()}, 'difference')
 
-# %% ../nbs/13_landscape.ipynb #775750d3
+# %% ../nbs/13_landscape.ipynb #9b6b26fa
 def fill(cells,         # list of cells, anything JSON can hold
          measure,       # cell -> dict
          path=None,     # JSONL file; None: nothing is kept
@@ -187,6 +187,10 @@ def fill(cells,         # list of cells, anything JSON can hold
         lines = read_lines(path)
         if lines:
             old = lines[0]
+            n = len(old.get('cells') or ())
+            if 0 < n < len(head['cells']) and hash_json({**head, 'cells': head['cells'][:n]}) == hash_json({k: old.get(k) for k in head}): # the same, and more of it
+                write_atomic(path, ''.join(json.dumps(r, ensure_ascii=False) + '\n' for r in [head, *lines[1:]]))
+                old = head
             if hash_json({k: old.get(k) for k in head}) != hash_json(head):
                 differ = [k for k in {**(old.get('about') or {}), **head['about']} if hash_json((old.get('about') or {}).get(k)) != hash_json(head['about'].get(k))] or ['cells']
                 raise MotError('this file holds another surface', where=str(path), values=f'differs in {", ".join(differ)}', cure='give another file, or remove this one')

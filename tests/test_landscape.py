@@ -96,7 +96,8 @@ def test_other_surfaces_are_refused(student, tmp_path):
     sharpness(model, loss, .1, 2, path=file)
     assert 'radius' in refused('another surface', lambda: sharpness(model, loss, .2, 2, path=file))
     assert 'measure' in refused('another surface', lambda: sharpness(model, RowLoss(loss.rows[:2]), .1, 2, path=file))
-    assert 'cells' in refused('another surface', lambda: sharpness(model, loss, .1, 3, path=file))
+    assert len(sharpness(model, loss, .1, 3, path=file).rises) == 3                             # more directions: goes on
+    assert 'cells' in refused('another surface', lambda: sharpness(model, loss, .1, 2, path=file)) # fewer: it is another
     other, _ = load_student('qwen3-tiny', seed=1)
     assert 'student' in refused('another surface', lambda: sharpness(other, loss, .1, 2, path=file))
     (tmp_path/'x.jsonl').write_text('{"a": 1}\n')
