@@ -62,7 +62,7 @@ def branch_step(H,   # symmetric matrix [n, n]: the Hessian at the round's start
     values, vectors = np.linalg.eigh(H)
     return -vectors @ (s_E(values, eta, E)*(vectors.T @ np.asarray(g, np.float64)))
 
-# %% ../nbs/14_theory.ipynb #2f2d9379
+# %% ../nbs/14_theory.ipynb #11849912
 def branch_step_by_products(product, # function(v) -> H v
                             g,       # gradient at the round's start, numpy or torch [n]
                             eta,     # learning rate
@@ -86,9 +86,10 @@ class Spectrum:
         return self.parts**2/(self.parts**2).sum()
 
     def step(self, eta, # learning rate
-             E):        # steps
+             E,         # steps
+             convex=False): # take curvatures below zero for flat
         "The displacement -s_E(H) g [n] (MoT, theory section)."
-        return -(s_E(self.values, eta, E)*self.parts) @ self.basis
+        return -(s_E(np.maximum(self.values, 0) if convex else self.values, eta, E)*self.parts) @ self.basis
 
 def spectrum(product, # function(v) -> H v, numpy [n] to numpy [n]
              g,       # gradient [n]
@@ -295,7 +296,7 @@ def adamw_on_bowl(start, # RoundStart
         optimiser.step()
     return d.detach().double().numpy()
 
-# %% ../nbs/14_theory.ipynb #7da1ced0
+# %% ../nbs/14_theory.ipynb #1f0a1f2e
 def _flat(state, names): # name -> tensor; order
     import torch
     return torch.cat([state[n].reshape(-1) for n in names]).double().cpu().numpy()
@@ -321,7 +322,7 @@ def measure_rounds(settings,       # RunSettings of a small student: all graphs 
                    at=(1,),        # rounds to measure, from 1
                    sharp=(.5, 1.5), # learning rates of plain descent, in units of 1/(largest curvature); stable below 2
                    steps=None,     # steps of plain descent that are noted; None: those of the run
-                   products=40,    # of Lanczos; raised to the most steps, from where it is exact
+                   products=20,    # of Lanczos; raised to the most steps, from where it is exact
                    progress=None): # function(text), or None
     "Rows of predicted against measured displacement, by layer, along the MoT of these settings: each teacher's branch and, as teacher 'merged', their mean."
     from dataclasses import replace
@@ -356,7 +357,7 @@ def measure_rounds(settings,       # RunSettings of a small student: all graphs 
             gradient, on_bowl = begin.gradient, adamw_on_bowl(begin, t, T*E, first)
             begin = None                                     # its graphs are the largest thing here
             def note(kind, measured, eta, n, predictions):
-                found.setdefault((kind, n, round(eta*s.values[-1], 6) if kind in ('gd', 'sgd') else None), []).append((k, eta, measured, {'straight': -eta*n*gradient, 'bowl': s.step(eta, n), **predictions}))
+                found.setdefault((kind, n, round(eta*s.values[-1], 6) if kind in ('gd', 'sgd') else None), []).append((k, eta, measured, {'straight': -eta*n*gradient, 'bowl': s.step(eta, n), 'convex': s.step(eta, n, convex=True), **predictions}))
             for x in sharp:
                 eta = x/s.values[-1]
                 for n, d in _descend(model, state, names, [rows[k]]*max(marks), eta, marks).items(): note('gd', d, eta, n, {})
@@ -377,7 +378,7 @@ def measure_rounds(settings,       # RunSettings of a small student: all graphs 
             if row['round'] == r: row['hash'] = hash_tensors(state)
     return out
 
-# %% ../nbs/14_theory.ipynb #095237b7
+# %% ../nbs/14_theory.ipynb #91ee97c6
 def record_theory(settings,  # RunSettings of a small student
                   path,      # the JSONL to write, or to go on with
                   at=(1,),   # rounds to measure
@@ -386,16 +387,18 @@ def record_theory(settings,  # RunSettings of a small student
                   command='', # that made it
                   commit='', # of the code
                   progress=None): # function(text), or None
-    "Measures every seed with `measure_rounds` and writes one small file; seeds that are there are not measured again; returns the path."
+    "Measures every seed with `measure_rounds` and writes one small file, whose seeds are those that are done; they are not measured again; returns the path."
     head = {'kind': 'theory', 'commit': commit, 'command': command, 'environment': environment(), 'settings': settings_dict(settings), 'at': list(at), 'steps': list(steps or ()), 'sharp': list(sharp)}
     old, *rows = read_lines(path) or [{}]
-    if old and any(old[k] != head[k] for k in ('kind', 'settings', 'at', 'steps', 'sharp')):
+    same = lambda h: [{k: v for k, v in h['settings'].items() if k != 'seeds'}, *(h[k] for k in ('kind', 'at', 'steps', 'sharp'))]
+    if old and same(old) != same(head):
         raise MotError('this file records something else', where=str(path), values=old.get('kind'), cure='give another file, or remove it')
-    short = lambda o: round(o, 5) if isinstance(o, float) else {k: short(v) for k, v in o.items()} if isinstance(o, dict) else [short(v) for v in o] if isinstance(o, (list, tuple)) else o
+    short = lambda o: float(f'{o:.4g}') if isinstance(o, float) else {k: short(v) for k, v in o.items()} if isinstance(o, dict) else [short(v) for v in o] if isinstance(o, (list, tuple)) else o
     for seed in settings.seeds:
         if any(r['seed'] == seed for r in rows): continue
-        rows += [short({**r, 'hash': r['hash'][:12]}) for r in measure_rounds(settings, seed, at, sharp, steps, progress=progress)]
-        write_atomic(path, ''.join(json.dumps(r) + '\n' for r in [old or head, *rows]))
+        rows += [short({**r, 'hash': r['hash'][:8]}) for r in measure_rounds(settings, seed, at, sharp, steps, progress=progress)]
+        done = sorted({r['seed'] for r in rows})
+        write_atomic(path, ''.join(json.dumps(r) + '\n' for r in [{**head, 'settings': {**head['settings'], 'seeds': done}}, *rows]))   # what is there, whenever it ends
     return Path(path)
 
 def over_seeds(rows,      # as `measure_rounds` returns them
