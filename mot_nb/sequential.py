@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Rule', 'kind_of', 'wanted', 'SequentialScore', 'sequential_score', 'SequentialDifference', 'sequential_difference',
-           'simulate_sequential', 'replay', 'sample_sequentially']
+           'settled_early', 'simulate_sequential', 'replay', 'sample_sequentially']
 
 # %% ../nbs/08b_sequential.ipynb #6d727fb8
 import math
@@ -14,7 +14,7 @@ from .run import MotError, derive_seed
 from .sampling import sample_problems
 from .scores import Shown, Table, grade, interval_of_difference, t_quantile, wilson
 
-# %% ../nbs/08b_sequential.ipynb #d81c7675
+# %% ../nbs/08b_sequential.ipynb #0f09beea
 @dataclass(frozen=True)
 class Rule:
     "When a question counts as settled, and how many settled ones are sampled to the end all the same."
@@ -23,11 +23,12 @@ class Rule:
     audit: float = 0.25 # share of the settled questions, drawn at random, that get `last` samples too; 1: no question is stopped
     least: int = 4      # audited at least, of those always right and of those never right
     seed: int = 0       # of the draw
+    early: float = 0.995 # level at which two students may be told apart after the first stage already; 1: never
 
     def __post_init__(self):
-        if not (1 <= self.first < self.last and 0 < self.audit <= 1 and self.least >= 2):
-            raise MotError('this rule cannot mean anything', where='Rule', values=f'first={self.first}, last={self.last}, audit={self.audit}, least={self.least}',
-                           cure='1 <= first < last, 0 < audit <= 1, least >= 2: without an audit nobody knows how often a settled question surprises')
+        if not (1 <= self.first < self.last and 0 < self.audit <= 1 and self.least >= 2 and .95 <= self.early <= 1):
+            raise MotError('this rule cannot mean anything', where='Rule', values=f'first={self.first}, last={self.last}, audit={self.audit}, least={self.least}, early={self.early}',
+                           cure='1 <= first < last, 0 < audit <= 1, least >= 2 (without an audit nobody knows how often a settled question surprises), 0.95 <= early <= 1')
 
 # %% ../nbs/08b_sequential.ipynb #94cc90ed
 def kind_of(marks, # of one question, in the order they were drawn
@@ -140,6 +141,18 @@ def sequential_difference(marks_a, # {problem id: its marks} of the one student
     half = q*math.sqrt(((float(high) - d.mean())/q)**2 + (wa.mean() + wb.mean())/n + va + vb)
     return SequentialDifference(float(d.mean()), max(float(d.mean()) - half, -1.), min(float(d.mean()) + half, 1.), n, rule.last, a, b)
 
+# %% ../nbs/08b_sequential.ipynb #9b6339d3
+def settled_early(marks_a, marks_b, # {problem id: its marks}, of which the first `rule.first` are looked at
+                  rule,             # `Rule`
+                  a='a', b='b'):    # names
+    "The `SequentialDifference` of the first stage when its interval at level `rule.early` excludes 0, else None."
+    if rule.early >= 1: return None
+    if set(marks_a) != set(marks_b): raise MotError('a paired difference needs the same problems on both sides', where=f'{a} and {b}', values=f'{len(set(marks_a) ^ set(marks_b))} problems on one side only', cure='sample both on one set')
+    for m in (*marks_a.values(), *marks_b.values()): kind_of(m, rule)     # refuses a first stage that is not whole
+    d = np.array([np.mean(marks_a[p][:rule.first]) - np.mean(marks_b[p][:rule.first]) for p in marks_a])
+    lo, hi = map(float, interval_of_difference(d, rule.first, level=rule.early))
+    return None if lo <= 0 <= hi else SequentialDifference(float(d.mean()), lo, hi, len(d), rule.first, a, b)
+
 # %% ../nbs/08b_sequential.ipynb #7f09f1ab
 def simulate_sequential(runs, n,   # simulated evaluations, problems
                         p, rho,    # true mean, correlation between two samples of one problem
@@ -171,7 +184,7 @@ def _quick(m, rule, rng):
     drawn = np.where(np.isnan(y), rule.first, rule.last).sum()
     return dict(value=mean, lo=lo, hi=hi, saved=1 - drawn/m.size, naive=np.where(kinds == 'open', full_mean, kinds == 'right').mean(), full=full_mean.mean())
 
-# %% ../nbs/08b_sequential.ipynb #243e8157
+# %% ../nbs/08b_sequential.ipynb #f2632b8c
 def replay(tables,      # {student: [n, last] marks of all samples}, the same problems in the same order
            rule=Rule(), # `Rule`
            times=200,   # replays of each pair
@@ -185,11 +198,15 @@ def replay(tables,      # {student: [n, last] marks of all samples}, the same pr
     for i, a in enumerate(names):
         for b in names[i + 1:]:
             full = _decide(*(np.asarray(tables[x], bool).mean(1) for x in (a, b)), rule.last)
-            said, saved, off = [], [], []
+            said, saved, off, stopped = [], [], [], 0
             for _ in range(times):
-                pair = []
-                for x in (a, b):
-                    m = rng.permuted(np.asarray(tables[x], bool), axis=1)
+                pair, drawn = [], [rng.permuted(np.asarray(tables[x], bool), axis=1) for x in (a, b)]
+                if rule.early < 1:
+                    lo, hi = interval_of_difference(drawn[0][:, :rule.first].mean(1) - drawn[1][:, :rule.first].mean(1), rule.first, level=rule.early)
+                    if lo > 0 or hi < 0:
+                        said.append(int(lo > 0) - int(hi < 0)); saved.append(1 - rule.first/rule.last); stopped += 1
+                        continue
+                for m in drawn:
                     head = m[:, :rule.first].sum(1)
                     kinds = np.where(head == rule.first, 'right', np.where(head == 0, 'wrong', 'open'))
                     y = np.where(kinds == 'open', m.mean(1), np.nan)
@@ -201,12 +218,12 @@ def replay(tables,      # {student: [n, last] marks of all samples}, the same pr
                 (fa, wa, va), (fb, wb, vb) = pair
                 said.append(_decide(fa, fb, rule.last, (wa.mean() + wb.mean())/n + va + vb)); off.append(abs((fa - fb).mean() - (np.mean(tables[a]) - np.mean(tables[b]))))
             said = np.array(said)
-            data.append(dict(a=a, b=b, n=n, gap=float(np.mean(tables[a]) - np.mean(tables[b])), full=int(full), saved=float(np.mean(saved)), error=float((said != full).mean()), wrong_side=float((said*full < 0).mean()), off=float(np.mean(off)), times=times))
+            data.append(dict(a=a, b=b, n=n, gap=float(np.mean(tables[a]) - np.mean(tables[b])), full=int(full), saved=float(np.mean(saved)), error=float((said != full).mean()), wrong_side=float((said*full < 0).mean()), early=stopped/times, off=float(np.mean(off)) if off else None, times=times))
     word = {1: 'better', -1: 'worse', 0: 'not told apart'}
-    cells = [[f'{d["a"]} - {d["b"]}', f'{100*d["gap"]:+.1f}', word[d['full']], f'{100*d["saved"]:.0f} %', f'{100*d["off"]:.2f}', f'{100*d["error"]:.1f} %', f'{100*d["wrong_side"]:.1f} %'] for d in data]
+    cells = [[f'{d["a"]} - {d["b"]}', f'{100*d["gap"]:+.1f}', word[d['full']], f'{100*d["saved"]:.0f} %', f'{100*d["early"]:.0f} %', f'{100*d["error"]:.1f} %', f'{100*d["wrong_side"]:.1f} %'] for d in data]
     mean = lambda c: f'{100*np.mean([d[c] for d in data]):.1f} %'
-    return Table(['students', 'gap, points', 'with all samples', 'samples saved', 'gap off by, points', 'decision error', 'wrong side'], cells,
-                 f'{n} problems x at most {rule.last}; first {rule.first}, audit {rule.audit:g}, at least {rule.least}; {times} replays a pair. Over all {len(data)} pairs: {mean("saved")} saved, decision error {mean("error")}, wrong side {mean("wrong_side")}', data)
+    return Table(['students', 'gap, points', 'with all samples', 'samples saved', 'settled after the first stage', 'decision error', 'wrong side'], cells,
+                 f'{n} problems x at most {rule.last}; first {rule.first}, audit {rule.audit:g}, at least {rule.least}, first look at {100*rule.early:g} %; {times} replays a pair. Over all {len(data)} pairs: {mean("saved")} saved, decision error {mean("error")}, wrong side {mean("wrong_side")}', data)
 
 def _decide(fa, fb, k, more=0.):
     "1: a is better, -1: worse, 0: not told apart; `more`: variance added by audits."

@@ -3,8 +3,9 @@
     python tests/record_scores.py best-teacher --work FOLDER [--only toy|words]  students x corpora x teachers    -> best-teacher.jsonl
     python tests/record_scores.py avg16 --work FOLDER [--words RUN]              16 samples a problem              -> avg16.jsonl
     python tests/record_scores.py forgetting --words RUN                         before and after, offline suite   -> forgetting-words.jsonl
+    python tests/record_scores.py lm-eval --python PYTHON                        the same items by lm-eval         -> lm_eval_check.jsonl
 
-RUN is the finished folder of a run on the words pool whose students were kept.
+PYTHON is one of an environment with lm-eval 0.4.13 and this library's packages. RUN is the finished folder of a run on the words pool whose students were kept.
 """
 import argparse, subprocess, sys
 from pathlib import Path
@@ -14,7 +15,7 @@ from mot_nb.run import DataSettings, derive_seed, environment, hash_tensors, loa
 
 RECORDED = house.ROOT/'data'/'recorded'
 BEST = {'toy': dict(students=['toy-tiny', 'toy'], pool='toy', teachers=['plain', 'verbose', 'checker', 'foreign'], corpora=['all', 'short'], seeds=[0, 1, 2, 3, 4], n_train=200, n_heldout=200, steps=50, batch=16, lr=1e-3, max_new_tokens=80),
-        'words': dict(students=['smollm2-135m'], pool='words', teachers=['worked', 'narrative', 'equations', 'checker'], corpora=['short', 'long'], seeds=[0, 1], n_train=120, n_heldout=60, steps=16, batch=6, lr=2e-4, max_new_tokens=48)}
+        'words': dict(students=['smollm2-135m'], pool='words', teachers=['worked', 'narrative', 'equations', 'checker'], corpora=['short', 'long'], seeds=[0, 1], n_train=120, n_heldout=40, steps=10, batch=4, lr=2e-4, max_new_tokens=48)}
 
 
 def commit():
@@ -77,18 +78,44 @@ def forgetting(words):
     from mot_nb.forgetting import forgetting_table, make_suite, measure_students
     students = {'base': ('smollm2-135m', {'method': 'base'})}
     kept = {f.name: f for f in (words/'students').iterdir()}
-    for label, name in (('STD worked', 'std-worked-r3'), ('STD narrative', 'std-narrative-r3'), ('STD equations', 'std-equations-r3'), ('MTD', 'mtd-depth-r3'), ('MoT', 'mot-r3'), ('one-shot merge', 'oneshot')):
+    for label, name in (('MoT', 'mot-r3'), ('STD worked', 'std-worked-r3'), ('STD narrative', 'std-narrative-r3'), ('STD equations', 'std-equations-r3'), ('MTD', 'mtd-depth-r3'), ('one-shot merge', 'oneshot')):
         if name in kept: students[label] = (kept[name], {'method': label.split()[0].lower(), 'teacher': label.split()[1] if label.startswith('STD') else None, 'seed': 0})
-    print(forgetting_table(measure_students(students, make_suite(), RECORDED/'forgetting-words.jsonl', lambda t: print(t, file=sys.stderr), commit=commit(), command=command('forgetting --words RUN'), run=words.name)))
+    print(forgetting_table(measure_students(students, make_suite(64, 24, 12, 40), RECORDED/'forgetting-words.jsonl', lambda t: print(t, file=sys.stderr), commit=commit(), command=command('forgetting --words RUN'), run=words.name)))
+
+
+def lm_eval(python, work):
+    "Items of the suite asked by lm-eval and by this library, item by item, on a tiny student with random weights."
+    import json
+    from mot_nb.forgetting import ask, make_suite, option_scores, run_lm_eval
+    from mot_nb.run import write_atomic
+    from mot_nb.students import load_student, student_folder
+    suite, tasks = make_suite(60, 30, 4, 4), work/'lm-tasks'
+    kinds = {'letters': suite.mmlu, 'texts': suite.logiqa}
+    for how, choices in kinds.items():
+        rows = [{'context': c, 'options': [o[1:] for o in options], 'right': x.answer} for x in choices for c, options in [ask(x, how)]]
+        write_atomic(tasks/f'{how}.jsonl', ''.join(json.dumps(r) + '\n' for r in rows))
+        write_atomic(tasks/f'{how}.yaml', f'task: same_{how}\ndataset_path: json\ndataset_kwargs: {{data_files: {{test: {tasks.absolute()/how}.jsonl}}}}\ntest_split: test\noutput_type: multiple_choice\n'
+                     'doc_to_text: "{{context}}"\ndoc_to_choice: "{{options}}"\ndoc_to_target: right\nmetric_list: [{metric: acc}, {metric: acc_norm}]\n')
+    theirs = {r['task']: r for r in run_lm_eval(student_folder('qwen3-tiny'), work/'lm-out', python=python, tasks=[f'same_{h}' for h in kinds], include=tasks, batch=8)}
+    model, tokenizer = load_student('qwen3-tiny')
+    rows = []
+    for how, choices in kinds.items():
+        scores = [option_scores(model, tokenizer, c, how, 4096) for c in choices]
+        ours, r = [float(max(range(4), key=lambda j: s[j]) == c.answer) for s, c in zip(scores, choices)], theirs[f'same_{how}']
+        rows.append({'asked by': how, 'metric': r['metric'], 'items': r['n'], 'equal': sum(a == b for a, b in zip(ours, r['items'])), 'ours': sum(ours)/len(ours), 'lm-eval': r['value']})
+        print(rows[-1])
+    version = subprocess.run([python, '-c', 'import importlib.metadata as m; print(m.version("lm-eval"))'], capture_output=True, text=True, check=True).stdout.strip()
+    write_atomic(RECORDED/'lm_eval_check.jsonl', ''.join(json.dumps(r) + '\n' for r in [{'kind': 'lm-eval check', 'lm-eval': version, 'student': 'qwen3-tiny', 'commit': commit(), 'command': command('lm-eval --python PYTHON'), 'environment': environment()}, *rows]))
 
 
 def main():
     "The command line."
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument('what', choices=['best-teacher', 'avg16', 'forgetting']); p.add_argument('--work', type=Path, default=Path('runs')/'scores'); p.add_argument('--words', type=Path); p.add_argument('--only', default='', choices=['', 'toy', 'words'])
+    p.add_argument('what', choices=['best-teacher', 'avg16', 'forgetting', 'lm-eval']); p.add_argument('--work', type=Path, default=Path('runs')/'scores'); p.add_argument('--words', type=Path); p.add_argument('--python'); p.add_argument('--only', default='', choices=['', 'toy', 'words'])
     a = p.parse_args()
     if a.what == 'best-teacher': best_teacher(a.work, a.only)
     elif a.what == 'avg16': avg16(a.work, a.words)
+    elif a.what == 'lm-eval': lm_eval(a.python, a.work)
     else: forgetting(a.words)
 
 
