@@ -6,12 +6,12 @@ import pytest
 import torch
 
 import house
-from lab import BROWSER, FLAGS, NO_BROWSER, browser, jupyterlab, run_notebook
 from mot_nb.corpora import Row
 from mot_nb.landscape import RowLoss, Walk, between, branches_again, fill, mixtures, random_direction, sharper, sharpness, unfinished
 from mot_nb.run import MotError, hash_file, hash_tensors, read_lines
 from mot_nb.sft import student_state
 from mot_nb.students import load_student, student_folder
+from test_widgets import KERNEL, OPEN, Page, browser, lab, missing, until  # noqa: F401  `lab` is a fixture
 
 
 @pytest.fixture(scope='module')
@@ -162,7 +162,7 @@ def test_template(tmp_path):
     assert not any(unfinished(f) for f in (tmp_path/'s').glob('*.jsonl'))
 
 
-@pytest.mark.skipif(not BROWSER, reason=NO_BROWSER)
+@pytest.mark.skipif(browser() is None, reason='no Chromium on this machine')
 def test_triangle_in_a_browser(tmp_path):
     "In a real browser: the middle is shown, a place that gets the focus shows its own numbers instead, and hostile tokens stay text."
     from mot_nb.landscape import triangle_weights
@@ -173,25 +173,36 @@ def test_triangle_in_a_browser(tmp_path):
     look = """<script>addEventListener('load', () => { const seen = () => [...document.querySelectorAll('.p')].filter(p => getComputedStyle(p).display != 'none').map(p => p.innerText.match(/loss ([0-9.]+)/)[1]).join(' ');
       const before = seen(); document.querySelectorAll('.c')[7].focus(); if (document.title != 'broken') document.title = `before ${before} after ${seen()} scripts ${document.scripts.length} images ${document.images.length}` })</script>"""
     (tmp_path/'v.html').write_text(f'<!DOCTYPE html><html><head><meta charset="utf-8"><title>-</title>{look}</head><body>{view._repr_html_()}</body></html>', encoding='utf-8')
-    shown = subprocess.run([BROWSER, *FLAGS, f'--user-data-dir={tmp_path/"profile"}', '--virtual-time-budget=2000', '--dump-dom', f'file://{tmp_path/"v.html"}'], capture_output=True, text=True, timeout=60)
+    shown = subprocess.run([browser(), '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', f'--user-data-dir={tmp_path/"profile"}', '--virtual-time-budget=2000', '--dump-dom', f'file://{tmp_path/"v.html"}'], capture_output=True, text=True, timeout=60)
     title = re.search(r'<title>(.*?)</title>', shown.stdout)[1]
     assert title == 'before 0.540 after 0.570 0.540 scripts 1 images 0', title
 
 
-@pytest.mark.skipif(not BROWSER, reason=NO_BROWSER)
-def test_triangle_widget_in_jupyterlab(tmp_path):
+@pytest.mark.skipif(missing() is not None, reason=str(missing()))
+def test_triangle_widget_in_jupyterlab(lab, tmp_path):
     "A real JupyterLab, a real browser: a click on a corner of the triangle shows that branch alone, and the sliders follow."
-    import nbformat
     from nbformat.v4 import new_code_cell, new_notebook
     code = '''from mot_nb.surfaces import triangle_widget
 cells = [{'weights': [a/2, b/2, (2 - a - b)/2], 'value': .5 + .1*a + .01*b, 'lo': None, 'hi': None, 'n': 2, 'tokens': [['7', a/2], [' plus', b/2]]} for a in (2, 1, 0) for b in range(2 - a, -1, -1)]
 triangle_widget({'names': ['plain', 'verbose', 'foreign'], 'step': 2, 'cells': cells})'''
-    nbformat.write(new_notebook(cells=[new_code_cell(code)], metadata={'kernelspec': {'display_name': 'Python 3', 'language': 'python', 'name': 'python3'}}), tmp_path/'w.ipynb')
-    with jupyterlab(tmp_path) as address, browser(tmp_path, (1300, 1000)) as page:
-        run_notebook(page, address, 'w.ipynb')
+    content = json.dumps(new_notebook(cells=[new_code_cell(code)], metadata={'kernelspec': {'display_name': 'python3', 'language': 'python', 'name': 'python3'}}))
+    tab = Page(tmp_path/'profile')
+    try:
+        tab.call('Page.enable'); tab.call('Emulation.setFocusEmulationEnabled', enabled=True)
+        tab.call('Page.navigate', url=f'{lab}/lab?reset')
+        until(lambda: tab.js('!!(window.jupyterapp && window.jupyterapp.shell)'), 120, 'JupyterLab')
+        tab.js('jupyterapp.restored.then(() => true)')
+        tab.js(f"jupyterapp.serviceManager.contents.save('triangle.ipynb', {{type: 'notebook', format: 'json', content: {content}}}).then(() => true)")
+        tab.js("jupyterapp.commands.execute('docmanager:open', {path: 'triangle.ipynb', kernel: {name: 'python3'}}).then(() => true)")
+        until(lambda: tab.js(KERNEL) == 'idle', 120, 'the notebook with a kernel')
+        tab.js(f"jupyterapp.shell.activateById({OPEN}.id)")
+        tab.js("jupyterapp.commands.execute('notebook:run-all-cells').then(() => true)")
         text = "(document.querySelector('.jupyter-widgets .mot-tri')?.innerText || '')"
-        page.wait(f"{text}.includes('loss')", 90, 'the widget')
-        page.js("[...document.querySelectorAll('.jupyter-widgets button.jupyter-button')].at(-1).click()")
-        page.wait(f"{text}.includes('loss 0.500')", 20, 'the place that was clicked')
-        assert page.js("[...document.querySelectorAll('.widget-readout')].map(r => r.innerText).join(' ')") == '0.00 0.00 1.00'
-        if os.environ.get('MOT_PICTURES'): page.picture(Path(os.environ['MOT_PICTURES'])/'triangle_widget.png')
+        until(lambda: 'loss' in tab.js(text), 90, 'the widget')
+        tab.js("[...document.querySelectorAll('.jupyter-widgets button.jupyter-button')].at(-1).click()")
+        until(lambda: 'loss 0.500' in tab.js(text), 20, 'the place that was clicked')
+        assert tab.js("[...document.querySelectorAll('.widget-readout')].map(r => r.innerText).join(' ')") == '0.00 0.00 1.00'
+        if os.environ.get('MOT_PICTURES'):
+            import base64
+            Path(os.environ['MOT_PICTURES'], 'triangle_widget.png').write_bytes(base64.b64decode(tab.call('Page.captureScreenshot', format='png')['data']))
+    finally: tab.close()
