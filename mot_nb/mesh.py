@@ -307,7 +307,7 @@ def share_rows(rows,   # rows of one effective batch
         out[r].append(i); load[r] += len(rows[i])
     return [[rows[i] for i in sorted(part)] for part in out]
 
-# %% ../nbs/09_mesh.ipynb #6eec0031
+# %% ../nbs/09_mesh.ipynb #01ce65e3
 class ShardedBranch:
     "A sharded student being fine-tuned on one corpus: `sft.Branch` over the ranks of one axis (MoT, branch step)."
     def __init__(self, student,     # `Sharded`, taken over until the branch ends
@@ -319,7 +319,7 @@ class ShardedBranch:
                  start=None,        # `Pieces` to begin with; None: the student's own
                  step=0,            # number of the first step
                  on_step=None):     # called with each step's record
-        if train.lora_rank: raise MotError('LoRA branches are not sharded', where='train.lora_rank', values=train.lora_rank, cure='run them in one process, or train full weights (train.lora_rank=0)')
+        if train.lora_rank: raise MotError('LoRA branches are not sharded', where='train.lora_rank', values=train.lora_rank, cure='adapters.AdapterBranch, which keeps the frozen student whole on every rank; or full weights (train.lora_rank=0)')
         self.student, self.rows, self.settings, self.total, self.seed, self.label, self.step, self.on_step = student, list(rows), train, total_steps, seed, label, step, on_step
         if not self.rows: raise MotError('this teacher has no trace to learn from', where=label, cure='look at the counts of dropped traces; lower the filter or leave the teacher out')
         self.log, self.count = [], 0   # count: optimiser steps its moments have seen

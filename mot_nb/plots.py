@@ -92,7 +92,7 @@ def show(fig,  # figure, axes or axes array
     if not alt.strip(): raise MotError('a figure needs a text for readers who cannot see it', where='show', cure='say in a sentence what the figure shows')
     return Picture(picture_bytes(fig), ' '.join(alt.split()))
 
-# %% ../nbs/15_plots.ipynb #d9a779c4
+# %% ../nbs/15_plots.ipynb #93224138
 def run_name(row): # a row of metrics.jsonl, or anything with method, teacher, budget
     "What a run is called in figures and tables."
     name = METHODS[row['method']][0] if row['method'] in METHODS else row['method'].upper()
@@ -103,7 +103,7 @@ def _groups(rows, metric):
     rows = [r for r in rows if r['metric'] == metric]
     if not rows: raise MotError(f'no row with metric {metric!r}', where='plots', values=f'{len(rows)} rows', cure='give the rows of metrics.jsonl of a run that measured it')
     seeds = len({r.get('seed') for r in rows})
-    over = f'{seeds} seeds or over {"problems" if metric == "accuracy" else "traces"}, the wider' if seeds > 1 else 'problems' if metric == 'accuracy' else 'traces'
+    over = f'{seeds} seeds or {"problems" if metric == "accuracy" else "traces"}' if seeds > 1 else 'problems' if metric == 'accuracy' else 'traces'
     groups = {}
     for r in (rows_over_seeds(rows) if seeds > 1 else rows): groups.setdefault((r['method'], r.get('teacher'), r.get('budget')), []).append(r)
     return {k: sorted(v, key=lambda r: r['round']) for k, v in groups.items()}, over

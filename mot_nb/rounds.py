@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['mtd_steps', 'plan', 'Progress', 'RunResult', 'read_run', 'run', 'profile_run', 'record_run', 'read_record', 'main']
 
-# %% ../nbs/10_rounds.ipynb #2bee0008
+# %% ../nbs/10_rounds.ipynb #a4e39edf
 import contextlib, copy, json, os, shutil, sys, time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,11 +18,13 @@ from .pools import load_pool, prompt_of
 from .sft import Branch, compute_dtype, corpus_loss, load_state, loss_of_rows, student_state
 from .merge import bfloat16_loss, branch_weights, merge_with_report
 from .merge_lora import lora_start
-from .sampling import sample_problems, samples_header
+from .sampling import samples_header
+from .engines import pick_engine, sample_with
 from .scores import Table, last_and_best, rows_over_seeds, score
 from .estimate import memory
 from .mesh import Fold, Pieces, Sharded, ShardedBranch, Stored, choose_layout, connect, damage, emptied, join_samples, losses_of_share, sample_share, samples_there, stored_loss
 from .watch import Watch
+from .adapters import AdapterBranch
 from . import toy as _toy  # makes the toy students known by name
 
 # %% ../nbs/10_rounds.ipynb #41b98bd3
@@ -129,7 +131,7 @@ def _free_memory():
     with contextlib.suppress(OSError, StopIteration): return next(int(l.split()[1]) * 1024 for l in open('/proc/meminfo') if l.startswith('MemAvailable'))
     return 0
 
-# %% ../nbs/10_rounds.ipynb #f0b06a58
+# %% ../nbs/10_rounds.ipynb #cad9799c
 class _Run:
     "All methods of one seed, in a folder."
     def __init__(self, settings, folder, seed, model, tokenizer, base, progress, mesh=None, say=print):
@@ -208,7 +210,7 @@ class _Run:
             rows = [{**about, 'metric': 'loss', 'corpus': self.common, 'k': None, 'truncated': None, **loss}]
             if self.pool.heldout:
                 prompts = {p.id: prompt_of(self.pool, p) for p in self.pool.heldout}
-                samples = sample_problems(model, self.tokenizer, prompts, self.folder/'samples'/f'{label}.jsonl', state_hash, k=e.k, temperature=e.temperature, top_p=e.top_p, top_k=e.top_k,
+                samples = sample_with(e.engine, model, self.tokenizer, prompts, self.folder/'samples'/f'{label}.jsonl', state_hash, k=e.k, temperature=e.temperature, top_p=e.top_p, top_k=e.top_k,
                                           max_new_tokens=e.max_new_tokens, batch=e.batch, seed=derive_seed(self.seed, 'samples'), system=self.s.data.system,
                                           progress=lambda done, total, left: self.progress.show(f'{label}: {done}/{total} answers'))
                 rows.append({**about, 'metric': 'accuracy', 'corpus': None, **score(self.pool.heldout, samples, state_hash, label).row()})
@@ -331,21 +333,22 @@ class _Run:
         self.save(label, merged)
         extra = bfloat16_loss(start, merged)
         write_atomic(self.folder/'merges'/f'{label}.json', json.dumps({'report': report.to_dict(), 'bfloat16': extra if isinstance(extra, dict) else extra.to_dict()}, indent=1))
-        self.ledger.add(stage, hash=report.output_hash, **self.carry(t, start, merged))
+        self.ledger.add(stage, hash=report.output_hash, **self.carry(t, ((n, merged[n], start[n]) for n in merged)))
         return merged
 
-    def carry(self, t, start, merged):
+    def carry(self, t, tensors): # round; yields (name, merged, start)
         "LoRA with a residual: the part of a merge that the next round's adapters begin with, kept; returns its ledger entry."
         train, before = self.s.train, self.adapter(t - 1)
         if not train.lora_rank or train.lora_merge != 'residual' or t == self.T: return {}
         scale, out = train.lora_alpha / train.lora_rank, {}
-        for n in merged:
+        for n, after, start in tensors:
             m = n.removesuffix('.weight')
             if m.split('.')[-1] not in train.lora_targets or m == n: continue
-            update = merged[n].double() - start[n].double()
+            update = after.cpu().double() - start.cpu().double()
             if before: update += scale * (before[m][1].double() @ before[m][0].double())   # it was no part of the frozen weights
             out[f'{m}.A'], out[f'{m}.B'] = lora_start(update, train.lora_rank, scale, self.K * train.lora_rank)
-        self.keep(f'adapter-r{t}', out, disk=True)
+        if self.mesh is None or self.mesh.rank == 0: self.keep(f'adapter-r{t}', out, disk=True)
+        if self.mesh is not None: self.mesh.wait()                                         # the others read it
         return {'adapter': hash_tensors(out)}
 
     def carries(self, t):
@@ -418,7 +421,7 @@ def _computing(model, dtype):
     finally:
         for n, p in model.named_parameters(): p.data = old[n]
 
-# %% ../nbs/10_rounds.ipynb #bb9a92fd
+# %% ../nbs/10_rounds.ipynb #f46ec493
 class _MeshRun(_Run):
     "All methods of one seed, as one of the ranks of a mesh."
     def __init__(self, *args, student, hollow, **kw):
@@ -512,14 +515,16 @@ class _MeshRun(_Run):
         return dict(seed=self.seed, method=method, teacher=teacher, budget=budget, round=round_, steps=steps, branch_steps=branch_steps, student=label)
 
     # ---- training
-    def shard_branch(self, student, label, rows, total, order, start, step=0, active=1):
+    def shard_branch(self, student, label, rows, total, order, start, step=0, active=1, adapter=None):
         "A branch on this rank's row; `active` rows train at the same time."
         last = [time.time()]
         def on_step(r):
             now, text = time.time(), f"{label}: step {r['step']}/{total}, loss {r['loss']:.3f}"
             self.say(text)
             self.progress.add('step', now - last[0], text, active); last[0] = now
-        b = ShardedBranch(student, rows, self.s.train, total, seed=derive_seed(self.seed, 'order', order), label=label, start=start, step=step, on_step=on_step)
+        how = dict(seed=derive_seed(self.seed, 'order', order), label=label, start=start, step=step, on_step=on_step)
+        if self.s.train.lora_rank: b = AdapterBranch(student, self.hollow, rows, self.s.train, total, adapter=adapter, **how)
+        else: b = ShardedBranch(student, rows, self.s.train, total, **how)
         b.clock = last
         return b
 
@@ -593,7 +598,7 @@ class _MeshRun(_Run):
         if t == 0: return self.base
         if self.now and self.now[0] == t: return self.now[1]
         stage, label, st = f'merge mot-r{t}', f'mot-r{t}', self.sharded
-        if stage in self.ledger and self.whole(self.student(label), self.ledger[stage]['hash']):
+        if stage in self.ledger and self.mesh.share(lambda: self.carries(t)) and self.whole(self.student(label), self.ledger[stage]['hash']):
             st.load(Stored(self.student(label)))
             self.now = t, st.copy()
             return self.now[1]
@@ -618,7 +623,7 @@ class _MeshRun(_Run):
         report, extra = replace(report, output_hash=h), stored_loss(st, start, pieces)
         if self.g == 0: self.store(self.student(label), st, True)
         if self.mesh.rank == 0: write_atomic(self.folder/'merges'/f'{label}.json', json.dumps({'report': report.to_dict(), 'bfloat16': extra}, indent=1))
-        self.ledger.add(stage, hash=h)
+        self.ledger.add(stage, hash=h, **self.carry(t, ((n, a, b) for (n, a), (_, b) in zip(st.walk(pieces), st.walk(start)))))
         self.now = t, pieces
         return pieces
 
@@ -626,7 +631,7 @@ class _MeshRun(_Run):
         "Branch k of round t, trained on this group's row."
         name = f'branch-r{t}-{k}'
         label = f'std-{k}' if t == 1 and 'std' in self.s.rounds.methods else f'mot-r{t}-{k}'
-        branch = self.shard_branch(self.sharded, label, self.rows[k], self.T * self.E, k, start, (t - 1) * self.E, active)
+        branch = self.shard_branch(self.sharded, label, self.rows[k], self.T * self.E, k, start, (t - 1) * self.E, active, self.adapter(t - 1))
         if self.s.train.optimiser_state == 'kept' and t > 1:
             before = self.folder/'work'/f'branch-r{t-1}-{k}-optimiser'
             if wrong := damage(before): raise MotError('the kept optimiser state of the last round is gone', where=str(before), values=wrong, cure='start in a new folder, or with train.optimiser_state=fresh')
@@ -652,6 +657,7 @@ class _MeshRun(_Run):
         "Removes what round t was made from, once it is there."
         if self.s.rounds.keep in ('mot', 'last') and t > 1: self.remove(self.student(f'mot-r{t-1}'))
         for k in self.teachers: self.remove(self.folder/'work'/f'mot-branch-r{t}-{k}', self.folder/'work'/f'branch-r{t-1}-{k}-optimiser')
+        if self.mesh.rank == 0: self.drop(f'adapter-r{t-1}')
         self.mesh.wait()
 
     def mtd(self):
@@ -751,7 +757,7 @@ def read_run(out): # a run folder
 
 def _seed_folder(out, settings, seed): return out if len(settings.seeds) == 1 else out/f'seed-{seed}'
 
-# %% ../nbs/10_rounds.ipynb #4e2c7bbf
+# %% ../nbs/10_rounds.ipynb #4d911e16
 def _command(words): # a command line
     "The command as anyone could type it: of a path on this machine only the last part."
     return ' '.join(Path(w).name if w.startswith(('/', '~')) else w for w in words)
@@ -761,6 +767,7 @@ _FREE = {'keep', 'layout', 'branches'}   # settings of the rounds that change fi
 def _identity(settings):
     "Hash of what determines the result: everything but name, notes, what is kept and how the processes are divided."
     d = settings_dict(settings)
+    if d['eval']['engine'] == 'transformers': del d['eval']['engine']   # as runs were identified before there was a choice
     return hash_json({k: v if k != 'rounds' else {a: b for a, b in v.items() if a not in _FREE} for k, v in d.items() if k not in ('name', 'notes')})
 
 def _data_hash(pool):
@@ -787,8 +794,9 @@ def _begin(settings, out, device, lock, ranks=1):
     "The manifest of a run folder that is free, whose settings, data and student are those it began with; and the lines to log."
     if 'oneshot' in settings.rounds.methods and 'std' not in settings.rounds.methods:
         raise MotError('the one-shot merge needs the single-teacher students', where='rounds.methods', values=settings.rounds.methods, cure='add std, or leave oneshot out')
-    if settings.train.lora_rank and ranks > 1:
-        raise MotError('LoRA branches run in one process', where='train.lora_rank', values=f'{settings.train.lora_rank}, {ranks} processes', cure='mot run, or full weights (train.lora_rank=0)')
+    engine = pick_engine(settings.eval.engine)
+    if engine == 'server': raise MotError('a server cannot hold a student that is being trained', where='eval.engine', values=engine, cure='transformers or vllm; a server is for teachers: mot traces NAME --url ...')
+    if engine != 'transformers' and (ranks > 1 or settings.train.lora_rank): raise MotError('this engine measures full weights in one process', where='eval.engine', values=f'{engine}, {ranks} processes, lora_rank {settings.train.lora_rank}', cure='eval.engine=transformers')
     try: out.mkdir(parents=True, exist_ok=True)
     except OSError as e: raise MotError('could not make the run folder', where=str(out), values=str(e), cure='give another folder') from e
     lock.enter_context(_only_run(out))
@@ -880,7 +888,9 @@ def _layout(settings, manifest, mesh, model, branches):
     if want == 'auto' and before.get('ranks') == mesh.ranks: want = before['groups']
     numbers = sum(p.numel() for p in model.parameters())
     def need(shards):
-        try: return memory(model.config, shards, t.micro_tokens, compute=str(compute_dtype(t, mesh.device)).split('.')[1], checkpointing=t.checkpointing, held=14, mesh=True, device=mesh.device.type).total
+        lora = dict(lora_rank=t.lora_rank, lora_targets=t.lora_targets) if t.lora_rank else {}
+        if lora: shards = 1                               # every rank holds the frozen student whole
+        try: return memory(model.config, shards, t.micro_tokens, **lora, compute=str(compute_dtype(t, mesh.device)).split('.')[1], checkpointing=t.checkpointing, held=14, mesh=True, device=mesh.device.type).total
         except MotError: return 30 * numbers / shards     # a shape that cannot be counted: masters 4, gradient 4, moments 8, start 4, sums 4 + 2, and the like
     return choose_layout(branches, mesh.ranks, want, t.batch, need, mesh.share(lambda: _room(mesh)))
 

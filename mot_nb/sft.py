@@ -202,7 +202,7 @@ def load_state(model,   # the student to overwrite
         if t.shape != state[n].shape: raise MotError('these weights belong to another student', where=n, values=f'{tuple(state[n].shape)}, expected {tuple(t.shape)}', cure='load weights of the same model and vocabulary')
         t.copy_(state[n])
 
-# %% ../nbs/05_sft.ipynb #d32ec866
+# %% ../nbs/05_sft.ipynb #e5ff78b6
 class Branch:
     "A student being fine-tuned on one corpus (MoT, branch step); full weights or LoRA."
     def __init__(self,
@@ -215,9 +215,10 @@ class Branch:
                  state=None,      # start weights; None: the model's own
                  step=0,          # number of the first step
                  on_step=None,    # called with each step's record
-                 adapter=None):   # LoRA only: module -> (A [r, in], B [out, r]), part of `state`, to go on with; None: new ones, which add nothing yet
+                 adapter=None,    # LoRA only: module -> (A [r, in], B [out, r]), part of `state`, to go on with; None: new ones, which add nothing yet
+                 team=None):      # `adapters.Team` of processes that share this branch, each with the whole student; None: this one alone
         self.rows, self.train_settings, self.total, self.seed, self.label, self.step, self.on_step = list(rows), train, total_steps, seed, label, step, on_step
-        self.log = []
+        self.log, self.team = [], team
         self._check_rows()
         self.model = model
         if state is not None: load_state(model, state)
@@ -282,8 +283,10 @@ class Branch:
         "Takes `steps` optimiser steps and returns their records; raises on NaN with teacher, step and rows named."
         t, out = self.train_settings, []
         for _ in range(steps):
-            packs = pack(batch_rows(self.rows, self.step, t.batch, self.seed), t.micro_tokens)
-            n = sum(int((p.targets >= 0).sum()) for p in packs)
+            rows = batch_rows(self.rows, self.step, t.batch, self.seed)
+            packs = pack(rows, t.micro_tokens)
+            n = sum(int((p.targets >= 0).sum()) for p in packs)              # of the whole batch, whoever computes it
+            if self.team: packs = pack(self.team.mine(rows), t.micro_tokens)
             total = 0.0
             for p in packs:
                 losses = token_losses(self.model, p)
@@ -295,6 +298,7 @@ class Branch:
                         m, g = self.masters[name], w.grad.float()
                         m.grad = g if m.grad is None else m.grad.add_(g)
                         w.grad = None
+            if self.team: total = self.team.add_up(self.masters.values(), total)
             norm = torch.nn.utils.clip_grad_norm_(self.masters.values(), t.clip or math.inf).item()
             if not math.isfinite(norm): raise MotError('the gradient is not a number', where=f'{self.label}, step {self.step + 1}', values=f'norm {norm}', cure='lower train.lr, or look at the rows of this step')
             rate = learning_rate(self.step, self.total, t)

@@ -20,10 +20,10 @@ def script(name, *words, seconds=900):
 
 @pytest.mark.long
 def test_eight_ranks_equal_one_process(tmp_path):
-    "K=4 and K=3, parallel and serial, every method's students: to 1e-5, where the students have moved by twenty times that; the same settings twice: the same bits."
+    "K=4 and K=3, parallel and serial, full weights and LoRA, every method's students: to 1e-5, where the students have moved by twenty times that; the same settings twice: the same bits."
     rows = script('equal_ranks.py', tmp_path)
     for r in rows: print(r['case'], f"{r['groups']} x {r['shards']}", {n: f'{v:.1e}' for n, v in r['largest'].items()}, f"moved {r['moved']:.1e}", f"loss {r['loss']:.1e}")
-    assert [(r['K'], r['groups'], r['shards']) for r in rows] == [(4, 4, 2), (4, 1, 8), (3, 2, 4), (3, 1, 8), (4, 4, 2)]
+    assert [(r['K'], r['groups'], r['shards'], r['lora']) for r in rows] == [(4, 4, 2, ''), (4, 1, 8, ''), (3, 2, 4, ''), (3, 1, 8, ''), (3, 2, 4, 'residual'), (4, 4, 2, '')]
     for r in rows:
         assert len(r['largest']) == (8 if r['K'] == 4 else 7) and max(r['largest'].values()) < 1e-5 and r['moved'] > 1e-4 and r['loss'] < 1e-5 and r['accuracy'] == 0
     assert rows[0]['hash'] == rows[-1]['hash']
