@@ -190,7 +190,7 @@ def cache_folder():
     p = os.environ.get('MOT_CACHE') or Path(os.environ.get('XDG_CACHE_HOME') or Path.home()/'.cache')/'mot_nb'
     return Path(p)
 
-# %% ../nbs/00_run.ipynb #0db89217
+# %% ../nbs/00_run.ipynb #89fd1eac
 @dataclass(frozen=True)
 class StudentSettings:
     "The base student."
@@ -255,6 +255,7 @@ class EvalSettings:
     loss_corpus: str = ''        # the common corpus every run's loss is measured on: a teacher's name; '': the first teacher (the paper: QwQ)
     loss_rows: int = 100         # traces of that corpus
     every_round: bool = True     # measure after every round, or only at the end
+    engine: str = 'transformers' # what answers: 'transformers', 'vllm', 'server' (teachers only), or 'auto': vllm where it is installed (`engines`)
 
 @dataclass(frozen=True)
 class RunSettings:
@@ -268,9 +269,9 @@ class RunSettings:
     eval: EvalSettings = field(default_factory=EvalSettings)
     notes: str = ''                                # free text, kept with the results
 
-# %% ../nbs/00_run.ipynb #c078a2c6
+# %% ../nbs/00_run.ipynb #51300c82
 _choices = {('train', 'schedule'): ('constant', 'linear', 'cosine'), ('train', 'compute'): ('auto', 'float32', 'bfloat16'),
-            ('train', 'optimiser_state'): ('fresh', 'kept'), ('train', 'lora_merge'): ('restart', 'residual'), ('rounds', 'branches'): ('auto', 'memory', 'disk'), ('data', 'split'): ('heldout', 'in_template'), ('rounds', 'keep'): ('mot', 'last', 'merged', 'all'),
+            ('train', 'optimiser_state'): ('fresh', 'kept'), ('train', 'lora_merge'): ('restart', 'residual'), ('rounds', 'branches'): ('auto', 'memory', 'disk'), ('data', 'split'): ('heldout', 'in_template'), ('eval', 'engine'): ('transformers', 'vllm', 'server', 'auto'), ('rounds', 'keep'): ('mot', 'last', 'merged', 'all'),
             ('rounds', 'methods'): ('mot', 'std', 'mtd', 'oneshot'), ('rounds', 'mtd_budgets'): ('depth', 'branch', 'compute')}
 _positive = {'data.n_train', 'data.max_tokens', 'train.lr', 'train.steps', 'train.batch', 'train.micro_tokens',
              'train.eps', 'rounds.rounds', 'eval.k', 'eval.max_new_tokens', 'eval.batch', 'eval.loss_rows'}

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['Sample', 'step_keys', 'gumbel', 'nucleus', 'choose', 'stop_tokens', 'answering', 'shared_prefix', 'read_prefix',
-           'decode_batch', 'plan_batches', 'check_sampling', 'generate', 'samples_header', 'read_samples',
-           'sample_problems']
+           'decode_batch', 'plan_batches', 'check_sampling', 'generate', 'samples_header', 'read_samples', 'opened',
+           'samples_of', 'sample_problems']
 
 # %% ../nbs/07_sampling.ipynb #35d07199
 import contextlib, copy, json, math, time
@@ -244,7 +244,7 @@ def generate(model,              # a causal LM of transformers, any device
         for s in found: out[s.prompt_index][s.sample] = s
     return out
 
-# %% ../nbs/07_sampling.ipynb #f641531f
+# %% ../nbs/07_sampling.ipynb #cad8be64
 def samples_header(model_hash,         # hash of the weights, as in the ledger
                    tokenizer,          # its template and vocabulary decide what is asked
                    temperature=0.0, top_p=1.0, top_k=0, max_new_tokens=128, seed=0, system=None): # see `generate`
@@ -279,18 +279,13 @@ def _only_writer(path):
         except BlockingIOError: raise MotError('another process is writing this sample file', where=str(path), cure='wait for it, or give another path') from None
         yield
 
-def sample_problems(model,         # a causal LM
-                    tokenizer,     # its tokenizer
-                    pool_prompts,  # {problem id: user message}, in the order wanted
-                    path,          # the sample file to make or go on with
-                    model_hash,    # hash of the weights; refuses a file of other weights
-                    k=1, temperature=0.0, top_p=1.0, top_k=0, max_new_tokens=128, batch=64, seed=0, system=None, progress=None): # see `generate`
-    "{problem id: k `Sample`s} of these problems, from the file where they stand and generated and appended where not."
-    check_sampling(k, temperature, top_p, top_k, max_new_tokens, batch)
-    path, pids = Path(path), list(pool_prompts)
-    settings = dict(temperature=temperature, top_p=top_p, top_k=top_k, max_new_tokens=max_new_tokens, seed=seed)
-    head = samples_header(model_hash, tokenizer, **settings, system=system)
-    asked = {p: hash_bytes(pool_prompts[p].encode())[:16] for p in pids}
+@contextlib.contextmanager
+def opened(path,    # the sample file to make or go on with
+           head,    # its first line (`samples_header`)
+           prompts, # {problem id: user message}, in the order wanted
+           k):      # samples a problem
+    "Holds a sample file: (what is there, [(problem id, sample)] that is missing, a function that appends one); raises where the file is of another model, of other settings or of other prompts."
+    path, asked = Path(path), {p: hash_bytes(t.encode())[:16] for p, t in prompts.items()}
     with _only_writer(path):
         old, found, before = read_samples(path)
         if old is None: append_line(path, head)
@@ -299,10 +294,32 @@ def sample_problems(model,         # a causal LM
             raise MotError('this file holds samples of another model or of other settings', where=str(path),
                            values='; '.join(f'{key}: on file {a}, asked for {b}' for key, (a, b) in differ.items()) + f'; hash on file {old["hash"]}, asked for {head["hash"]}',
                            cure='give another path, or remove the file to sample anew')
-        for p in pids:
+        for p in prompts:
             if p in before and before[p] != asked[p]:
                 raise MotError('the prompt of a problem has changed since it was sampled', where=f'{path}, problem {p}', values=f'hash on file {before[p]}, now {asked[p]}', cure='give another path')
-        missing = {(i, s) for i, p in enumerate(pids) for s in range(k) if s not in found.get(p, {})}
+        def keep(p, s):
+            append_line(path, dict(problem_id=p, sample=s.sample, text=s.text, n_tokens=s.n_tokens, truncated=s.truncated, prompt=asked[p]))
+            found.setdefault(p, {})[s.sample] = s
+        yield found, [(p, s) for p in prompts for s in range(k) if s not in found.get(p, {})], keep
+
+def samples_of(found, # what `opened` or `read_samples` gave
+               pids,  # problem ids, in the order wanted
+               k):    # samples a problem
+    "{problem id: its first k `Sample`s}, numbered in this order."
+    return {p: [Sample(i, s, (x := found[p][s]).text, x.n_tokens, x.truncated) for s in range(k)] for i, p in enumerate(pids)}
+
+def sample_problems(model,         # a causal LM
+                    tokenizer,     # its tokenizer
+                    pool_prompts,  # {problem id: user message}, in the order wanted
+                    path,          # the sample file to make or go on with
+                    model_hash,    # hash of the weights; refuses a file of other weights
+                    k=1, temperature=0.0, top_p=1.0, top_k=0, max_new_tokens=128, batch=64, seed=0, system=None, progress=None): # see `generate`
+    "{problem id: k `Sample`s} of these problems, from the file where they stand and generated and appended where not."
+    check_sampling(k, temperature, top_p, top_k, max_new_tokens, batch)
+    pids, head = list(pool_prompts), samples_header(model_hash, tokenizer, temperature, top_p, top_k, max_new_tokens, seed, system)
+    with opened(path, head, pool_prompts, k) as (found, left, keep):
+        at = {p: i for i, p in enumerate(pids)}
+        missing = {(at[p], s) for p, s in left}
         if missing:
             ids = _render_all([pool_prompts[p] for p in pids], tokenizer, system, max_new_tokens, model)
             lengths, jobs = [len(x) for x in ids], [(i, s) for i in range(len(pids)) for s in range(k)]
@@ -310,9 +327,6 @@ def sample_problems(model,         # a causal LM
             if sum(not set(b) <= missing for b in todo) > 1: todo = plan_batches(lengths, missing, batch)  # not a killed run but a larger k or more problems
             for out in _stream(model, tokenizer, ids, todo, pids, temperature, top_p, top_k, max_new_tokens, seed, progress, len(jobs) - sum(map(len, todo)), len(jobs)):
                 for s in out:
-                    if (s.prompt_index, s.sample) not in missing: continue
-                    p = pids[s.prompt_index]
-                    append_line(path, dict(problem_id=p, sample=s.sample, text=s.text, n_tokens=s.n_tokens, truncated=s.truncated, prompt=asked[p]))
-                    found.setdefault(p, {})[s.sample] = s
+                    if (s.prompt_index, s.sample) in missing: keep(pids[s.prompt_index], s)
         elif progress is not None: progress(len(pids)*k, len(pids)*k, 0.)
-    return {p: [Sample(i, s, (x := found[p][s]).text, x.n_tokens, x.truncated) for s in range(k)] for i, p in enumerate(pids)}
+    return samples_of(found, pids, k)
