@@ -1,0 +1,125 @@
+"Widgets in a real JupyterLab: a headless Chromium opens a page, runs it, moves a slider by keyboard, and the picture must follow."
+import json, os, shutil, socket, subprocess, sys, time, urllib.request
+from pathlib import Path
+
+import pytest
+
+import house
+
+# page -> sliders to move: label, and what must stand in the picture's text after one step to the right
+PAGES = {'57_theory': [('steps E', 'E = 6'), ('teachers K', '3 teachers')]}
+
+
+def browser():
+    "A headless Chromium, where the machine has one."
+    return next((b for b in map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome')) if b), None)
+
+
+def missing():
+    "Why the test cannot run here, or None."
+    if browser() is None: return 'no Chromium on this machine'
+    try: import jupyterlab, websocket  # noqa: F401  websocket-client comes with jupyter-server
+    except ImportError as e: return f'{e.name} is not installed'
+
+
+class Page:
+    "A tab of a headless Chromium, spoken to over its DevTools socket."
+    def __init__(self, folder):
+        import websocket
+        self.process = subprocess.Popen([browser(), '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync',
+                                         '--window-size=1200,1000', f'--user-data-dir={folder}', '--remote-debugging-port=0', '--remote-allow-origins=*', 'about:blank'], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.n = 0
+        port = until(lambda: (folder/'DevToolsActivePort').read_text().split('\n')[0] if (folder/'DevToolsActivePort').exists() else None, 60, 'Chromium to open its port')
+        tabs = json.load(urllib.request.urlopen(f'http://127.0.0.1:{port}/json'))
+        self.socket = websocket.create_connection(next(t['webSocketDebuggerUrl'] for t in tabs if t['type'] == 'page'), timeout=300)
+
+    def call(self, method, **params):
+        "The answer to one DevTools command."
+        self.n += 1
+        self.socket.send(json.dumps({'id': self.n, 'method': method, 'params': params}))
+        while True:
+            answer = json.loads(self.socket.recv())
+            if answer.get('id') == self.n:
+                assert 'error' not in answer, (method, answer)
+                return answer['result']
+
+    def js(self, source):
+        "The value of an expression in the page; promises are waited for."
+        found = self.call('Runtime.evaluate', expression=source, awaitPromise=True, returnByValue=True)
+        assert 'exceptionDetails' not in found, found['exceptionDetails'].get('exception', found)
+        return found['result'].get('value')
+
+    def key(self, name, code):
+        "Presses and releases a key."
+        for kind in ('keyDown', 'keyUp'): self.call('Input.dispatchKeyEvent', type=kind, key=name, code=name, windowsVirtualKeyCode=code)
+
+    def close(self):
+        self.process.kill(); self.process.wait()
+
+
+def until(ask, seconds, what):
+    "The first answer that is true; fails after so many seconds."
+    end = time.time() + seconds
+    while True:
+        answer = ask()
+        if answer: return answer
+        assert time.time() < end, f'waited {seconds} s for {what}'
+        time.sleep(.25)
+
+
+@pytest.fixture(scope='module')
+def lab(tmp_path_factory):
+    "A JupyterLab of this environment with copies of the pages, its settings its own; yields its address."
+    folder = tmp_path_factory.mktemp('lab')
+    for page in PAGES: shutil.copy2(house.ROOT/'nbs'/'paper'/f'{page}.ipynb', folder)
+    (folder/'config'/'labconfig').mkdir(parents=True)
+    (folder/'config'/'labconfig'/'page_config.json').write_text('{"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": true}}')
+    shown = folder/'settings'/'@jupyterlab'/'notebook-extension'
+    shown.mkdir(parents=True)
+    (shown/'tracker.jupyterlab-settings').write_text('{"windowingMode": "none"}')         # every cell is in the page, not only those in view
+    with socket.socket() as s: s.bind(('127.0.0.1', 0)); port = s.getsockname()[1]
+    env = {**os.environ, 'JUPYTER_CONFIG_DIR': str(folder/'config'), 'JUPYTERLAB_SETTINGS_DIR': str(folder/'settings'), 'JUPYTERLAB_WORKSPACES_DIR': str(folder/'workspaces')}
+    with open(folder/'lab.log', 'w') as log:
+        server = subprocess.Popen([sys.executable, '-m', 'jupyterlab', '--no-browser', '--allow-root', f'--ServerApp.port={port}', '--ServerApp.port_retries=0', '--IdentityProvider.token=', f'--ServerApp.root_dir={folder}',
+                                   '--LabApp.expose_app_in_browser=True', '--ServerApp.terminals_enabled=False'], stdout=log, stderr=log, env=env)
+    try:
+        def answers():
+            assert server.poll() is None, (folder/'lab.log').read_text()[-2000:]
+            try: return urllib.request.urlopen(f'http://127.0.0.1:{port}/api/status', timeout=5).status == 200
+            except OSError: return False
+        until(answers, 60, 'JupyterLab to answer')
+        yield f'http://127.0.0.1:{port}'
+    finally:
+        server.terminate()                              # its kernels go with it
+        try: server.wait(20)
+        except subprocess.TimeoutExpired: server.kill(); server.wait()
+
+
+OPEN = "[...jupyterapp.shell.widgets('main')].find(w => w.sessionContext)"     # the open notebook
+KERNEL = f'{OPEN}?.sessionContext.session?.kernel?.status'
+FIND = '''(label => [...document.querySelectorAll('.widget-slider')].find(s => s.querySelector('.widget-label')?.textContent.trim() === label))'''
+PICTURE = f'''(label => {{ let at = {FIND}(label); while (at && !at.querySelector('img')) at = at.parentElement; return at ? at.querySelector('img').alt : null }})'''
+
+
+@pytest.mark.skipif(missing() is not None, reason=str(missing()))
+@pytest.mark.parametrize('page', PAGES)
+def test_sliders_move_the_picture(lab, tmp_path, page):
+    "The page runs to its end in JupyterLab, and each slider, moved by one key, changes the picture beside it."
+    tab = Page(tmp_path/'profile')
+    try:
+        tab.call('Page.enable'); tab.call('Emulation.setFocusEmulationEnabled', enabled=True)   # a window in front, as a reader has
+        tab.call('Page.navigate', url=f'{lab}/lab/tree/{page}.ipynb?reset')
+        until(lambda: tab.js(f'window.jupyterapp ? {KERNEL} : null') == 'idle', 120, 'JupyterLab to open the page with a kernel')
+        assert tab.js("document.querySelectorAll('.widget-slider').length") == 0                # what is stored in the page has no sliders: those that come are made now
+        tab.js(f"jupyterapp.shell.activateById({OPEN}.id)")
+        tab.js("jupyterapp.commands.execute('notebook:run-all-cells').then(() => true)")
+        until(lambda: tab.js(KERNEL) == 'idle', 240, 'the page to run')
+        assert tab.js("[...document.querySelectorAll('[data-mime-type=\"application/vnd.jupyter.error\"], .jp-OutputArea-output[data-mime-type$=\"stderr\"]')].map(e => e.textContent.slice(0, 300))") == []
+        for label, text in PAGES[page]:
+            before = until(lambda: tab.js(f'{PICTURE}({label!r})'), 60, f'the slider {label!r} with its picture')
+            assert text not in before
+            tab.js(f"(h => {{ h.scrollIntoView({{block: 'center'}}); h.focus() }})({FIND}({label!r}).querySelector('.noUi-handle'))")
+            tab.key('ArrowRight', 39)
+            after = until(lambda: (now := tab.js(f'{PICTURE}({label!r})')) != before and now, 60, f'the picture to follow {label!r}')
+            assert text in after, after
+    finally: tab.close()
