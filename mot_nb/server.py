@@ -5,13 +5,14 @@
 # %% auto #0
 __all__ = ['server_models', 'ask_server', 'sample_server']
 
-# %% ../nbs/07a_server.ipynb #293ef647
+# %% ../nbs/07a_server.ipynb #29ce578c
 import concurrent.futures, json, os, threading, time, urllib.error, urllib.request
 from pathlib import Path
-from .run import MotError, append_line, derive_seed, hash_bytes, hash_json
-from .sampling import Sample, _only_writer, check_sampling, read_samples
+from .run import MotError, derive_seed, hash_json
+from .corpora import render_prompt
+from .sampling import Sample, check_sampling, opened, samples_of
 
-# %% ../nbs/07a_server.ipynb #f1d13219
+# %% ../nbs/07a_server.ipynb #b30dcd02
 class _Busy(Exception): "The server could not answer this time."
 
 def _post(url, body, timeout, key):
@@ -37,26 +38,29 @@ def server_models(url,         # of the server, with or without /v1
 
 def ask_server(url,            # of the server, with or without /v1
                model,          # its name there
-               prompt,         # user message
+               prompt,         # user message; or the ids of a rendered prompt, sent as they are
                temperature=0.0, top_p=1.0, top_k=0, max_new_tokens=128, # as in `sampling.generate`
                seed=0,         # of this one sample, 0 to 2**31 - 1
                system=None,    # system message; None: the template's own
                timeout=600.0,  # seconds of silence
                key=None):      # None: the variable OPENAI_API_KEY, where it is set
     "(text, generated tokens, cut off at the length limit) of one answer; reasoning that the server keeps apart is put back in front, between think marks."
-    body = dict(model=model, messages=([dict(role='system', content=system)] if system else []) + [dict(role='user', content=prompt)],
-                temperature=temperature, top_p=top_p, max_tokens=max_new_tokens, seed=seed, **({'top_k': top_k} if top_k else {}))
-    got = _post(_api(url) + '/chat/completions', body, timeout, key or os.environ.get('OPENAI_API_KEY'))
+    body = dict(model=model, temperature=temperature, top_p=top_p, max_tokens=max_new_tokens, seed=seed, **({'top_k': top_k} if top_k else {}))
+    if isinstance(prompt, str): where, body = 'chat/completions', body | dict(messages=([dict(role='system', content=system)] if system else []) + [dict(role='user', content=prompt)])
+    else: where, body = 'completions', body | dict(prompt=list(prompt))
+    got = _post(f'{_api(url)}/{where}', body, timeout, key or os.environ.get('OPENAI_API_KEY'))
     try:
         choice = got['choices'][0]
-        said = choice['message']
+        said, usage = choice['message'] if 'message' in choice else {'content': choice['text']}, got.get('usage') or {}
+        if not isinstance(prompt, str) and usage.get('prompt_tokens', len(prompt)) != len(prompt):
+            raise MotError('the server did not take the prompt as it was sent', where=url, values=f"{len(prompt)} ids sent, {usage['prompt_tokens']} counted", cure='look at the model behind this name: its tokenizer is another one')
         text, thought = said.get('content') or '', said.get('reasoning_content') or said.get('reasoning') or ''
         cut = choice.get('finish_reason') == 'length'
         if thought: text = f'<think>\n{thought}\n</think>\n\n{text}' if text or not cut else f'<think>\n{thought}'
-        return text, int((got.get('usage') or {}).get('completion_tokens') or 0), cut
+        return text, int(usage.get('completion_tokens') or 0), cut
     except (KeyError, IndexError, TypeError, AttributeError) as e: raise _Busy(f'an answer of another form: {str(got)[:200]}') from e
 
-# %% ../nbs/07a_server.ipynb #e3b0f0d2
+# %% ../nbs/07a_server.ipynb #acc13763
 def sample_server(url,           # of the server
                   model,         # its name there
                   prompts,       # {problem id: user message}, in the order wanted
@@ -67,6 +71,7 @@ def sample_server(url,           # of the server
                   wait=1.0,      # seconds before the second try; doubled each time
                   timeout=600.0, # seconds of silence before a request is given up
                   key=None,      # None: the variable OPENAI_API_KEY, where it is set
+                  tokenizer=None, # the model's, where it is here: prompts are then rendered here and sent as ids
                   progress=None): # called with (samples done, samples in all, seconds left)
     "{problem id: k `Sample`s} of these problems, from the file where they stand and asked for and appended where not."
     check_sampling(k, temperature, top_p, top_k, max_new_tokens, workers)
@@ -74,34 +79,26 @@ def sample_server(url,           # of the server
     if model not in known:
         from mot_nb.run import unknown_name
         raise unknown_name('model', model, known, where=url)
-    path, pids = Path(path), list(prompts)
+    pids = list(prompts)
     head = dict(model=f'server:{model}', temperature=float(temperature), max_new_tokens=int(max_new_tokens), system=system) | (dict(top_p=float(top_p), top_k=int(top_k), seed=int(seed)) if temperature else {})
+    if tokenizer is not None: head['prompts'] = 'ids'
     head = dict(kind='samples', hash=hash_json(head), **head)
-    asked = {p: hash_bytes(prompts[p].encode())[:16] for p in pids}
-    with _only_writer(path):
-        old, found, before = read_samples(path)
-        if old is None: append_line(path, head)
-        elif old['hash'] != head['hash']:
-            raise MotError('this file holds samples of another model or of other settings', where=str(path), values='; '.join(f'{n}: on file {old.get(n)}, asked for {head.get(n)}' for n in sorted({*old, *head} - {'hash', 'kind'}) if old.get(n) != head.get(n)),
-                           cure='give another path, or remove the file to sample anew')
-        changed = [p for p in pids if p in before and before[p] != asked[p]]
-        if changed: raise MotError('the prompt of a problem has changed since it was sampled', where=str(path), values=changed[:5], cure='give another path')
-        todo = [(p, s) for p in pids for s in range(k) if s not in found.get(p, {})]
+    ids = {p: render_prompt(t, tokenizer, system) for p, t in prompts.items()} if tokenizer is not None else {}
+    with opened(path, head, prompts, k) as (found, todo, keep):
         total, lock, failed, start, stop = len(pids)*k, threading.Lock(), {}, time.monotonic(), threading.Event()
         def one(p, s):
             pause = wait
             for i in range(tries):
                 if stop.is_set(): return
                 try:
-                    text, n, cut = ask_server(url, model, prompts[p], temperature, top_p, top_k, max_new_tokens, derive_seed(seed, p, s) % 2**31, system, timeout, key)
+                    text, n, cut = ask_server(url, model, ids.get(p) or prompts[p], temperature, top_p, top_k, max_new_tokens, derive_seed(seed, p, s) % 2**31, system, timeout, key)
                     break
                 except _Busy as e:
                     if i == tries - 1: failed[p, s] = str(e); return
                     stop.wait(pause); pause *= 2
             with lock:
-                append_line(path, dict(problem_id=p, sample=s, text=text, n_tokens=n, truncated=cut, prompt=asked[p]))
-                found.setdefault(p, {})[s] = Sample(0, s, text, n, cut)
-                done = len(todo) - sum(1 for q, j in todo if j not in found.get(q, {}))
+                keep(p, Sample(0, s, text, n, cut))
+                done = sum(1 for q, j in todo if j in found.get(q, {}))
                 if progress is not None: progress(total - len(todo) + done, total, (time.monotonic() - start)*(len(todo) - done)/done)
         with concurrent.futures.ThreadPoolExecutor(workers) as pool:
             jobs = [pool.submit(one, p, s) for p, s in todo]
@@ -113,5 +110,5 @@ def sample_server(url,           # of the server
                 raise
     if failed:
         (p, s), why = next(iter(failed.items()))
-        raise MotError(f'{len(failed)} of {len(todo)} answers could not be had', where=url, values=f'problem {p}, sample {s}: {why}', cure=f'all others are in {path.name}; when the server is well, the same call asks for these alone')
-    return {p: [Sample(i, s, (x := found[p][s]).text, x.n_tokens, x.truncated) for s in range(k)] for i, p in enumerate(pids)}
+        raise MotError(f'{len(failed)} of {len(todo)} answers could not be had', where=url, values=f'problem {p}, sample {s}: {why}', cure=f'all others are in {Path(path).name}; when the server is well, the same call asks for these alone')
+    return samples_of(found, pids, k)
