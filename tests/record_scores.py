@@ -1,6 +1,6 @@
 """Records what pages 54, 54a and 54b show, in data/recorded/: run by hand, never by the tests. Stopped anywhere, the same command goes on.
 
-    python tests/record_scores.py best-teacher --work FOLDER [--only toy|words]  students x corpora x teachers    -> best-teacher.jsonl
+    python tests/record_scores.py best-teacher --work FOLDER [--only toy|words] [--words RUN]  students x corpora x teachers    -> best-teacher.jsonl
     python tests/record_scores.py avg16 --work FOLDER [--words RUN]              16 samples a problem              -> avg16.jsonl
     python tests/record_scores.py forgetting --words RUN                         before and after, offline suite   -> forgetting-words.jsonl
     python tests/record_scores.py lm-eval --python PYTHON                        the same items by lm-eval         -> lm_eval_check.jsonl
@@ -28,13 +28,27 @@ def command(*words):
     return ' '.join(['python tests/record_scores.py', *words])
 
 
-def best_teacher(work, only):
-    "Runs the template at real size for each pool; the second adds to the file of the first."
+def best_teacher(work, only, words):
+    "Runs the template at real size for each pool, each adding to the file of the one before; then adds the single-teacher students of a finished run on the words pool."
     from mot_nb.report import execute_page
     for pool, how in BEST.items():
         if only in ('', pool):
             execute_page(house.ROOT/'nbs'/'reports'/'80_best_teacher.ipynb', work/f'80_best_teacher-{pool}.ipynb',
-                         {**how, 'runs': str(work/'runs'), 'record': str(RECORDED/'best-teacher.jsonl'), 'commit': commit(), 'command': command('best-teacher --work FOLDER')})
+                         {**how, 'runs': str(work/'runs'), 'record': str(RECORDED/'best-teacher.jsonl'), 'commit': commit(), 'command': command('best-teacher --work FOLDER --words RUN')})
+
+
+    if words:
+        from mot_nb.claims import scores_of
+        from mot_nb.rounds import read_run
+        from mot_nb.scores import read_results, write_results
+        done = read_run(words)
+        found, s, place = scores_of(done), done.settings, 'all word problems'
+        end = max(r['round'] for r in done.rows)
+        rows = [dict(student=s.student.name, corpus=place, teacher=r['teacher'], seed=r['seed'], score=found[r['seed'], r['student']]) for r in done.rows if r['metric'] == 'accuracy' and r['method'] in ('base', 'std') and r['round'] in (0, end)]
+        head, old = read_results(RECORDED/'best-teacher.jsonl')
+        part = dict(students=[s.student.name], pool='words', teachers=list(s.data.teachers), corpora=['all'], seeds=list(s.seeds), n_train=s.data.n_train, n_heldout=s.data.n_heldout, steps=s.rounds.rounds*s.train.steps, batch=s.train.batch, lr=s.train.lr, max_new_tokens=s.eval.max_new_tokens, run='data/recorded/long-words.jsonl')
+        head['parts'] = [p for p in head.get('parts', []) if not p.get('run')] + [part]
+        write_results(RECORDED/'best-teacher.jsonl', [r for r in old if r['corpus'] != place] + rows, **head)
 
 
 def sixteen(name, folder, pool, prompts, path, **how):
@@ -80,7 +94,7 @@ def forgetting(words):
     kept = {f.name: f for f in (words/'students').iterdir()}
     for label, name in (('MoT', 'mot-r3'), ('STD worked', 'std-worked-r3'), ('STD narrative', 'std-narrative-r3'), ('STD equations', 'std-equations-r3'), ('MTD', 'mtd-depth-r3'), ('one-shot merge', 'oneshot')):
         if name in kept: students[label] = (kept[name], {'method': label.split()[0].lower(), 'teacher': label.split()[1] if label.startswith('STD') else None, 'seed': 0})
-    print(forgetting_table(measure_students(students, make_suite(64, 24, 12, 40), RECORDED/'forgetting-words.jsonl', lambda t: print(t, file=sys.stderr), commit=commit(), command=command('forgetting --words RUN'), run=words.name)))
+    print(forgetting_table(measure_students(students, make_suite(48, 16, 12, 20), RECORDED/'forgetting-words.jsonl', lambda t: print(t, file=sys.stderr), commit=commit(), command=command('forgetting --words RUN'), run=words.name)))
 
 
 def lm_eval(python, work):
@@ -111,9 +125,9 @@ def lm_eval(python, work):
 def main():
     "The command line."
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument('what', choices=['best-teacher', 'avg16', 'forgetting', 'lm-eval']); p.add_argument('--work', type=Path, default=Path('runs')/'scores'); p.add_argument('--words', type=Path); p.add_argument('--python'); p.add_argument('--only', default='', choices=['', 'toy', 'words'])
+    p.add_argument('what', choices=['best-teacher', 'avg16', 'forgetting', 'lm-eval']); p.add_argument('--work', type=Path, default=Path('runs')/'scores'); p.add_argument('--words', type=Path); p.add_argument('--python'); p.add_argument('--only', default='', choices=['', 'toy', 'words', 'none'])
     a = p.parse_args()
-    if a.what == 'best-teacher': best_teacher(a.work, a.only)
+    if a.what == 'best-teacher': best_teacher(a.work, a.only, a.words)
     elif a.what == 'avg16': avg16(a.work, a.words)
     elif a.what == 'lm-eval': lm_eval(a.python, a.work)
     else: forgetting(a.words)
