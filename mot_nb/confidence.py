@@ -9,12 +9,12 @@ __all__ = ['HELD', 'CONNECTIVES', 'HEDGES', 'OPERATORS', 'KINDS', 'MARK', 'PAIRS
            'kept_students', 'score_run', 'last_students', 'confidence_rows', 'auc_of', 'Measured', 'record_confidence',
            'read_confidence', 'judge_consensus']
 
-# %% ../nbs/12_confidence.ipynb #b4f50479
+# %% ../nbs/12_confidence.ipynb #8f0d40e3
 import json, math, re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 import numpy as np
-from .run import MotError, hash_tensors, read_lines, unknown_name, write_atomic
+from .run import MotError, hash_file, hash_json, hash_tensors, read_lines, unknown_name, write_atomic
 from .corpora import Row, pack, render
 from .scores import Shown, Table, t_quantile
 
@@ -220,7 +220,7 @@ def with_agreement(scored): # list of Scored, several teachers a problem
         return tuple('' if not w or not others else {0.: 'none', 1.: 'all'}.get(share(w), 'some') for w in _words_at(s.texts))
     return [replace(s, labels={**s.labels, 'agreement': label(s)}) for s in scored]
 
-# %% ../nbs/12_confidence.ipynb #00827ca8
+# %% ../nbs/12_confidence.ipynb #7348b7fc
 @dataclass(frozen=True, repr=False)
 class Auc(Shown):
     "How often a token of one kind drops more than one of the other."
@@ -282,13 +282,26 @@ def _half(pull):
     m = len(pull)
     return None if m < 2 else float(t_quantile(.975, m - 1)*math.sqrt(m/(m - 1)*sum(v*v for v in pull.values())))
 
+@dataclass(frozen=True)
+class _Flat:
+    "All tokens of some traces, one after another."
+    change: np.ndarray  # nats
+    before: np.ndarray  # log-probability under the base
+    label: np.ndarray   # a word each
+    trace: np.ndarray   # number of the trace
+    problem: np.ndarray # number of the problem in `problems`
+    teacher: np.ndarray # number of the teacher
+    problems: list      # names
+
 def _flat(scored, student, labelling, base):
-    "(change, log-probability under the base, label, problem, teacher) of all tokens, five arrays."
+    "The tokens of these traces as arrays."
     if not scored: raise MotError('there is no trace', where='confidence', cure='give at least one scored trace')
     for s in scored:
         if labelling not in s.labels: raise unknown_name('labelling', labelling, s.labels, where=f'trace of {s.teacher}, {s.problem_id}')
-    return (np.concatenate([s.change(student, base) for s in scored]), np.concatenate([np.asarray(s.logprob[base], dtype=float) for s in scored]),
-            np.array([x for s in scored for x in s.labels[labelling]]), np.array([s.problem_id for s in scored for _ in range(len(s))]), np.array([s.teacher for s in scored for _ in range(len(s))]))
+    lengths, problems, teachers = [len(s) for s in scored], {}, {}
+    number = lambda known, names: np.repeat([known.setdefault(n, len(known)) for n in names], lengths)
+    return _Flat(np.concatenate([s.change(student, base) for s in scored]), np.concatenate([np.asarray(s.logprob[base], dtype=float) for s in scored]), np.array([x for s in scored for x in s.labels[labelling]]),
+                 np.repeat(np.arange(len(scored)), lengths), number(problems, (s.problem_id for s in scored)), number(teachers, (s.teacher for s in scored)), list(problems))
 
 def drop_auc(scored,              # list of Scored, or one such list a seed
              student,             # after
@@ -304,15 +317,14 @@ def drop_auc(scored,              # list of Scored, or one such list a seed
     runs = [scored] if isinstance(scored[0], Scored) else list(scored)
     values, pulls, counts = [], [], np.zeros(2, dtype=int)
     for run in runs:
-        change, before, label, problem, teacher = _flat(run, student, labelling, base)
-        keep = (label == positive) | (label == negative if negative is not None else (label != positive) & (label != ''))
-        if not (label == positive).any(): raise unknown_name('label', positive, sorted(set(label)), where=labelling)
-        change, before, label, problem, teacher = (x[keep] for x in (change, before, label, problem, teacher))
-        group = {'teacher': teacher, 'trace': np.char.add(np.char.add(teacher, ' '), problem), 'all': np.zeros(len(change))}[within]
-        strata = np.unique(group, return_inverse=True)[1]
+        f = _flat(run, student, labelling, base)
+        keep = (f.label == positive) | (f.label == negative if negative is not None else (f.label != positive) & (f.label != ''))
+        if not (f.label == positive).any(): raise unknown_name('label', positive, sorted(set(f.label)), where=labelling)
+        change, before, is_positive, cluster = f.change[keep], f.before[keep], f.label[keep] == positive, f.problem[keep]
+        strata = {'teacher': f.teacher, 'trace': f.trace, 'all': np.zeros(len(f.change), dtype=int)}[within][keep]
         if matched: strata = 10*strata + np.searchsorted(np.quantile(before, np.arange(.1, 1, .1)), before)
-        value, pull = clustered_auc(-change if marked is None else change <= -marked, label == positive, problem, strata)
-        values.append(value); pulls.append(pull); counts += [(label == positive).sum(), (label != positive).sum()]
+        value, pull = clustered_auc(-change if marked is None else change <= -marked, is_positive, cluster, strata)
+        values.append(value); pulls.append({f.problems[c]: v for c, v in pull.items()}); counts += [is_positive.sum(), (~is_positive).sum()]
     return _over_seeds(student, positive, negative or 'other', values, pulls, counts, matched, marked)
 
 def _over_seeds(student, positive, negative, values, pulls, counts, matched, marked=None):
@@ -330,7 +342,7 @@ def auc_gap(a, # `Auc` of one student
     values = [x - y for x, y in zip(a.by_seed, b.by_seed)]
     return _over_seeds(f'{a.student} − {b.student}', a.positive, a.negative, values, [{p: a.pull[p] - b.pull[p] for p in a.pull}], (a.n_positive, a.n_negative), a.matched, a.marked)
 
-# %% ../nbs/12_confidence.ipynb #e39c1d48
+# %% ../nbs/12_confidence.ipynb #e6a23c80
 def _ratio(sums, counts):
     "(value, half of its 95 % interval): a mean over tokens, interval over problems (linearised ratio)."
     sums, counts = np.asarray(sums, dtype=float), np.asarray(counts, dtype=float)
@@ -347,17 +359,17 @@ def change_by_label(scored,             # list of Scored, or one such list a see
     "Rows of student, label, n tokens, mean probability before and after, mean change in nats with its interval (over problems and seeds, the wider), shares of tokens that dropped by `threshold` and by `MARK` or more, top-1 flips."
     runs, out = [scored] if isinstance(scored[0], Scored) else list(scored), []
     for student in students:
-        flat = [(*_flat(run, student, labelling, base), np.concatenate([s.flips(student, base) for s in run])) for run in runs]
-        for label in dict.fromkeys(x for f in flat for x in f[2] if x):
+        flat = [(_flat(run, student, labelling, base), np.concatenate([s.flips(student, base) for s in run])) for run in runs]
+        for label in dict.fromkeys(x for f, _ in flat for x in f.label.tolist() if x):
             each, by_problem, cells = [], {}, []
-            for change, before, labels, problem, _, flips in flat:
-                at = labels == label
+            for f, flips in flat:
+                at = f.label == label
                 if not at.any(): continue
-                each.append(change[at].mean())
-                for p in np.unique(problem[at]):
-                    here = at & (problem == p)
-                    s, n = by_problem.get(p, (0., 0)); by_problem[p] = (s + change[here].sum(), n + here.sum())
-                cells.append((at.sum(), np.exp(before[at]).mean(), np.exp(before[at] + change[at]).mean(), (change[at] <= -threshold).mean(), flips[at].mean(), (change[at] <= -MARK).mean()))
+                change, before, flips = f.change[at], f.before[at], flips[at]
+                each.append(change.mean())
+                for name, s, n in zip(f.problems, np.bincount(f.problem[at], change, len(f.problems)), np.bincount(f.problem[at], minlength=len(f.problems))):
+                    if n: by_problem[name] = (by_problem.get(name, (0., 0))[0] + s, by_problem.get(name, (0., 0))[1] + n)
+                cells.append((at.sum(), np.exp(before).mean(), np.exp(before + change).mean(), (change <= -threshold).mean(), flips.mean(), (change <= -MARK).mean()))
             value, half = _ratio(*zip(*by_problem.values()))
             if len(each) > 1: half = max(half or 0., float(t_quantile(.975, len(each) - 1)*np.std(each, ddof=1)/math.sqrt(len(each))))
             w = np.array([c[0] for c in cells], dtype=float)
@@ -430,7 +442,7 @@ def unseen_traces(pool,      # a `Pool`
     common = sorted({i for t in names for i in by[t]}, key=lambda i: (-sum(i in by[t] for t in names), i))[:n]   # problems most teachers solved
     return [by[t][i] for t in names for i in common if i in by[t]], held
 
-# %% ../nbs/12_confidence.ipynb #3542b1e9
+# %% ../nbs/12_confidence.ipynb #1f4605f7
 def kept_students(folder): # the folder of one seed of a finished run
     "name -> folder of every student this seed kept, in the order base, std, mtd, oneshot, mot; rounds in order."
     order = {'std': 0, 'mtd': 1, 'oneshot': 2, 'mot': 3}
@@ -443,6 +455,7 @@ def score_run(out,             # a finished run folder whose students were kept
               teachers=None,   # whose traces; None: all of the run's pool that can be asked
               students=None,   # labels of students; None: every one that was kept
               seeds=None,      # which; None: all of the run
+              kept=None,       # folder for what was scored, one file a seed: a measurement that was stopped goes on; None: nowhere
               progress=None):  # function(student's name, its number, how many), or None
     "One list of `Scored` a seed, base first: every student kept, on the same traces in all seeds; and whether the traces were held out."
     from mot_nb.pools import load_pool
@@ -454,16 +467,22 @@ def score_run(out,             # a finished run folder whose students were kept
     data = replace(s.data, n_heldout=10**5 if s.data.pool in ('words', 'champ') else max(n, s.data.n_heldout)) if s.data.pool in ('toy', 'words', 'champ') else s.data
     for seed in s.seeds if seeds is None else seeds:
         folder = _seed_folder(Path(out), s, seed)
-        kept = kept_students(folder)
+        there = kept_students(folder)
         for name in students or ():
-            if name not in kept: raise unknown_name('student', name, kept, where=f'{folder.name}: kept students')
-        kept = {k: v for k, v in kept.items() if students is None or k in students}
-        if not kept: raise MotError('this run kept no students', where=str(out), values=f'seed {seed}', cure='run it with rounds.keep=all')
+            if name not in there: raise unknown_name('student', name, there, where=f'{folder.name}: kept students')
+        there = {k: v for k, v in there.items() if students is None or k in students}
+        if not there: raise MotError('this run kept no students', where=str(out), values=f'seed {seed}', cure='run it with rounds.keep=all')
         if traces is None: traces, held = unseen_traces(load_pool(data, seed), teachers, n)
         labels = {'truth': lambda trace, texts: token_labels(trace)} if s.data.pool == 'toy' else {'kind': word_kinds}
         base = load_student(s.student.name, seed=s.student.seed)
-        runs.append(score_traces({'base': base, **kept}, traces, labels, s.data.system, progress=progress))
+        file = None if kept is None else Path(kept)/f'seed-{seed}.jsonl'
+        made_of = None if kept is None else hash_json([hash_tensors(base[0].state_dict()), {k: hash_file(p/'model.safetensors') for k, p in there.items()}, [(t.problem_id, t.teacher, t.completion) for t in traces]])
+        if file and file.exists():
+            found, how = read_scored(file)
+            if how.get('made_of') == made_of: runs.append(found); continue
+        runs.append(score_traces({'base': base, **there}, traces, labels, s.data.system, progress=progress))
         if s.data.pool != 'toy': runs[-1] = with_agreement(runs[-1])
+        if file: write_scored(file, runs[-1], made_of=made_of)
     return runs, held
 
 # %% ../nbs/12_confidence.ipynb #c2b89ab4

@@ -4,8 +4,10 @@ from html.parser import HTMLParser
 
 import pytest
 
-from lab import BROWSER, FLAGS, NO_BROWSER, browser, jupyterlab, run_notebook
 from nasty import nasty_strings
+from test_widgets import KERNEL, OPEN, Page, browser, lab, missing, until  # noqa: F401  `lab` is a fixture
+
+FLAGS = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--disable-dev-shm-usage']
 
 
 @pytest.fixture(scope='module')
@@ -121,7 +123,7 @@ var hits = 0; function hit(){ hits++ } alert = confirm = prompt = print = hit;
 REPORT = '''<script>
 addEventListener('load', function(){ setTimeout(function(){
   var all = document.body.querySelectorAll('*'), kinds = {}, handlers = 0;
-  all.forEach(function(e){ kinds[e.localName] = (kinds[e.localName] || 0) + 1; for (var a of e.attributes) if (a.name.slice(0, 2) == 'on' || /javascript:/i.test(a.value)) handlers++; });
+  all.forEach(function(e){ kinds[e.localName] = (kinds[e.localName] || 0) + 1; for (var a of e.attributes) if (a.name.slice(0, 2) == 'on' || (a.name != 'aria-label' && /javascript:/i.test(a.value))) handlers++; });
   for (var name of ['mouseover', 'mouseenter', 'click', 'focus', 'load', 'error', 'toggle', 'animationstart', 'start']) all.forEach(function(e){ e.dispatchEvent(new Event(name)) });
   setTimeout(function(){
     var out = {hits: hits, kinds: kinds, handlers: handlers, title: document.title, display: getComputedStyle(document.body).display, loaded: performance.getEntriesByType('resource').length,
@@ -135,13 +137,13 @@ def seen_by_browser(body, folder, name='page'):
     "What a headless Chromium found after it loaded a page and sent events to every element."
     page = folder/f'{name}.html'
     page.write_text(WATCH + body + REPORT, encoding='utf-8')
-    done = subprocess.run([BROWSER, *FLAGS, f'--user-data-dir={folder/"profile"}', '--virtual-time-budget=5000', '--dump-dom', page.as_uri()], capture_output=True, text=True, timeout=180)
+    done = subprocess.run([browser(), *FLAGS, f'--user-data-dir={folder/"profile"}', '--virtual-time-budget=5000', '--dump-dom', page.as_uri()], capture_output=True, text=True, timeout=180)
     found = re.search(r'<pre id="found">(.*?)</pre>', done.stdout, re.S)
     assert found, f'the browser did not finish: {done.stdout[-300:]!r} {done.stderr[-600:]!r}'
     return json.loads(html.unescape(found[1]))
 
 
-@pytest.mark.skipif(not BROWSER, reason=f'{NO_BROWSER}: the strict parser above has looked at the same strings')
+@pytest.mark.skipif(browser() is None, reason='no Chromium on this machine: the strict parser above has looked at the same strings')
 def test_nasty_strings_in_a_browser(nasty, tmp_path):
     "All strings in all views in one page: no script runs, no element or handler appears, nothing is loaded; and the same check sees a page that was not escaped."
     views = views_of(nasty)
@@ -183,26 +185,41 @@ def test_explorer_without_a_frontend(tmp_path):
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.skipif(not BROWSER, reason=f'{NO_BROWSER}: the controls are driven from Python in nbs/15b_token_view.ipynb')
-def test_explorer_in_jupyterlab(tmp_path):
-    "In a real JupyterLab: trace, students, round and threshold are changed by hand, and the view follows."
+@pytest.mark.skipif(missing() is not None, reason=f'{missing()}: the controls are driven from Python in nbs/15b_token_view.ipynb')
+def test_explorer_in_jupyterlab(lab, tmp_path):
+    "In a real JupyterLab: trace, round, students and threshold are changed as a reader changes them, and the view follows."
     import nbformat
     from mot_nb.confidence import write_scored
     write_scored(tmp_path/'scored.jsonl', example())
-    cell = nbformat.v4.new_code_cell("from mot_nb.confidence import read_scored\nfrom mot_nb.token_view import Explorer\nExplorer(read_scored('scored.jsonl')[0], start=['mot'])")
-    nbformat.write(nbformat.v4.new_notebook(cells=[cell], metadata={'kernelspec': {'name': 'python3', 'display_name': 'python3', 'language': 'python'}}), tmp_path/'page.ipynb')
-    with jupyterlab(tmp_path) as address, browser(tmp_path) as page:
-        run_notebook(page, address, 'page.ipynb')
-        shown = 'document.querySelector(".jp-OutputArea .mtv")'
-        page.wait(f'!!{shown} && !!document.querySelector(".jp-OutputArea select")', 90, 'the explorer')
-        text = lambda: page.js(f'{shown}.textContent')
-        def change(script, wanted, what): page.js(script); page.wait(f'{shown} && {shown}.textContent.includes({json.dumps(wanted)})', 20, what)
-        assert 'mot-r3' in text() and 'problem-0' in text()
-        change("(() => { const s = document.querySelectorAll('.jp-OutputArea select')[0]; s.selectedIndex = 1; s.dispatchEvent(new Event('change', {bubbles: true})) })()", 'problem-1', 'another trace')
-        change("(() => { const s = document.querySelector('.jp-OutputArea .noUi-handle'); s.focus(); for (const k of ['ArrowLeft', 'ArrowLeft']) s.dispatchEvent(new KeyboardEvent('keydown', {key: k, bubbles: true})) })()", 'mot-r1', 'the first round')
-        change("(() => { const s = document.querySelectorAll('.jp-OutputArea select')[1]; for (const o of s.options) o.selected = true; s.dispatchEvent(new Event('change', {bubbles: true})) })()", 'std-plain-r1', 'two students as strips')
+    cell = nbformat.v4.new_code_cell(f"from mot_nb.confidence import read_scored\nfrom mot_nb.token_view import Explorer\nExplorer(read_scored({str(tmp_path/'scored.jsonl')!r})[0], start=['mot'])")
+    content = json.dumps(nbformat.v4.new_notebook(cells=[cell], metadata={'kernelspec': {'name': 'python3', 'display_name': 'python3', 'language': 'python'}}))
+    tab = Page(tmp_path/'profile')
+    try:
+        tab.call('Page.enable'); tab.call('Emulation.setFocusEmulationEnabled', enabled=True)
+        tab.call('Page.navigate', url=f'{lab}/lab?reset')
+        until(lambda: tab.js('!!(window.jupyterapp && window.jupyterapp.shell)'), 120, 'JupyterLab')
+        tab.js('jupyterapp.restored.then(() => true)')
+        tab.js(f"jupyterapp.serviceManager.contents.save('explorer.ipynb', {{type: 'notebook', format: 'json', content: {content}}}).then(() => true)")
+        tab.js("jupyterapp.commands.execute('docmanager:open', {path: 'explorer.ipynb', kernel: {name: 'python3'}}).then(() => true)")
+        until(lambda: tab.js(KERNEL) == 'idle', 120, 'the notebook with a kernel')
+        tab.js(f'jupyterapp.shell.activateById({OPEN}.id)')
+        tab.js("jupyterapp.commands.execute('notebook:run-all-cells').then(() => true)")
+        view = "document.querySelector('.widget-html .mtv')"
+        text = lambda: tab.js(f'{view} && {view}.textContent')
+        until(lambda: 'mot-r3' in (text() or ''), 90, 'the explorer')
+        assert 'problem-0' in text()
+        tab.js("(s => { s.selectedIndex = 1; s.dispatchEvent(new Event('change', {bubbles: true})) })(document.querySelectorAll('.jp-OutputArea select')[0])")
+        until(lambda: 'problem-1' in text(), 30, 'another trace')
+        def press(slider, key, code, times):
+            tab.js(f"(h => {{ h.scrollIntoView({{block: 'center'}}); h.focus() }})(document.querySelectorAll('.jp-OutputArea .noUi-handle')[{slider}])")
+            for _ in range(times): tab.key(key, code)
+        press(0, 'ArrowLeft', 37, 2)
+        until(lambda: 'mot-r1' in text(), 30, 'the first round')
+        assert 'mot-r3' not in text()
+        tab.js("(s => { for (const o of s.options) o.selected = true; s.dispatchEvent(new Event('change', {bubbles: true})) })(document.querySelectorAll('.jp-OutputArea select')[1])")
+        until(lambda: 'std-plain-r1' in text(), 30, 'two students as strips')
         before = text()
-        page.js("(() => { const s = document.querySelectorAll('.jp-OutputArea .noUi-handle')[1]; s.focus(); for (let i = 0; i < 6; i++) s.dispatchEvent(new KeyboardEvent('keydown', {key: 'ArrowLeft', bubbles: true})) })()")
-        page.wait(f'{shown}.textContent != {json.dumps(before)}', 20, 'another threshold')
-        assert not page.js(f'{shown}.querySelectorAll("script").length')
-        if out := __import__('os').environ.get('MOT_PICTURE'): page.picture(out)
+        press(1, 'ArrowLeft', 37, 6)
+        until(lambda: text() != before and 'dropped by 0.4' in text(), 30, 'another threshold')
+        assert tab.js(f"{view}.querySelectorAll('script').length") == 0
+    finally: tab.close()
