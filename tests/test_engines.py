@@ -24,7 +24,7 @@ def gone(pid, seconds=10):
 
 
 @needs_vllm
-@pytest.mark.xdist_group('report') # beside the other long one, not beside both
+@pytest.mark.long
 def test_the_same_answers_and_a_clean_end(tmp_path):
     done = subprocess.run([sys.executable, str(HERE/'engine_script.py'), 'answers', str(tmp_path)], capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stderr[-3000:]
