@@ -278,7 +278,7 @@ def activation_bytes(shape, **how): # anything `shape_of` takes; compute, length
     "Bytes one layer keeps for one token."
     return sum(x.width * x.size for x in saved_by_layer(shape, **how))
 
-# %% ../nbs/08a_estimate.ipynb #23e3ee7c
+# %% ../nbs/08a_estimate.ipynb #94f0c88b
 LIBRARIES = {'cpu': 0.45e9, 'cuda': 1.5e9} # bytes a process takes before it holds a student: measured on a CPU (see the recorded check), assumed for a GPU
 
 HELD = {'cuda': 4 + 4 + 2, 'cpu': 4 + 4 + 2 + 4} # bytes a parameter on a mesh: the round's start, the running sum, two counts of signs for the merge report; on a CPU the base student lies in the same memory
@@ -308,22 +308,24 @@ def memory(shape,               # anything `shape_of` takes
     P, S, N, n = parameters(s), shards, micro_tokens, micro_tokens if supervised is None else supervised
     mesh = S > 1 if mesh is None else mesh
     A = _lora_numbers(s, lora_rank, lora_targets) if lora_rank else P   # numbers that are trained
+    R = 1 if lora_rank else S                                           # ranks that share them: with LoRA each keeps the frozen student and the adapters whole
     Vh, block, once = s.vocabulary * s.hidden, _layer_matrices(s)[1], min(n, head_tokens or max(1, HEAD // s.vocabulary))
     chunked = once < n      # then the logits are computed again in the backward pass, and the head's gradient is added up in float32
     root = Vh * (1 if s.tied else 2)
     width = max(s.intermediate, s.q) if not s.experts else s.experts_per_token * s.moe_intermediate
-    ones = f' / {S}' if S > 1 else ''
-    fixed = [Part('masters', 4 * A / S, f'4 x {A:,}{ones}'), Part('Adam moments', 8 * A / S, f'8 x {A:,}{ones}')]
-    if lora_rank: fixed += [Part('frozen student', (c + 4) * P / S, f'({c} + 4) x P{ones}: in the type of the products, and in float32')]
+    ones, shared = f' / {S}' if S > 1 else '', f' / {R}' if R > 1 else ''
+    fixed = [Part('masters', 4 * A / R, f'4 x {A:,}{shared}'), Part('Adam moments', 8 * A / R, f'8 x {A:,}{shared}')]
+    if lora_rank: fixed += [Part('frozen student', (c + 4) * P, f'({c} + 4) x P: in the type of the products, and in float32')]
     elif c == 2 and not mesh: fixed += [Part('working copy', 2 * P, '2 P: the weights in bfloat16')]
     if held: fixed += [Part('held beside the branch', held * P / S, f'{held} P{ones}')]
+    mesh = mesh and not lora_rank                                       # nothing is gathered during the steps then
     if mesh: fixed += [Part('gathered weights', c * (root + 2 * block), f'{c} x ({root:,} of embedding and head + 2 x {block:,} of a layer and the next)')]
     layer = activation_bytes(s, compute=compute, length=length, device=device)
     kept = c * s.hidden * s.layers * N if checkpointing else layer * s.layers * N
     why = f'{c} h L x {N:,} tokens (inputs of the layers)' if checkpointing else f'{layer:,.0f} B x L x {N:,} tokens'
     outer = N * ((4 + c) * s.hidden + 2 * c * s.head_width) + n * c * s.hidden
     acts = [Part('activations', kept + outer, why + f' + {size_text(outer)} outside the layers')]
-    summed = [Part('gradients', 4 * A / S, f'4 x {A:,}{ones}')]
+    summed = [Part('gradients', 4 * A / R, f'4 x {A:,}{shared}')]
     before = summed if packs > 1 else []
     trained = not lora_rank
     scattered = (c + 4) if mesh else c      # on a mesh: the gradient before it is scattered, and its float32 copy

@@ -6,7 +6,7 @@
 __all__ = ['Layout', 'choose_layout', 'Mesh', 'connect', 'Stored', 'Sharded', 'Pieces', 'emptied', 'share_rows', 'ShardedBranch',
            'damage', 'Fold', 'stored_loss', 'losses_of_share', 'samples_there', 'sample_share', 'join_samples']
 
-# %% ../nbs/09_mesh.ipynb #aa5e59a3
+# %% ../nbs/09_mesh.ipynb #80b06ed9
 import contextlib, copy, datetime, json, math, os, shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ import torch
 import torch.distributed as dist
 from .run import MotError, append_line, atomic_folder, derive_seed, hash_file, hash_tensors, read_lines, write_atomic
 from .corpora import Row, pack
-from .sft import batch_rows, compute_dtype, learning_rate, row_losses, student_state, token_losses
+from .sft import batch_rows, compute_dtype, learning_rate, no_dropout, row_losses, student_state, token_losses
 from .merge import LayerReport, MergeReport, _layer_key, _start_file, _write_all, layer_of
 from .sampling import _render_all, _stream, check_sampling, plan_batches, read_samples, samples_header
 
@@ -158,7 +158,7 @@ class Stored(Mapping):
         "Some rows of a tensor."
         return self.files[name].get_slice(name)[start:stop]
 
-# %% ../nbs/09_mesh.ipynb #d272da19
+# %% ../nbs/09_mesh.ipynb #4061d3c7
 class Sharded:
     "A student whose float32 weights lie in pieces on the ranks of one axis (FSDP2 `fully_shard`, one unit a layer)."
     def __init__(self, model,           # a float32 causal LM, taken over: whole, or as `students.empty_student` gives it, to be filled by `take`
@@ -171,7 +171,7 @@ class Sharded:
         self.source = dist.get_global_rank(self.comm, 0)
         model.eval(); model.config.use_cache = False
         if checkpointing:
-            model.train(); model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={'use_reentrant': False})
+            model.train(); no_dropout(model); model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={'use_reentrant': False})
         kinds = set(getattr(model, '_no_split_modules', None) or ())
         policy = MixedPrecisionPolicy(param_dtype=None if dtype == torch.float32 else dtype, reduce_dtype=torch.float32)
         for m in [m for m in model.modules() if type(m).__name__ in kinds]: fully_shard(_real(m), mesh=axis, mp_policy=policy)   # one layer at a time is whole

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['mtd_steps', 'plan', 'Progress', 'RunResult', 'read_run', 'run', 'profile_run', 'record_run', 'read_record', 'main']
 
-# %% ../nbs/10_rounds.ipynb #a4e39edf
+# %% ../nbs/10_rounds.ipynb #1d662ecc
 import contextlib, copy, json, os, shutil, sys, time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +21,7 @@ from .merge_lora import lora_start
 from .sampling import samples_header
 from .engines import pick_engine, sample_with
 from .scores import Table, last_and_best, rows_over_seeds, score
-from .estimate import memory
+from .estimate import HELD, memory
 from .mesh import Fold, Pieces, Sharded, ShardedBranch, Stored, choose_layout, connect, damage, emptied, join_samples, losses_of_share, sample_share, samples_there, stored_loss
 from .watch import Watch
 from .adapters import AdapterBranch
@@ -92,7 +92,7 @@ class Progress:
         end = '\r' if self.stream.isatty() else '\n'
         self.stream.write(('\x1b[2K' if end == '\r' else '') + line + end); self.stream.flush()
 
-# %% ../nbs/10_rounds.ipynb #73c2dc53
+# %% ../nbs/10_rounds.ipynb #308200a2
 class _Ledger:
     "What one seed has finished: stage -> record."
     def __init__(self, folder, mesh=None): # on a mesh rank 0 reads and writes, and all ranks know the same
@@ -120,18 +120,27 @@ def _read_weights(path, wanted):
     except Exception: return None       # absent, torn or of another kind: to be made again
     return state if hash_tensors(state) == wanted else None
 
-def _read_student(folder, wanted):
-    "The weights of a student's folder, in one file or several, when they are there and whole, else None."
-    try: state = dict(Stored(folder))
-    except Exception: return None
-    return state if state and hash_tensors(state) == wanted else None
+def _home(state):
+    "Weights in main memory, where merges and hashes are taken."
+    return {n: t.cpu() for n, t in state.items()}
+
+def _stored(folder, names):
+    "name -> tensor of a student's folder: from its files, one at a time, where these have the model's names; else through transformers (experts of a mixture are stored apart and held together)."
+    stored = Stored(folder)
+    return stored if set(stored) == set(names) else student_state(load_student(str(folder))[0])
+
+def _read_student(folder, wanted, names):
+    "The weights of a student's folder when they are there and whole, else None."
+    try: state = dict(_stored(folder, names))
+    except Exception: return None       # absent, torn or of another kind: to be made again
+    return state if hash_tensors(state) == wanted else None
 
 def _free_memory():
     "Bytes of main memory that are free or can be freed; 0: not known."
     with contextlib.suppress(OSError, StopIteration): return next(int(l.split()[1]) * 1024 for l in open('/proc/meminfo') if l.startswith('MemAvailable'))
     return 0
 
-# %% ../nbs/10_rounds.ipynb #cad9799c
+# %% ../nbs/10_rounds.ipynb #875e1858
 class _Run:
     "All methods of one seed, in a folder."
     def __init__(self, settings, folder, seed, model, tokenizer, base, progress, mesh=None, say=print):
@@ -144,6 +153,7 @@ class _Run:
         self.weights = branch_weights(dict(zip(asked, given)) if given and len(asked) == len(given) else given or None, self.teachers)
         self.rows = {t: render_corpus(c, tokenizer, settings.data.max_tokens, settings.data.system) for t, c in self.pool.corpora.items()}
         for t, c in self.pool.corpora.items(): check_vocabulary(tokenizer, [text for x in c.traces for text in (x.prompt, x.completion)], where=f'teacher {t}')
+        self.dropped = {t: d for t, c in self.pool.corpora.items() if (d := {**c.dropped, **{k: v for k, v in self.rows[t].dropped.items() if v}})}
         common = settings.eval.loss_corpus or self.teachers[0]
         if common not in self.rows: raise MotError('the common loss corpus is not one of the teachers', where='eval.loss_corpus', values=common, cure=f'choose one of {self.teachers}')
         self.common, self.common_rows = common, self.rows[common][:settings.eval.loss_rows]
@@ -262,7 +272,7 @@ class _Run:
             self.train_to(branch, at, label)
             last, wanted = t == self.T, t in self.marks() or (on_mark and t == 1)
             if not wanted: continue
-            state = branch.weights()
+            state = _home(branch.weights())
             h = hash_tensors(state)
             if on_mark: on_mark(t, state, h, branch)
             if t in self.marks(): self.measure(f'{label}-r{t}', h, method, t, at, at, teacher, budget, branch=branch)
@@ -294,12 +304,12 @@ class _Run:
     def std_state(self, k):
         "The finished student of a teacher, for the one-shot merge; None: it is gone or damaged."
         wanted = self.ledger[f'train std-{k}']['hash']
-        return _read_student(self.student(f'std-{k}-r{self.T}'), wanted) if self.s.rounds.keep != 'mot' else _read_weights(self.work(f'std-{k}'), wanted)
+        return _read_student(self.student(f'std-{k}-r{self.T}'), wanted, self.base) if self.s.rounds.keep != 'mot' else _read_weights(self.work(f'std-{k}'), wanted)
 
     def keep_branch(self, name, state, h, branch):
         self.keep(name, state)
         if self.s.train.optimiser_state == 'kept': self.keep(f'{name}-optimiser', branch.optimiser_state(), disk=True)
-        self.ledger.add(name, hash=h, log=branch.log)
+        self.ledger.add(name, hash=h, log=list(branch.log))
 
     def mot_branch(self, t, k, start):
         "The weights of branch k in round t: read back where they are, trained where not."
@@ -316,7 +326,7 @@ class _Run:
             branch.load_optimiser_state(load_file(before))
         if self.resumed(branch, f'mot-{name}'): self.progress.skip('step', branch.step - (t - 1) * self.E)
         self.train_to(branch, t * self.E, f'mot-{name}')
-        state = branch.weights()
+        state = _home(branch.weights())
         self.keep_branch(name, state, hash_tensors(state), branch)
         branch.close()
         shutil.rmtree(self.folder/'work'/f'mot-{name}', ignore_errors=True)
@@ -326,7 +336,7 @@ class _Run:
         "The merged student after round t; a round whose folder is missing or damaged is made again."
         if t == 0: return self.base
         stage, label = f'merge mot-r{t}', f'mot-r{t}'
-        if stage in self.ledger and self.carries(t) and (state := _read_student(self.student(label), self.ledger[stage]['hash'])) is not None: return state
+        if stage in self.ledger and self.carries(t) and (state := _read_student(self.student(label), self.ledger[stage]['hash'], self.base)) is not None: return state
         start = self.mot_state(t - 1)
         merged, report = merge_with_report({k: self.mot_branch(t, k, start) for k in self.teachers}, weights=list(self.weights), base=start)
         report = replace(report, hashes=tuple(self.ledger[f'branch-r{t}-{k}']['hash'] for k in self.teachers), output_hash=hash_tensors(merged))
@@ -340,16 +350,17 @@ class _Run:
         "LoRA with a residual: the part of a merge that the next round's adapters begin with, kept; returns its ledger entry."
         train, before = self.s.train, self.adapter(t - 1)
         if not train.lora_rank or train.lora_merge != 'residual' or t == self.T: return {}
-        scale, out = train.lora_alpha / train.lora_rank, {}
+        scale, out, writes = train.lora_alpha / train.lora_rank, {}, self.mesh is None or self.mesh.rank == 0
         for n, after, start in tensors:
             m = n.removesuffix('.weight')
-            if m.split('.')[-1] not in train.lora_targets or m == n: continue
+            if m.split('.')[-1] not in train.lora_targets or m == n or not writes: continue
             update = after.cpu().double() - start.cpu().double()
             if before: update += scale * (before[m][1].double() @ before[m][0].double())   # it was no part of the frozen weights
             out[f'{m}.A'], out[f'{m}.B'] = lora_start(update, train.lora_rank, scale, self.K * train.lora_rank)
-        if self.mesh is None or self.mesh.rank == 0: self.keep(f'adapter-r{t}', out, disk=True)
-        if self.mesh is not None: self.mesh.wait()                                         # the others read it
-        return {'adapter': hash_tensors(out)}
+        def kept():
+            self.keep(f'adapter-r{t}', out, disk=True)
+            return hash_tensors(out)
+        return {'adapter': kept() if self.mesh is None else self.mesh.share(kept)}
 
     def carries(self, t):
         "Whether what the adapters go on with after round t is there, where anything is."
@@ -361,6 +372,7 @@ class _Run:
         wanted = t and self.ledger[f'merge mot-r{t}'].get('adapter') if f'merge mot-r{t}' in self.ledger else None
         if not wanted: return None
         state = _read_weights(self.work(f'adapter-r{t}'), wanted)
+        if state is None: raise MotError('the adapters of the last merge are gone', where=str(self.work(f'adapter-r{t}')), values=f'round {t}', cure='run again: the round is made anew')
         return {n.removesuffix('.A'): (a, state[n.removesuffix('.A') + '.B']) for n, a in state.items() if n.endswith('.A')}
 
     def mot(self):
@@ -421,7 +433,7 @@ def _computing(model, dtype):
     finally:
         for n, p in model.named_parameters(): p.data = old[n]
 
-# %% ../nbs/10_rounds.ipynb #f46ec493
+# %% ../nbs/10_rounds.ipynb #41122c45
 class _MeshRun(_Run):
     "All methods of one seed, as one of the ranks of a mesh."
     def __init__(self, *args, student, hollow, **kw):
@@ -446,7 +458,7 @@ class _MeshRun(_Run):
         "Whether a folder holds the student with this hash, looked at by rank 0; a damaged one is named."
         def look():
             if not Path(path).is_dir(): return False
-            try: h = hash_tensors(Stored(path))
+            try: h = hash_tensors(_stored(path, self.sharded.names))
             except Exception as e: h = f'{type(e).__name__}'
             if h != wanted: self.say(f'{Path(path).name}: this student is damaged and is not used (hash {h[:12]}, the ledger has {wanted[:12]})')
             return h == wanted
@@ -599,7 +611,7 @@ class _MeshRun(_Run):
         if self.now and self.now[0] == t: return self.now[1]
         stage, label, st = f'merge mot-r{t}', f'mot-r{t}', self.sharded
         if stage in self.ledger and self.mesh.share(lambda: self.carries(t)) and self.whole(self.student(label), self.ledger[stage]['hash']):
-            st.load(Stored(self.student(label)))
+            st.load(_stored(self.student(label), st.names))
             self.now = t, st.copy()
             return self.now[1]
         start = self.mot_state(t - 1)
@@ -614,6 +626,7 @@ class _MeshRun(_Run):
                     fold.add(i, self.weights[i])
                     if kept: branch.checkpoint(self.folder/'work'/f'branch-r{t}-{k}-optimiser', masters=False)
                 self.log_branches(t, k, branch)
+                branch = None                          # its moments must not wait beside the next one's
         self.first = None
         self.say(f'merging {label}')
         pieces, report = fold.merge(self.mesh, self.weights, self.teachers)
@@ -682,7 +695,7 @@ class _MeshRun(_Run):
                 fold = Fold(st, self.base)
                 for i, k in enumerate(self.teachers):
                     if not self.whole(self.std_folder(k), self.ledger[f'train std-{k}']['hash']): raise MotError('a single-teacher student for the one-shot merge is damaged', where=str(self.std_folder(k)), cure='remove its folder and run again')
-                    if i % self.B == self.g: st.load(Stored(self.std_folder(k))); fold.add(i, self.weights[i])
+                    if i % self.B == self.g: st.load(_stored(self.std_folder(k), st.names)); fold.add(i, self.weights[i])
             self.last = None
             pieces, report = fold.merge(self.mesh, self.weights, self.teachers)
             st.load(pieces)
@@ -757,7 +770,7 @@ def read_run(out): # a run folder
 
 def _seed_folder(out, settings, seed): return out if len(settings.seeds) == 1 else out/f'seed-{seed}'
 
-# %% ../nbs/10_rounds.ipynb #4d911e16
+# %% ../nbs/10_rounds.ipynb #5abf8224
 def _command(words): # a command line
     "The command as anyone could type it: of a path on this machine only the last part."
     return ' '.join(Path(w).name if w.startswith(('/', '~')) else w for w in words)
@@ -765,7 +778,7 @@ def _command(words): # a command line
 _FREE = {'keep', 'layout', 'branches'}   # settings of the rounds that change files or speed, not the result (to rounding, for the layout)
 
 def _identity(settings):
-    "Hash of what determines the result: everything but name, notes, what is kept and how the processes are divided."
+    "Hash of what determines the result: everything but name, notes, what is kept, where branches wait and how the processes are divided."
     d = settings_dict(settings)
     if d['eval']['engine'] == 'transformers': del d['eval']['engine']   # as runs were identified before there was a choice
     return hash_json({k: v if k != 'rounds' else {a: b for a, b in v.items() if a not in _FREE} for k, v in d.items() if k not in ('name', 'notes')})
@@ -794,7 +807,7 @@ def _begin(settings, out, device, lock, ranks=1):
     "The manifest of a run folder that is free, whose settings, data and student are those it began with; and the lines to log."
     if 'oneshot' in settings.rounds.methods and 'std' not in settings.rounds.methods:
         raise MotError('the one-shot merge needs the single-teacher students', where='rounds.methods', values=settings.rounds.methods, cure='add std, or leave oneshot out')
-    engine = pick_engine(settings.eval.engine)
+    engine = 'transformers' if settings.eval.engine == 'auto' and (ranks > 1 or settings.train.lora_rank) else pick_engine(settings.eval.engine)
     if engine == 'server': raise MotError('a server cannot hold a student that is being trained', where='eval.engine', values=engine, cure='transformers or vllm; a server is for teachers: mot traces NAME --url ...')
     if engine != 'transformers' and (ranks > 1 or settings.train.lora_rank): raise MotError('this engine measures full weights in one process', where='eval.engine', values=f'{engine}, {ranks} processes, lora_rank {settings.train.lora_rank}', cure='eval.engine=transformers')
     try: out.mkdir(parents=True, exist_ok=True)
@@ -821,6 +834,8 @@ def _check_base(manifest, h, out):
 
 def _all(runs, shown):
     "Every seed, with one line of progress."
+    lost = {t: d for r in runs for t, d in r.dropped.items()}
+    if lost: runs[0].say('traces left out: ' + '; '.join(f'{t}: ' + ', '.join(f'{n} {why}' for why, n in d.items()) for t, d in lost.items()))
     for r in runs: shown.total = {k: v + n for (k, v), n in zip(shown.total.items(), plan(r.s, r.teachers))}
     try:
         for r in runs: r.all()
@@ -847,6 +862,7 @@ def run(settings,        # RunSettings, a YAML file, or a dict
         manifest.setdefault('layout', {'ranks': 1, 'groups': 1, 'shards': 1, 'device': str(device), 'why': 'one process'})
         shown = Progress(0, 0, stream=sys.stderr if progress else None)
         runs = [_Run(settings, _seed_folder(out, settings, seed), seed, model, tokenizer, base, shown, say=say) for seed in settings.seeds]
+        manifest['dropped'] = {str(r.seed): r.dropped for r in runs}
         write_atomic(out/'manifest.json', json.dumps(manifest, indent=1))
         _all(runs, shown)
     return read_run(out)
@@ -876,6 +892,7 @@ def _run_on_mesh(settings, out, progress, mesh, lock):
     base = student.copy('cpu')
     shown = Progress(0, 0, stream=sys.stderr if progress and mesh.rank == 0 else None)
     runs = [_MeshRun(settings, _seed_folder(out, settings, seed), seed, model, tokenizer, base, shown, mesh=mesh, say=mesh.say, student=student, hollow=hollow) for seed in settings.seeds]
+    manifest['dropped'] = {str(r.seed): r.dropped for r in runs}
     if mesh.rank == 0: write_atomic(out/'manifest.json', json.dumps(manifest, indent=1))
     _all(runs, shown)
     mesh.wait()
@@ -888,9 +905,7 @@ def _layout(settings, manifest, mesh, model, branches):
     if want == 'auto' and before.get('ranks') == mesh.ranks: want = before['groups']
     numbers = sum(p.numel() for p in model.parameters())
     def need(shards):
-        lora = dict(lora_rank=t.lora_rank, lora_targets=t.lora_targets) if t.lora_rank else {}
-        if lora: shards = 1                               # every rank holds the frozen student whole
-        try: return memory(model.config, shards, t.micro_tokens, **lora, compute=str(compute_dtype(t, mesh.device)).split('.')[1], checkpointing=t.checkpointing, held=14, mesh=True, device=mesh.device.type).total
+        try: return memory(model.config, shards, t.micro_tokens, lora_rank=t.lora_rank, lora_targets=t.lora_targets, compute=str(compute_dtype(t, mesh.device)).split('.')[1], checkpointing=t.checkpointing, held=HELD[mesh.device.type], mesh=True, device=mesh.device.type).total
         except MotError: return 30 * numbers / shards     # a shape that cannot be counted: masters 4, gradient 4, moments 8, start 4, sums 4 + 2, and the like
     return choose_layout(branches, mesh.ranks, want, t.batch, need, mesh.share(lambda: _room(mesh)))
 

@@ -149,3 +149,30 @@ def test_missing_model(tmp_path):
 def test_another_run_in_the_folder(tmp_path):
     run(SMALL, tmp_path/'r', progress=False)
     assert 'train.lr: there 0.001' in refused('other settings', lambda: run(load_settings(SMALL, ['train.lr=1e-4']), tmp_path/'r', progress=False))
+
+
+def test_a_mixture_of_experts_is_read_back(tmp_path):
+    "Its experts lie apart in the file and together in the model: round 1 is read back after a kill, not made again, and the one-shot merge finds its students."
+    import shutil
+    from transformers import Qwen3MoeConfig, Qwen3MoeForCausalLM
+    from mot_nb.run import read_lines
+    from mot_nb.students import byte_tokenizer, save_student
+    tokenizer = byte_tokenizer()
+    config = Qwen3MoeConfig(vocab_size=len(tokenizer), hidden_size=32, intermediate_size=64, moe_intermediate_size=16, num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=1, head_dim=16,
+                            num_experts=4, num_experts_per_tok=2, decoder_sparse_step=1, eos_token_id=2, pad_token_id=0, bos_token_id=None)
+    save_student(tmp_path/'moe', Qwen3MoeForCausalLM(config).float().eval(), tokenizer)
+    s = load_settings(SMALL, [f'student.name={tmp_path/"moe"}', 'data.pool=words', 'data.teachers=worked,narrative', 'data.n_heldout=0', 'rounds.rounds=2', 'rounds.keep=merged'])
+    whole = run(s, tmp_path/'whole', progress=False)
+    out = tmp_path/'again'
+    shutil.copytree(tmp_path/'whole', out)
+    lines = (out/'ledger.jsonl').read_text().splitlines(keepends=True)
+    first = next(i for i, l in enumerate(lines) if 'measure mot-r1' in l)
+    (out/'ledger.jsonl').write_text(''.join(lines[:first + 1])); (out/'metrics.jsonl').unlink(); shutil.rmtree(out/'students/mot-r2')
+    before = (out/'students/mot-r1').stat().st_ino
+    assert run(s, out, progress=False).hash == whole.hash and (out/'students/mot-r1').stat().st_ino == before
+    assert any('experts.0.' in n for n in _names(out/'students/mot-r1')) and 'oneshot' in {r['student'] for r in read_lines(out/'metrics.jsonl')}
+
+
+def _names(folder):
+    from safetensors import safe_open
+    with safe_open(str(folder/'model.safetensors'), 'pt') as f: return list(f.keys())
