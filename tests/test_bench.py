@@ -1,12 +1,15 @@
 "The page on speed runs at its smallest size and says what it must; its guard against unequal contenders holds."
 import json
 
+import pytest
+
 import house
 from mot_nb.report import execute_page
 
 PAGE = house.ROOT/'nbs'/'reports'/'85_speed.ipynb'
 
 
+@pytest.mark.long
 def test_speed_page_runs_without_peers(tmp_path):
     "In seconds, this library alone: one line a process, and sentences that name no ratio."
     out, record = tmp_path/'85_speed.ipynb', tmp_path/'speed.jsonl'
