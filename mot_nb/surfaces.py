@@ -280,7 +280,7 @@ def triangle_view(t): # dict of `landscape.triangle`
     text = f"triangle of {', '.join(t['names'])}: {len(t['cells'])} mixtures, loss {middle['value']:.3f} in the middle, corners " + ', '.join(f"{c['value']:.3f}" for n in range(3) for c in t['cells'] if c['weights'][n] == 1)
     return View(f'{_STYLE}<div class="mot-tri">{_corners(t, body)}<div class="p">{_panel(t, middle)}</div></div>', text)
 
-# %% ../nbs/15c_surfaces.ipynb #41be3a00
+# %% ../nbs/15c_surfaces.ipynb #27f5c48b
 def triangle_widget(t): # dict of `landscape.triangle`
     "Sliders and a triangle of buttons over the measured mixtures (ipywidgets); `.chosen` is the record shown."
     import ipywidgets as w
@@ -288,7 +288,7 @@ def triangle_widget(t): # dict of `landscape.triangle`
     lo, hi = min(known), max(known)
     sliders = [w.FloatSlider(1., min=0, max=1, step=.05, description=visible(n)[:20], continuous_update=True, readout_format='.2f', style={'handle_color': student_look(n, t['names'])[1]}) for n in t['names']]
     shown, buttons, rows = w.HTML(), [], []
-    side, cells = f'{max(14, int(260/(t["step"] + 1)))}px', iter(t['cells'])
+    side, cells = f'{max(14, min(60, int(260/(t["step"] + 1))))}px', iter(t['cells'])
     for i in range(t['step'] + 1):
         row = []
         for c in (next(cells) for _ in range(i + 1)):
@@ -298,8 +298,8 @@ def triangle_widget(t): # dict of `landscape.triangle`
             row.append(b); buttons.append(b)
         rows.append(w.HBox(row, layout=w.Layout(justify_content='center')))
     names = [w.HTML(f'<b>{html.escape(visible(n))}</b>') for n in t['names']]
-    triangle = w.VBox([w.HBox([names[0]], layout=w.Layout(justify_content='center')), *rows, w.HBox(names[1:], layout=w.Layout(justify_content='space-between'))], layout=w.Layout(width='320px'))
-    box = w.HBox([w.VBox([triangle, *sliders]), shown])
+    triangle = w.VBox([w.HBox([names[0]], layout=w.Layout(justify_content='center')), *rows, w.HBox(names[1:], layout=w.Layout(justify_content='space-between'))], layout=w.Layout(width='330px', overflow='visible'))
+    box = w.HBox([w.VBox([triangle, *sliders], layout=w.Layout(min_width='350px', overflow='visible')), shown])
     shown.layout = w.Layout(width='34em', margin='0 0 0 1em')
     def update(_=None):
         total = sum(s.value for s in sliders)
