@@ -14,9 +14,10 @@ if __name__ == '__main__':
     if len(sys.argv) < 3: sys.exit(__doc__)
     run, record, *more = sys.argv[1:]
     asked = {k: json.loads(v) for k, _, v in (a.partition('=') for a in more)}
+    # where scores were kept on the way changes no number, and is a path of this machine
     made = json.loads((Path(run)/'manifest.json').read_text())['command']
     name = lambda words: ' '.join(Path(w).name if w.startswith(('/', '~')) else w for w in words.split())
-    command = f"{name(made)}; python tests/record_confidence.py {name(' '.join([run, record, *more]))}"
+    command = f"{name(made)}; python tests/record_confidence.py {name(' '.join([run, record, *(m for m in more if not m.startswith('kept='))]))}"
     out = Path(run)/'82_confidence.ipynb'
     try: execute_page(ROOT/'nbs'/'reports'/'82_confidence.ipynb', out, {'run': str(Path(run).resolve()), 'record': str(Path(record).resolve()), 'commit': commit(), 'command': command, **asked})
     except MotError as e: sys.exit(str(e))
