@@ -375,7 +375,7 @@ def surface(model,      # a student of this kind; it ends where it began
     found = mixtures(model, span, cells, measure, path, progress)
     return {'x': list(xs), 'y': list(ys), 'value': [[p['value'] for p in found[i * len(xs):(i + 1) * len(xs)]] for i in range(len(ys))], 'n': found[0]['n']}
 
-# %% ../nbs/13_landscape.ipynb #05c9f1f1
+# %% ../nbs/13_landscape.ipynb #49f1221e
 @dataclass(frozen=True, repr=False)
 class Sharpness:
     "How much the loss of one student rises when it is shaken."
@@ -402,7 +402,7 @@ class Sharpness:
     def row(self):
         "The numbers, ready for JSON."
         lo, hi, over = self.interval
-        return {'student': self.label, 'hash': self.hash, 'radius': self.radius, 'norm': self.norm, 'directions': len(self.rises), 'rows': len(self.by_row), 'loss': self.start['value'], 'value': self.value, 'lo': lo, 'hi': hi, 'over': over,
+        return {'student': self.label, 'hash': self.hash, 'radius': self.radius, 'norm': self.norm, 'measure': self.measure, 'directions': len(self.rises), 'rows': len(self.by_row), 'loss': self.start['value'], 'value': self.value, 'lo': lo, 'hi': hi, 'over': over,
                 'rises': list(self.rises), 'by_row': [s / n for s, n in zip(self.by_row, self.start['counts'])]}
 
     def __repr__(self):
@@ -461,16 +461,17 @@ def sharper(a,  # a `Sharpness`
     if len(a.rises) != len(b.rises) or a.start['counts'] != b.start['counts']: raise MotError('these students were not shaken alike', where=f'{a.label} and {b.label}', values=f'{len(a.rises)} and {len(b.rises)} directions', cure='measure both with the same directions and rows')
     d = np.subtract(a.rises, b.rises)
     lo, hi, over = _wider(d, np.subtract(a.by_row, b.by_row), a.start['counts'])
-    return {'a': a.label, 'b': b.label, 'value': float(d.mean()), 'lo': lo, 'hi': hi, 'over': over, 'n': len(d), 'radius': a.radius}
+    return {'a': a.label, 'b': b.label, 'value': float(d.mean()), 'lo': lo, 'hi': hi, 'over': over, 'n': len(d), 'radius': a.radius, 'measure': a.measure}
 
 def over_seeds(found): # dicts of `sharper`, one a seed
-    "The mean of one comparison over seeds with its t interval, or the mean of the seeds' own intervals where that is wider; n is the number of seeds."
+    "The mean of one comparison over seeds with its t interval, which holds the rows too where each seed has its own; on shared rows the seeds' mean interval where that is wider. n is the number of seeds."
     if len(found) < 2: raise MotError('one seed has no interval over seeds', where='over_seeds', values=len(found), cure='give two seeds or more')
     m, half = _t_interval([f['value'] for f in found])
     lo, hi, over = m - half, m + half, 'seeds'
-    own = [float(np.mean([f[k] for f in found])) for k in ('lo', 'hi')]
-    if own[1] - own[0] > hi - lo: lo, hi, over = *own, found[0]['over']
-    return {'a': found[0]['a'], 'b': found[0]['b'], 'value': m, 'lo': lo, 'hi': hi, 'over': over, 'n': len(found), 'radius': found[0].get('radius')}
+    within = [float(np.mean([f[k] for f in found])) for k in ('lo', 'hi')]
+    shared = len({f.get('measure') for f in found}) < len(found)
+    if shared and within[1] - within[0] > hi - lo: lo, hi, over = *within, found[0]['over']
+    return {'a': found[0]['a'], 'b': found[0]['b'], 'value': m, 'lo': lo, 'hi': hi, 'over': over, 'n': len(found), 'radius': found[0].get('radius'), 'within': within}
 
 # %% ../nbs/13_landscape.ipynb #f94d1d52
 def reverse(model,   # a student of this kind; it ends where it began
