@@ -329,7 +329,7 @@ def sample_with(engine,     # 'transformers', 'vllm' or 'auto'
     with tempfile.TemporaryDirectory(prefix='mot-engine-') as tmp:
         with VllmEngine(save_student(Path(tmp)/'student', model, tokenizer), tokenizer, model_hash, model=model, dtype=dtype) as e: return e.sample(prompts, path, **how)
 
-# %% ../nbs/07c_engines.ipynb #61685ed0
+# %% ../nbs/07c_engines.ipynb #99c9eed9
 @dataclass(frozen=True)
 class EngineTable:
     "What was measured of each engine (`tests/bench_engines.py`)."
@@ -338,8 +338,8 @@ class EngineTable:
     HEAD = ('engine', 'decoding', 'tokens/s', 'tokens per CPU-s', 'start, s', 'cut off', 'same answers')
     def _cells(self): return [(r['engine'], r['mode'], f"{r['tokens_per_s']:.0f}", f"{r['tokens_per_cpu_s']:.0f}", f"{r['start_s']:.0f}", f"{100*r['truncated']:.0f} %", f"{r['same_answers']} of {r['of']}") for r in self.rows]
     def _under(self):
-        r = self.rows[0]
-        return f"{r['student']}, {r['problems']} problems, at most {r['max_new_tokens']} tokens, {r['threads']} thread, float32; {r['cpu']}, {r['cores']} cores shared with other work (load {r['load']}); commit {r['commit']}; {r['command']}"
+        r, loads = self.rows[0], [x['load'] for x in self.rows]
+        return f"{r['student']}, {r['problems']} problems, at most {r['max_new_tokens']} tokens, {r['threads']} thread, float32; {r['cpu']}, {r['cores']} cores shared with other work (load {min(loads)} to {max(loads)}: compare by CPU-second); commit {', '.join(dict.fromkeys(x['commit'] for x in self.rows))}; {r['command']}"
     def __repr__(self):
         cells = [self.HEAD, *self._cells()]
         wide = [max(len(c[i]) for c in cells) for i in range(len(self.HEAD))]
