@@ -82,7 +82,7 @@ def lab(tmp_path_factory):
     shown.mkdir(parents=True)
     (shown/'tracker.jupyterlab-settings').write_text('{"windowingMode": "none"}')         # every cell is in the page, not only those in view
     with socket.socket() as s: s.bind(('127.0.0.1', 0)); port = s.getsockname()[1]
-    env = {**os.environ, 'JUPYTER_CONFIG_DIR': str(folder/'config'), 'JUPYTERLAB_SETTINGS_DIR': str(folder/'settings'), 'JUPYTERLAB_WORKSPACES_DIR': str(folder/'workspaces')}
+    env = {**os.environ, 'JUPYTER_CONFIG_DIR': str(folder/'config'), 'JUPYTERLAB_SETTINGS_DIR': str(folder/'settings'), 'JUPYTERLAB_WORKSPACES_DIR': str(folder/'workspaces'), 'MOT_CACHE': str(folder/'cache')}  # runs of its own: another test may be making the same
     with open(folder/'lab.log', 'w') as log:
         server = subprocess.Popen([sys.executable, '-m', 'jupyterlab', '--no-browser', '--allow-root', f'--ServerApp.port={port}', '--ServerApp.port_retries=0', '--IdentityProvider.token=', f'--ServerApp.root_dir={folder}',
                                    '--LabApp.expose_app_in_browser=True', '--ServerApp.terminals_enabled=False'], stdout=log, stderr=log, env=env)
