@@ -303,13 +303,13 @@ def barriers(model,     # a student of this kind; it ends where it began
     return {'lines': lines, 'barriers': [barrier(p, *pair) for pair, p in lines.items()], 'branches': dict(zip(names, ends)), 'mean': mean,
             'merged': combined([(1, mean)] + [(-w, e) for w, e in zip(weights, ends)])}
 
-# %% ../nbs/13_landscape.ipynb #802f556b
+# %% ../nbs/13_landscape.ipynb #83ba991c
 @dataclass(frozen=True, repr=False)
 class Plane:
     "The plane through students, or nearest to them."
     names: tuple    # students that span it
     corners: dict   # every student's coordinates (x, y), those only projected too
-    outside: dict   # every student -> share of its squared distance from the centre that lies outside the plane
+    outside: dict   # every student -> its distance from the plane, in mean distances of the spanning students from their centre
     basis: object   # [2, students that span it] float64: each axis as a combination of the students minus their mean
 
     def weights(self, x, y): # coordinates
@@ -319,8 +319,8 @@ class Plane:
     def _centred(self): return (self.basis - self.basis.mean(1, keepdims=True)).T
 
     def __repr__(self):
-        far = {n: s for n, s in self.outside.items() if s > .005}
-        return f'Plane through {", ".join(self.names)}' + (f'; outside it lies ' + ', '.join(f'{100*s:.0f} % of {n}' for n, s in far.items()) if far else '')
+        far = {n: s for n, s in self.outside.items() if s > .01}
+        return f'Plane through {", ".join(self.names)}' + ('; away from it, in radii of these: ' + ', '.join(f'{n} {s:.2f}' for n, s in far.items()) if far else '')
 
 def plane(states,      # label -> state
           through=None): # labels of those that span it, three or more; None: all
@@ -347,9 +347,9 @@ def plane(states,      # label -> state
         basis.append(b * (1 if b[np.abs(b).argmax()] > 0 else -1)) # one sign, whatever the solver gave
     basis = np.array(basis)
     where = gram[:, at] @ basis.T
-    total = np.diag(gram)
     corners = {n: (float(where[i, 0]), float(where[i, 1])) for i, n in enumerate(names)}
-    outside = {n: float(max(0., 1 - (where[i] ** 2).sum() / total[i])) if total[i] > 1e-9 * total.max() else 0. for i, n in enumerate(names)}
+    extent = math.sqrt(np.diag(gram)[at].mean())           # how far the spanning students lie from their mean
+    outside = {n: math.sqrt(max(0., gram[i, i] - (where[i] ** 2).sum())) / extent for i, n in enumerate(names)}
     return Plane(tuple(through), corners, outside, basis)
 
 def grid(plane,        # a `Plane`

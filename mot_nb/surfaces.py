@@ -60,7 +60,7 @@ def loss_lines(lines,     # name -> list of places with `x`, or one such list
     ax.set_ylabel('loss (nats a token)')
     return ax
 
-# %% ../nbs/15c_surfaces.ipynb #a01cb6e1
+# %% ../nbs/15c_surfaces.ipynb #19de0932
 def one_scale(*surfaces, # dicts of `landscape.surface`
               cap=None): # highest loss that gets a colour of its own; None: the highest within reach of half the points
     "(lowest, highest) loss for the colours of all these surfaces."
@@ -86,9 +86,9 @@ def _places(ax, plane, names, z=None):
     for label in names:
         (x, y), (name, colour, marker) = plane.corners[label], student_look(label)
         off = plane.outside.get(label, 0)
-        ax.plot(x, y, marker, color=colour, mec='white' if off < .05 and marker != 'x' else colour, mfc='white' if off >= .05 else colour, ms=9, mew=1.3, zorder=5)
+        ax.plot(x, y, marker, color=colour, mec='white' if off < .25 and marker != 'x' else colour, mfc='white' if off >= .25 else colour, ms=9, mew=1.3, zorder=5)
         right = x >= middle[0]
-        ax.annotate(name.replace('STD ', '') + (f' ({100*off:.0f} % outside)' if off >= .05 else ''), (x, y), xytext=(7 if right else -7, 5), textcoords='offset points', ha='left' if right else 'right', fontsize=8.5, color=_ink(colour), path_effects=halo, zorder=6)
+        ax.annotate(name.replace('STD ', '') + (f' ({off:.1f} away)' if off >= .25 else ''), (x, y), xytext=(7 if right else -7, 5), textcoords='offset points', ha='left' if right else 'right', fontsize=8.5, color=_ink(colour), path_effects=halo, zorder=6)
 
 @_styled
 def contours(surface,    # dict of `landscape.surface`
@@ -160,7 +160,7 @@ def surface_3d(surface, # dict of `landscape.surface`
     ax.tick_params(labelsize=8); ax.set_box_aspect((1, np.ptp(surface['y'])/np.ptp(surface['x']), .55))
     return ax
 
-# %% ../nbs/15c_surfaces.ipynb #63f524c5
+# %% ../nbs/15c_surfaces.ipynb #ee0781ee
 @_styled
 def sharpness_dots(rows,    # dicts of `Sharpness.row()`, or means over seeds: student, value, lo, hi
                    ax=None, # where; None: a new figure as high as it has rows
@@ -175,7 +175,7 @@ def sharpness_dots(rows,    # dicts of `Sharpness.row()`, or means over seeds: s
     ax.set_yticks(range(len(rows)), [student_look(r['student'])[0] for r in rows])
     for label, r in zip(ax.get_yticklabels(), rows): label.set_fontweight('bold' if r['student'].startswith('mot') else 'normal')
     ax.set_ylim(-.6, len(rows) - .4); ax.grid(False, axis='y'); ax.set_xlim(left=min(0, ax.get_xlim()[0]))
-    ax.set_xlabel('rise of the loss when shaken (nats a token; less is flatter)' + (f'; bars: 95 % over {over}' if over else ''))
+    ax.set_xlabel('rise of the loss when shaken (nats a token; less is flatter)' + (f'\nbars: 95 % over {over}' if over else ''))
     return ax
 
 @_styled
