@@ -173,7 +173,7 @@ def strips_view(s,            # Scored
     plain = [f'trace of {_said(s.teacher)}, {_said(s.problem_id)}'] + [f'  {_said(m)}: mean change {_signed(changes[m].mean())} nats' for m in students]
     return View(source, '\n'.join(plain))
 
-# %% ../nbs/15b_token_view.ipynb #a19c57e8
+# %% ../nbs/15b_token_view.ipynb #93e3f7e6
 def student_look(name): # label of a student: 'mot-r5', 'std-plain-r5', 'mtd-depth-r5', 'oneshot'
     "(name in figures, colour, marker): a teacher's hue for STD, black and grey for methods, as in all figures."
     m = re.match(r'(mot|std|mtd|oneshot|base)(?:-(.*?))?(?:-r(\d+))?$', name)
@@ -198,14 +198,15 @@ def auc_figure(aucs,       # list of `Auc`, from the top
             ax.plot(r.value, y + dy, marker, color=colour, mfc=fill, ms=6.5, zorder=3)
     ax.axvline(.5, color='#444444', lw=1, zorder=1)
     ax.set_yticks(range(len(aucs)), [student_look(a.student)[0] for a in reversed(aucs)]); ax.set_ylim(-.6, len(aucs) - .4); ax.grid(False, axis='y')
-    kind = f'{aucs[0].positive} tokens'
+    told = lambda k: {'none': 'words of one teacher', 'all': 'words of all'}.get(k, f'{k} tokens')   # 'none', 'all': how many other teachers use the word
+    kind = told(aucs[0].positive)
     if aucs[0].marked is None: ax.set_xlabel(f'← {kind} drop less     AUC, 95 % interval     {kind} drop more →')
     else: # of yes and no: the difference of two shares
         ax.xaxis.set_major_formatter(lambda v, _: f'{100*(2*v - 1):+.0f}'.replace('-', '−'))
-        ax.set_xlabel(f'share of tokens that dropped by {aucs[0].marked:g} nats or more: {aucs[0].positive} minus {aucs[0].negative}, in points, 95 % interval')
+        ax.set_xlabel(f'dropped by {aucs[0].marked:g} nats or more: share of {kind}\nminus share of {told(aucs[0].negative)} (points), 95 % interval')
     return ax
 
-# %% ../nbs/15b_token_view.ipynb #bba4c961
+# %% ../nbs/15b_token_view.ipynb #65e20cd6
 @_styled
 def change_figure(rows,    # what `change_by_label` returned
                   ax=None): # where; None: a new figure
@@ -223,7 +224,7 @@ def change_figure(rows,    # what `change_by_label` returned
     for y in range(len(labels) - 1): ax.axhline(y + .5, color='#E6E6E6', lw=.7)
     size = {l: max(r['n'] for r in rows if r['label'] == l) for l in labels}
     ax.set_yticks(range(len(labels)), [f'{l}\n{size[l]:,} tokens' for l in reversed(labels)]); ax.set_ylim(-.6, len(labels) - .4); ax.grid(False, axis='y')
-    ax.set_xlabel('← less sure     mean change of log-probability against the base (nats), 95 % interval     surer →')
+    ax.set_xlabel('← less sure     mean change against the base (nats), 95 % interval     surer →')
     ax.legend(loc='upper center', bbox_to_anchor=(.5, -.26 if len(labels) < 4 else -.16), ncols=4)
     return ax
 
