@@ -71,7 +71,7 @@ def items_file(task): # 'mmlu' or 'logiqa'
         with atomic_folder(folder) as stage: (stage/'items.jsonl').write_bytes(data)
     return folder/'items.jsonl'
 
-# %% ../nbs/11_forgetting.ipynb #c5126c39
+# %% ../nbs/11_forgetting.ipynb #fa77ba70
 def _encode(tokenizer, context, continuation):
     "(ids of both together, ids of the context alone): the context keeps its own tokens, as in lm-eval."
     whole, head = (list(tokenizer(t, add_special_tokens=False)['input_ids']) for t in (context + continuation, context))
@@ -89,7 +89,7 @@ def option_scores(model, tokenizer, # a student
                   choice,           # `Choice`
                   how='letters',    # see `ask`
                   max_tokens=1024): # of context and option together; a longer context loses its beginning
-    "[4] log-probability of each option, in nats; of texts divided by their length in bytes."
+    "[4] log-probability of each option, in nats; of texts divided by their length in characters (as lm-eval's `acc_norm`)."
     context, continuations = ask(choice, how)
     rows = []
     for i, c in enumerate(continuations):
@@ -97,7 +97,7 @@ def option_scores(model, tokenizer, # a student
         drop = max(0, len(ids) - max_tokens)
         rows.append(Row(choice.id, 'option', i, tuple(ids[drop:]), n - drop))
     sums = [s for s, _ in row_losses(model, rows, sum(len(r.input_ids) for r in rows))]
-    return [-s/(len(c.encode()) if how == 'texts' else 1) for s, c in zip(sums, continuations)]
+    return [-s/(len(c) - 1 if how == 'texts' else 1) for s, c in zip(sums, continuations)]   # without the space before it
 
 # %% ../nbs/11_forgetting.ipynb #38c8bd7f
 def bits_of(model, tokenizer, # a student
