@@ -310,7 +310,7 @@ def most_memory(records): # notes of `Stages.ended`, of any number of calls
     at = [(r['to'] - r['seconds'], r['to'], r.get('memory', 0), r.get('call')) for r in records]
     return max((sum(m for a, b, m, c in at if c == call and a <= start < b) for start, _, _, call in at), default=0)
 
-# %% ../nbs/16_report.ipynb #16df276c
+# %% ../nbs/16_report.ipynb #46e31d46
 def pages_folder():
     "The folder of the notebooks: beside mot_nb/ in a checkout. An installed package has none."
     folder = data_folder().parent/'nbs'
@@ -333,10 +333,20 @@ def _source_hash(folder, pattern):
     "One hash of the contents of the files in a folder."
     return hash_json({str(p.relative_to(folder)): hash_file(p) for p in sorted(Path(folder).rglob(pattern)) if p.is_file() and '.part' not in p.name})
 
-def _page_inputs(template, params, runs):
+def _reads(template, names):
+    "Which of the profile's runs a page reads: those that the comment of its parameter `runs` names after 'reads', all where it names none."
+    told = re.search(r'reads ([\w, -]+)', (page_parameters(template).get('runs') or {}).get('help') or '')
+    return [n for n in names if not told or n in re.split(r'\W+', told[1])]
+
+def _heavy(template):
+    "Does a page load a language model, or start many processes? Then no run of a language model goes beside it."
+    cells = json.loads(Path(template).read_text(encoding='utf-8'))['cells']
+    return any(re.search(r"load_student\([^)]*smollm2|= 'smollm2|torch\.distributed", ''.join(c['source'])) for c in cells if c['cell_type'] == 'code')
+
+def _page_inputs(template, params, runs, reads):
     "Everything an executed page depends on, as one hash; the place of the folder of runs is none of it."
     cells = [(c['cell_type'], c['source']) for c in json.loads(Path(template).read_text(encoding='utf-8'))['cells']]
-    results = {str(p.relative_to(runs)): hash_file(p) for p in sorted(Path(runs).rglob('*')) if p.name in ('settings.yaml', 'metrics.jsonl') or p.parent.name == 'merges'}
+    results = {str(p.relative_to(runs)): hash_file(p) for p in sorted(Path(runs).rglob('*')) if p.relative_to(runs).parts[0] in reads and (p.name in ('settings.yaml', 'metrics.jsonl') or p.parent.name == 'merges')}
     versions = {k: v for k, v in environment().items() if k not in ('threads', 'gpus')}
     return hash_json([cells, {k: v for k, v in params.items() if k != 'runs'}, results, _source_hash(Path(mot_nb.__file__).parent, '*.py'), _source_hash(data_folder(), '*'), versions])
 
@@ -388,6 +398,10 @@ def _make_page(template, out, params, timeout):
     "One page, in the process of its stage."
     return str(execute_page(template, out, params, timeout))
 
+def _finished(folder, settings):
+    "Has every seed of this run its metrics?"
+    return all(((folder if len(settings.seeds) == 1 else folder/f'seed-{seed}')/'metrics.jsonl').exists() for seed in settings.seeds)
+
 def _small(settings):
     "Is this run of a student that leaves room for a second process beside it?"
     return settings.student.name.split('-')[0] == 'toy' or settings.student.name == 'qwen3-tiny'
@@ -409,36 +423,35 @@ def report(profile,           # 'smoke', 'laptop': a folder of data/profiles
             if file.exists(): times.update(json.loads(file.read_text()))
         progress = Stages([f'run {n}' for n in settings] + [f'page {t.stem}' for t in templates], lanes, times, show)
         earlier, call = read_lines(out/'spent.jsonl'), time.time()
-        made, failures, records = {}, [], {}
-        def work(stages, later=()):
-            waiting = list(stages) + list(later)
-            def began(s): waiting.remove(s); progress.began(s, waiting)
-            def ended(s, seconds, record):
-                note = progress.ended(s, seconds, record) | {'call': call}
-                times[s.name] = max(note['seconds'], times.get(s.name, 0) if (out/'times.json').exists() else 0)
-                append_line(out/'spent.jsonl', note); earlier.append(note)
-                write_atomic(out/'times.json', json.dumps({k: round(v, 1) for k, v in times.items()}, indent=1))
-                if s.name in records: write_atomic(*records[s.name])
-            def failed(s, e):
-                if s.name not in records: raise e
-                progress.failed(s); failures.append(e); made[s.name.removeprefix('page ')] = pages/f"{s.name.removeprefix('page ')}.failed.ipynb"
-                progress.say(str(e))
-            run_stages(stages, lanes, began, ended, failed, progress.said)
-        named = {f'page {t.stem}': t for t in templates}
+        named, failures, records = {f'page {t.stem}': t for t in templates}, [], {}
+        made = {t.stem: pages/t.name for t in templates}
         params = {n: {k: v for k, v in (('profile', profile), ('runs', str(runs))) if k in page_parameters(t)} for n, t in named.items()}
-        shown = [Stage(n, _PAGE, dict(template=str(t), out=str(pages/t.name), params=params[n], timeout=timeout), threads=max(1, cores//lanes)) for n, t in named.items()]
+        reads = {n: _reads(t, settings) for n, t in named.items()}
         for name, s in settings.items():
             if old := _set_aside(runs/name, s): progress.say(f'the settings or data of {name} have changed: the earlier run is kept as {old.name}')
-        work([Stage(f'run {n}', _RUN, dict(settings=settings_dict(s), out=str(runs/n)), heavy=not _small(s), threads=_small(s)*1) for n, s in settings.items()], shown)
-        todo = []
-        for s in shown: # what a page reads is known now
-            t = named[s.name]
-            inputs, record, page = _page_inputs(t, params[s.name], runs), pages/f'{t.stem}.json', pages/t.name
-            made[t.stem] = page
-            if page.exists() and record.exists() and json.loads(record.read_text()).get('inputs') == inputs: continue
-            records[s.name] = (record, json.dumps({'inputs': inputs, 'params': {k: v for k, v in params[s.name].items() if k != 'runs'}}))
-            todo.append(s)
-        work(todo)
+        def inputs(page): return _page_inputs(named[page], params[page], runs, reads[page])
+        def there(page):
+            "Was this page made from what it would be made from now?"
+            record = pages/f'{named[page].stem}.json'
+            return all(_finished(runs/r, settings[r]) for r in reads[page]) and made[named[page].stem].exists() and record.exists() and json.loads(record.read_text()).get('inputs') == inputs(page)
+        stages = [Stage(f'run {n}', _RUN, dict(settings=settings_dict(s), out=str(runs/n)), heavy=not _small(s), threads=_small(s)*1) for n, s in settings.items()]
+        stages += [Stage(n, _PAGE, dict(template=str(t), out=str(pages/t.name), params=params[n], timeout=timeout), needs=tuple(f'run {r}' for r in reads[n]), heavy=_heavy(t), threads=max(1, cores//lanes))
+                   for n, t in named.items() if not there(n)]
+        waiting = list(stages)
+        def began(s):
+            waiting.remove(s); progress.began(s, waiting)
+            if s.name in named: records[s.name] = json.dumps({'inputs': inputs(s.name), 'params': {k: v for k, v in params[s.name].items() if k != 'runs'}})   # what it reads is all there now
+        def ended(s, seconds, record):
+            note = progress.ended(s, seconds, record) | {'call': call}
+            times[s.name] = max(note['seconds'], times.get(s.name, 0) if (out/'times.json').exists() else 0)
+            append_line(out/'spent.jsonl', note); earlier.append(note)
+            write_atomic(out/'times.json', json.dumps({k: round(v, 1) for k, v in times.items()}, indent=1))
+            if s.name in named: write_atomic(pages/f'{named[s.name].stem}.json', records[s.name])
+        def failed(s, e):
+            if s.name not in named: raise e
+            progress.failed(s); failures.append(e); made[named[s.name].stem] = pages/f'{named[s.name].stem}.failed.ipynb'
+            progress.say(str(e))
+        run_stages(stages, lanes, began, ended, failed, progress.said)
         last = {}
         for r in earlier: last[r.get('call')] = max(last.get(r.get('call'), 0), r.get('to', r['seconds']))
         spent = sum(last.values())
