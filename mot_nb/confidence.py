@@ -442,7 +442,7 @@ def unseen_traces(pool,      # a `Pool`
     common = sorted({i for t in names for i in by[t]}, key=lambda i: (-sum(i in by[t] for t in names), i))[:n]   # problems most teachers solved
     return [by[t][i] for t in names for i in common if i in by[t]], held
 
-# %% ../nbs/12_confidence.ipynb #1f4605f7
+# %% ../nbs/12_confidence.ipynb #c6920e61
 def kept_students(folder): # the folder of one seed of a finished run
     "name -> folder of every student this seed kept, in the order base, std, mtd, oneshot, mot; rounds in order."
     order = {'std': 0, 'mtd': 1, 'oneshot': 2, 'mot': 3}
@@ -476,7 +476,7 @@ def score_run(out,             # a finished run folder whose students were kept
         labels = {'truth': lambda trace, texts: token_labels(trace)} if s.data.pool == 'toy' else {'kind': word_kinds}
         base = load_student(s.student.name, seed=s.student.seed)
         file = None if kept is None else Path(kept)/f'seed-{seed}.jsonl'
-        made_of = None if kept is None else hash_json([hash_tensors(base[0].state_dict()), {k: hash_file(p/'model.safetensors') for k, p in there.items()}, [(t.problem_id, t.teacher, t.completion) for t in traces]])
+        made_of = None if kept is None else hash_json([hash_tensors(base[0].state_dict()), {k: [hash_file(f) for f in sorted(p.glob('*.safetensors'))] for k, p in there.items()}, [(t.problem_id, t.teacher, t.completion) for t in traces]])
         if file and file.exists():
             found, how = read_scored(file)
             if how.get('made_of') == made_of: runs.append(found); continue

@@ -15,7 +15,7 @@ from .corpora import pack
 from .scores import t_quantile
 from .sft import student_state, token_losses
 
-# %% ../nbs/13a_curvature.ipynb #d4999a24
+# %% ../nbs/13a_curvature.ipynb #79662b59
 class Hessian:
     "The Hessian of a loss, as products with vectors; the matrix is never made (Pearlmutter 1994)."
     def __init__(self,
@@ -62,7 +62,7 @@ def branch_hessian(model,  # a transformers causal LM in float32
     "The `Hessian` of the packed branch loss on fixed rows, over every weight of the student once (MoT, Eq. sft)."
     packs = pack(list(rows), max(micro_tokens, max(map(len, rows))))
     tokens = sum(int((p.targets >= 0).sum()) for p in packs)
-    return Hessian([lambda p=p: token_losses(model, p).sum() / tokens for p in packs], model.parameters())
+    return Hessian([lambda p=p: token_losses(model, p, whole=True).sum() / tokens for p in packs], model.parameters())
 
 # %% ../nbs/13a_curvature.ipynb #e4130e6e
 @dataclass(frozen=True)

@@ -352,7 +352,7 @@ def against(results, # {student: rows}, as for `forgetting_table`
         rows.append(line)
     return Table(['task', 'metric', *(f'{one} - {o}' for o in others)], rows, 'points of accuracy, or bits a byte (less is better), with 95 % intervals, paired item by item; bold: the interval excludes 0', data)
 
-# %% ../nbs/11_forgetting.ipynb #c58b9e4c
+# %% ../nbs/11_forgetting.ipynb #492118e8
 def measure_students(students, # {label: (folder or name, dict of what it is: method, teacher, seed)}
                      suite,    # `Suite`
                      path,     # JSONL file to make or go on with
@@ -367,7 +367,6 @@ def measure_students(students, # {label: (folder or name, dict of what it is: me
     for r in lines[1:]: before.setdefault(r['student'], []).append(r)
     for label, (source, about) in students.items():
         done = {r['task'] for r in before.get(label, ())}
-        if done >= set(TASKS): continue
         model, tokenizer = load_student(str(source))
         weights = hash_tensors(student_state(model))
         if any(r['hash'] != weights for r in before.get(label, ())): raise MotError('this student has other weights than when its measurement began', where=f'{path}, {label}', values=weights[:12], cure='give another path, or the student it began with')
@@ -391,6 +390,7 @@ def main(words=None): # the command line; None: this process'
     p.add_argument('--out', required=True, help='JSONL file to make or go on with'); p.add_argument('--commit', default='', help='of the code, kept with the results')
     for part, n in (('mmlu', 150), ('logiqa', 60), ('prose', 24), ('forms', len(FORMS))): p.add_argument(f'--{part}', type=int, default=n, help=f'items (default: {n})')
     a = p.parse_args(words)
+    from mot_nb import toy   # makes the toy students known by name
     try:
         pairs = dict(s.split('=', 1) if '=' in s else (Path(s).name, s) for s in a.students)
         short = lambda w: Path(w).name if w.startswith(('/', '~')) else w.split('=', 1)[0] + '=' + Path(w.split('=', 1)[1]).name if '=' in w else w

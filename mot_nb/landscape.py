@@ -524,7 +524,7 @@ def triangle(model,       # a student of this kind; it ends where it began
         found = fill([list(w) for w in cells], point, path, about, progress)
     return {'names': list(branches), 'step': step, 'cells': [{'weights': list(w), **f} for w, f in zip(cells, found)]}
 
-# %% ../nbs/13_landscape.ipynb #0209bee0
+# %% ../nbs/13_landscape.ipynb #368e25b9
 def kept_students(out,       # a finished run folder
                   seed=None): # which, where there are several; None: the first
     "label -> folder of every student that a run kept for one seed, the base first, then the rounds in order."
@@ -567,7 +567,7 @@ def branches_again(out,        # a finished run folder, its MoT students kept (r
         branch.train(E)
         branches[k] = branch.weights()
         branch.close()
-    w = dict(zip(settings.data.teachers, settings.rounds.weights)) if settings.rounds.weights else None
+    w = dict(zip(settings.data.teachers or branches, settings.rounds.weights)) if settings.rounds.weights else None
     found, wanted = hash_tensors(merge_states(branches, weights=w)), hash_tensors(read_weights(kept[f'mot-r{round_}']))
     if found != wanted: raise MotError('the branches trained again are not those that were merged', where=f'{out}, round {round_}', values=f'hash of the mean {found[:12]}, on disk {wanted[:12]}', cure='use the machine, versions and threads of the run')
     return branches

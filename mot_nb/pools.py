@@ -142,7 +142,7 @@ def _some(items, n, seed):
     if n >= len(items): return list(items)
     return [items[i] for i in sorted(random.Random(seed).sample(range(len(items)), n))]
 
-# %% ../nbs/04d_pools.ipynb #fe808060
+# %% ../nbs/04d_pools.ipynb #08577b14
 def load_pool(
     data: DataSettings,  # the pool's settings
     seed: int = 0,  # the run's seed, used where data.seed is None
@@ -155,7 +155,7 @@ def load_pool(
         if data.path is None: raise MotError("the pool 'folder' needs a path", where="data.path", cure="set data.path to a folder with problems_train.jsonl and teachers/*.jsonl")
         return read_pool(data.path, data, seed)
     if data.pool not in POOLS: raise unknown_name("pool", data.pool, POOLS)
-    pool = _shipped(data, seed)
+    pool = _shipped(replace(data, teachers=tuple(data.teachers)), seed)   # a list would do elsewhere, but has no hash
     return replace(pool, train=list(pool.train), heldout=list(pool.heldout), corpora=dict(pool.corpora))
 
 @lru_cache(16)   # what ships does not change while a process runs, and every answer of it is checked

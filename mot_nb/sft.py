@@ -53,7 +53,7 @@ def _use_packed_attention(model):
     model.set_attn_implementation('mot_packed')
     return before
 
-# %% ../nbs/05_sft.ipynb #09dc8cd9
+# %% ../nbs/05_sft.ipynb #c4acfdf0
 def _shared_start(ids, targets, lengths): # [N], [N], tokens of each document
     "How many tokens at the start of all documents are the same and not supervised; 0 for one document."
     if len(lengths) < 2: return 0
@@ -108,7 +108,8 @@ def _losses_for_logits(model, targets):
     finally: del head.forward
 
 def token_losses(model,  # a transformers causal LM; moved to packed attention on first use
-                 batch): # Pack
+                 batch,  # Pack
+                 whole=False): # all logits at once, whatever their number: for losses that are differentiated twice
     "The loss in nats of every supervised token of a pack, float32, in order; the head is computed at supervised positions only, a shared beginning once (MoT, Eq. sft)."
     if model.config._attn_implementation != 'mot_packed': _use_packed_attention(model)
     device = next(model.parameters()).device
@@ -121,7 +122,7 @@ def token_losses(model,  # a transformers causal LM; moved to packed attention o
         lengths[1:] = [n - shared for n in lengths[1:]]
     at = (targets >= 0).nonzero().squeeze(1)
     goal = targets[at].to(device)
-    with _losses_for_logits(model, goal) as done:
+    with contextlib.nullcontext(False) if whole else _losses_for_logits(model, goal) as done:
         out = model(input_ids=ids[None].to(device), position_ids=positions[None].to(device), use_cache=False,
                     logits_to_keep=at.to(device), lengths=lengths, shared=shared)
     return out.logits[0, :, 0] if done else F.cross_entropy(out.logits[0].float(), goal, reduction='none')
