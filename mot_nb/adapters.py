@@ -5,13 +5,13 @@
 # %% auto #0
 __all__ = ['Team', 'AdapterBranch']
 
-# %% ../nbs/09b_adapters.ipynb #77f72ea4
+# %% ../nbs/09b_adapters.ipynb #387ca119
 import copy
 from pathlib import Path
 import torch
 import torch.distributed as dist
 from .sft import Branch
-from .mesh import damage, emptied, share_rows
+from .mesh import Checkpoints, emptied, share_rows
 
 # %% ../nbs/09b_adapters.ipynb #6501bfc8
 class Team:
@@ -36,8 +36,8 @@ class Team:
         dist.all_reduce(out, group=self.comm)
         return out.item()
 
-# %% ../nbs/09b_adapters.ipynb #ec28314b
-class AdapterBranch:
+# %% ../nbs/09b_adapters.ipynb #549df90a
+class AdapterBranch(Checkpoints):
     "A LoRA branch on the ranks of one axis, with the face of `mesh.ShardedBranch`: after every call of `train` the sharded student is base plus product."
     def __init__(self, student,     # `Sharded`, taken over until the branch ends
                  hollow,            # the student without weights (`students.empty_student`)
@@ -79,25 +79,11 @@ class AdapterBranch:
         "Writes adapters, moments, step and log, on the axis' first rank."
         if self.student.s == 0: self.inner.checkpoint(path)
 
-    def save(self, folder, # of this branch's checkpoints
-             keep=2):      # how many stay
-        "Writes `folder/step-N` and removes all but the newest ones."
-        import shutil
-        self.checkpoint(Path(folder)/f'step-{self.step:07d}')
-        if self.student.s == 0:
-            for old in sorted(Path(folder).glob('step-*'))[:-keep]: shutil.rmtree(old, ignore_errors=True)
-
     def resume(self, folder,  # written by `save`
                say=print):    # told which checkpoints were passed over, and why
         "Takes over the newest whole checkpoint and returns True; to be called by all ranks of the branch."
-        found = 0
-        if self.student.s == 0:
-            for path in sorted(Path(folder).glob('step-*'), reverse=True):
-                if (wrong := damage(path, self.label)) is None: found = int(path.name.split('-')[1]); break
-                say(f'{self.label}: checkpoint {path.name} is not used: {wrong}')
-        at = torch.tensor([found])
-        dist.broadcast(at, self.student.source, self.student.comm)
-        if not int(at) or not self.inner.resume(Path(folder)/f'step-{int(at):07d}'): return False
+        path = self.newest(folder, say)
+        if path is None or not self.inner.resume(path): return False
         self._hand_over()
         return True
 

@@ -49,18 +49,12 @@ def stream_head(hidden,    # [N, width] last hidden states
         total += z.sub_(now[:, None]).exp_().sum(-1)
     return own - high - total.log(), above + 1, best
 
-# %% ../nbs/12_confidence.ipynb #51fa0939
+# %% ../nbs/12_confidence.ipynb #df787e38
 def _states(model, batch):
     "([supervised, width] last hidden states, [supervised] targets) of a pack; no document sees another, a shared beginning is computed once."
-    from mot_nb.sft import _shared_start
+    from mot_nb.sft import _once
     device = next(model.parameters()).device
-    ids, positions, targets, lengths = batch.input_ids, batch.position_ids, batch.targets, batch.lengths.tolist()
-    shared = _shared_start(ids, targets, lengths)
-    if shared:
-        kept = positions >= shared
-        kept[:lengths[0]] = True
-        ids, positions, targets = ids[kept], positions[kept], targets[kept]
-        lengths[1:] = [n - shared for n in lengths[1:]]
+    ids, positions, targets, lengths, shared = _once(batch)
     out = model.base_model(input_ids=ids[None].to(device), position_ids=positions[None].to(device), use_cache=False, lengths=lengths, shared=shared)
     at = (targets >= 0).nonzero().squeeze(1).to(device)
     return out.last_hidden_state[0, at], targets.to(device)[at]

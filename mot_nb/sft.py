@@ -53,7 +53,7 @@ def _use_packed_attention(model):
     model.set_attn_implementation('mot_packed')
     return before
 
-# %% ../nbs/05_sft.ipynb #c4acfdf0
+# %% ../nbs/05_sft.ipynb #cb9d0175
 def _shared_start(ids, targets, lengths): # [N], [N], tokens of each document
     "How many tokens at the start of all documents are the same and not supervised; 0 for one document."
     if len(lengths) < 2: return 0
@@ -107,12 +107,8 @@ def _losses_for_logits(model, targets):
     try: yield True
     finally: del head.forward
 
-def token_losses(model,  # a transformers causal LM; moved to packed attention on first use
-                 batch,  # Pack
-                 whole=False): # all logits at once, whatever their number: for losses that are differentiated twice
-    "The loss in nats of every supervised token of a pack, float32, in order; the head is computed at supervised positions only, a shared beginning once (MoT, Eq. sft)."
-    if model.config._attn_implementation != 'mot_packed': _use_packed_attention(model)
-    device = next(model.parameters()).device
+def _once(batch):
+    "(ids, positions, targets, tokens of each document, shared tokens) of a pack whose shared beginning stands in the first document only."
     ids, positions, targets, lengths = batch.input_ids, batch.position_ids, batch.targets, batch.lengths.tolist()
     shared = _shared_start(ids, targets, lengths)
     if shared:
@@ -120,6 +116,15 @@ def token_losses(model,  # a transformers causal LM; moved to packed attention o
         kept[:lengths[0]] = True
         ids, positions, targets = ids[kept], positions[kept], targets[kept]
         lengths[1:] = [n - shared for n in lengths[1:]]
+    return ids, positions, targets, lengths, shared
+
+def token_losses(model,  # a transformers causal LM; moved to packed attention on first use
+                 batch,  # Pack
+                 whole=False): # all logits at once, whatever their number: for losses that are differentiated twice
+    "The loss in nats of every supervised token of a pack, float32, in order; the head is computed at supervised positions only, a shared beginning once (MoT, Eq. sft)."
+    if model.config._attn_implementation != 'mot_packed': _use_packed_attention(model)
+    device = next(model.parameters()).device
+    ids, positions, targets, lengths, shared = _once(batch)
     at = (targets >= 0).nonzero().squeeze(1)
     goal = targets[at].to(device)
     with contextlib.nullcontext(False) if whole else _losses_for_logits(model, goal) as done:
