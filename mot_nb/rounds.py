@@ -770,7 +770,7 @@ def read_run(out): # a run folder
 
 def _seed_folder(out, settings, seed): return out if len(settings.seeds) == 1 else out/f'seed-{seed}'
 
-# %% ../nbs/10_rounds.ipynb #5abf8224
+# %% ../nbs/10_rounds.ipynb #f8a48735
 def _command(words): # a command line
     "The command as anyone could type it: of a path on this machine only the last part."
     return ' '.join(Path(w).name if w.startswith(('/', '~')) else w for w in words)
@@ -803,11 +803,21 @@ def _only_run(out):
         except BlockingIOError: raise MotError('another process is working on this run', where=str(out), cure='wait for it, or give another folder') from None
         yield
 
+def _engine(settings, out, ranks):
+    "The engine that gives the answers: where the settings leave it open, the one this folder's run began with."
+    if settings.eval.engine != 'auto': return pick_engine(settings.eval.engine)
+    with contextlib.suppress(OSError, ValueError, KeyError): return pick_engine(json.loads((out/'manifest.json').read_text())['engine'])
+    return 'transformers' if ranks > 1 or settings.train.lora_rank else pick_engine('auto')
+
+def _answering(settings, engine):
+    "The settings with the engine that was picked."
+    return replace(settings, eval=replace(settings.eval, engine=engine))
+
 def _begin(settings, out, device, lock, ranks=1):
     "The manifest of a run folder that is free, whose settings, data and student are those it began with; and the lines to log."
     if 'oneshot' in settings.rounds.methods and 'std' not in settings.rounds.methods:
         raise MotError('the one-shot merge needs the single-teacher students', where='rounds.methods', values=settings.rounds.methods, cure='add std, or leave oneshot out')
-    engine = 'transformers' if settings.eval.engine == 'auto' and (ranks > 1 or settings.train.lora_rank) else pick_engine(settings.eval.engine)
+    engine = _engine(settings, out, ranks)
     if engine == 'server': raise MotError('a server cannot hold a student that is being trained', where='eval.engine', values=engine, cure='transformers or vllm; a server is for teachers: mot traces NAME --url ...')
     if engine != 'transformers' and (ranks > 1 or settings.train.lora_rank): raise MotError('this engine measures full weights in one process', where='eval.engine', values=f'{engine}, {ranks} processes, lora_rank {settings.train.lora_rank}', cure='eval.engine=transformers')
     try: out.mkdir(parents=True, exist_ok=True)
@@ -815,6 +825,7 @@ def _begin(settings, out, device, lock, ranks=1):
     lock.enter_context(_only_run(out))
     notes = [f'removed, as it was only half written: {name}' for name in sweep(out)]
     manifest = _manifest(settings, out)
+    manifest['engine'] = engine
     for seed in settings.seeds:
         h = manifest['data'].setdefault(str(seed), now := _data_hash(load_pool(settings.data, seed)))
         if now != h: raise MotError('the data have changed since this run began', where=str(out), values=f'seed {seed}: hash {now[:12]}, before {h[:12]}', cure='start in a new folder')
@@ -856,6 +867,7 @@ def run(settings,        # RunSettings, a YAML file, or a dict
         for note in begun['notes']: say(note)
         if begun['finished']: return read_run(out)
         manifest = begun['manifest']
+        settings = _answering(settings, manifest['engine'])
         model, tokenizer = load_student(settings.student.name, seed=settings.student.seed, device=device)
         base = {n: t.to('cpu', copy=True) for n, t in student_state(model).items()}   # merges and hashes are taken in main memory
         _check_base(manifest, hash_tensors(base), out)
@@ -874,6 +886,7 @@ def _run_on_mesh(settings, out, progress, mesh, lock):
     if mesh.rank == 0:
         for note in begun['notes']: mesh.say(note)
     if begun['finished']: return read_run(out)
+    settings = _answering(settings, manifest['engine'])
     weights = {}
     def read():                                        # by rank 0 alone: the others never hold a whole student in float32
         weights.update(student_state(load_student(settings.student.name, seed=settings.student.seed)[0]))
@@ -929,7 +942,7 @@ def _manifest(settings, out):
     write_atomic(path, json.dumps(new, indent=1))
     return new
 
-# %% ../nbs/10_rounds.ipynb #c8170362
+# %% ../nbs/10_rounds.ipynb #13fdf904
 def profile_run(profile,     # 'smoke', 'laptop' or 'long': a folder of data/profiles
                 name,        # 'toy', 'words' or 'champ': a file in it
                 runs='',     # folder of runs; '': in the cache, where a later call finds it
@@ -946,7 +959,7 @@ def record_run(out,   # a finished run folder
     "Writes a finished run as one small file: a line on how it was made, then its metrics; returns the path."
     result, manifest = read_run(out), json.loads((Path(out)/'manifest.json').read_text())
     merges = {str(p.relative_to(out)): json.loads(p.read_text()) for p in sorted(Path(out).rglob('merges/*.json'))}
-    head = {'kind': 'run', 'hash': result.hash, 'commit': commit, 'command': _command(manifest['command'].split()), 'environment': manifest['environment'], 'settings': settings_dict(result.settings), 'merges': merges}
+    head = {'kind': 'run', 'hash': result.hash, 'commit': commit, 'command': _command(manifest['command'].split()), 'environment': manifest['environment'], 'engine': manifest.get('engine', 'transformers'), 'settings': settings_dict(result.settings), 'merges': merges}
     write_atomic(path, ''.join(json.dumps(r) + '\n' for r in [head, *result.rows]))
     return Path(path)
 

@@ -17,7 +17,7 @@ import numpy as np
 from .run import MotError, hash_json, read_lines, write_atomic
 from .problems import is_correct
 
-# %% ../nbs/08_scores.ipynb #6fc39351
+# %% ../nbs/08_scores.ipynb #70e5ecc3
 class Shown:
     "A record that displays its `__str__` in text, HTML and Markdown alike."
     def __repr__(self): return str(self)
@@ -52,6 +52,16 @@ class Table:
         lines = ['| ' + ' | '.join(map(esc, self.columns)) + ' |', '|' + '---|'*len(self.columns)]
         lines += ['| ' + ' | '.join(r) + ' |' for r in self._cells(esc, '**{}**'.format)]
         return '\n'.join(lines) + (f'\n\n{esc(self.caption)}' if self.caption else '')
+
+    def parts(self, unknown='unknown'): # what a cell says where nothing was measured
+        "The table as several: rows that leave the same columns open stand together, without those columns; the caption stands under the last."
+        said = lambda c: c[0] if isinstance(c, tuple) else c
+        groups = {}
+        for r in self.rows: groups.setdefault(tuple(said(c) != unknown for c in r), []).append(r)
+        own = lambda known, cells: [c for c, k in zip(cells, known) if k]
+        out = [Table(own(known, self.columns), [own(known, r) for r in rows]) for known, rows in groups.items()]
+        if out: out[-1].caption = self.caption
+        return out
 
     def frame(self):
         "The rows as a pandas DataFrame."

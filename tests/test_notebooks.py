@@ -1,7 +1,7 @@
 "Every library notebook and the front page run from top to bottom in a fresh kernel; the pages run in the report of the smoke profile (test_report.py)."
 import pytest
 
-import house
+import forked, house
 
 LIBRARY = sorted((house.ROOT/'nbs').glob('[01]*.ipynb')) + [house.ROOT/'nbs'/'index.ipynb']
 
@@ -9,4 +9,5 @@ LIBRARY = sorted((house.ROOT/'nbs').glob('[01]*.ipynb')) + [house.ROOT/'nbs'/'in
 @pytest.mark.parametrize('notebook', LIBRARY, ids=lambda p: p.stem)
 def test_library_notebook(notebook, tmp_path):
     import papermill
-    papermill.execute_notebook(str(notebook), str(tmp_path/notebook.name), cwd=str(notebook.parent), kernel_name='python3', progress_bar=False, execution_timeout=600)
+    with forked.kernels():
+        papermill.execute_notebook(str(notebook), str(tmp_path/notebook.name), cwd=str(notebook.parent), kernel_name='python3', progress_bar=False, execution_timeout=600)
