@@ -310,7 +310,7 @@ def most_memory(records): # notes of `Stages.ended`, of any number of calls
     at = [(r['to'] - r['seconds'], r['to'], r.get('memory', 0), r.get('call')) for r in records]
     return max((sum(m for a, b, m, c in at if c == call and a <= start < b) for start, _, _, call in at), default=0)
 
-# %% ../nbs/16_report.ipynb #46e31d46
+# %% ../nbs/16_report.ipynb #9405b560
 def pages_folder():
     "The folder of the notebooks: beside mot_nb/ in a checkout. An installed package has none."
     folder = data_folder().parent/'nbs'
@@ -418,10 +418,8 @@ def report(profile,           # 'smoke', 'laptop': a folder of data/profiles
     out = Path(out or Path('reports')/profile).resolve()
     runs, pages = out/'runs', out/'pages'
     with _alone(out):
-        times = {}
-        for file in (data_folder()/'profiles'/profile/'times.json', out/'times.json'):
-            if file.exists(): times.update(json.loads(file.read_text()))
-        progress = Stages([f'run {n}' for n in settings] + [f'page {t.stem}' for t in templates], lanes, times, show)
+        shipped, times = (json.loads(f.read_text()) if f.exists() else {} for f in (data_folder()/'profiles'/profile/'times.json', out/'times.json'))
+        progress = Stages([f'run {n}' for n in settings] + [f'page {t.stem}' for t in templates], lanes, shipped | times, show)
         earlier, call = read_lines(out/'spent.jsonl'), time.time()
         named, failures, records = {f'page {t.stem}': t for t in templates}, [], {}
         made = {t.stem: pages/t.name for t in templates}
@@ -443,7 +441,7 @@ def report(profile,           # 'smoke', 'laptop': a folder of data/profiles
             if s.name in named: records[s.name] = json.dumps({'inputs': inputs(s.name), 'params': {k: v for k, v in params[s.name].items() if k != 'runs'}})   # what it reads is all there now
         def ended(s, seconds, record):
             note = progress.ended(s, seconds, record) | {'call': call}
-            times[s.name] = max(note['seconds'], times.get(s.name, 0) if (out/'times.json').exists() else 0)
+            times[s.name] = max(note['seconds'], times.get(s.name, 0))      # of a stage gone on with, the longer part
             append_line(out/'spent.jsonl', note); earlier.append(note)
             write_atomic(out/'times.json', json.dumps({k: round(v, 1) for k, v in times.items()}, indent=1))
             if s.name in named: write_atomic(pages/f'{named[s.name].stem}.json', records[s.name])

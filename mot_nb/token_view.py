@@ -173,7 +173,7 @@ def strips_view(s,            # Scored
     plain = [f'trace of {_said(s.teacher)}, {_said(s.problem_id)}'] + [f'  {_said(m)}: mean change {_signed(changes[m].mean())} nats' for m in students]
     return View(source, '\n'.join(plain))
 
-# %% ../nbs/15b_token_view.ipynb #93e3f7e6
+# %% ../nbs/15b_token_view.ipynb #31abb99f
 def student_look(name): # label of a student: 'mot-r5', 'std-plain-r5', 'mtd-depth-r5', 'oneshot'
     "(name in figures, colour, marker): a teacher's hue for STD, black and grey for methods, as in all figures."
     m = re.match(r'(mot|std|mtd|oneshot|base)(?:-(.*?))?(?:-r(\d+))?$', name)
@@ -200,7 +200,7 @@ def auc_figure(aucs,       # list of `Auc`, from the top
     ax.set_yticks(range(len(aucs)), [student_look(a.student)[0] for a in reversed(aucs)]); ax.set_ylim(-.6, len(aucs) - .4); ax.grid(False, axis='y')
     told = lambda k: {'none': 'words of one teacher', 'all': 'words of all'}.get(k, f'{k} tokens')   # 'none', 'all': how many other teachers use the word
     kind = told(aucs[0].positive)
-    if aucs[0].marked is None: ax.set_xlabel(f'← {kind} drop less     AUC, 95 % interval     {kind} drop more →')
+    if aucs[0].marked is None: ax.set_xlabel(f'← {kind} drop less          {kind} drop more →\nAUC, 95 % interval')
     else: # of yes and no: the difference of two shares
         ax.xaxis.set_major_formatter(lambda v, _: f'{100*(2*v - 1):+.0f}'.replace('-', '−'))
         ax.set_xlabel(f'dropped by {aucs[0].marked:g} nats or more: share of {kind}\nminus share of {told(aucs[0].negative)} (points), 95 % interval')

@@ -15,7 +15,7 @@ from mot_nb.run import DataSettings, derive_seed, environment, hash_tensors, loa
 
 RECORDED = house.ROOT/'data'/'recorded'
 BEST = {'toy': dict(students=['toy-tiny', 'toy'], pool='toy', teachers=['plain', 'verbose', 'checker', 'foreign'], corpora=['all', 'short'], seeds=[0, 1, 2, 3, 4], n_train=200, n_heldout=200, steps=50, batch=16, lr=1e-3, max_new_tokens=80),
-        'words': dict(students=['smollm2-135m'], pool='words', teachers=['worked', 'narrative', 'equations', 'checker'], corpora=['short', 'long'], seeds=[0, 1], n_train=120, n_heldout=40, steps=10, batch=4, lr=2e-4, max_new_tokens=48)}
+        'words': dict(students=['smollm2-135m'], pool='words', teachers=['worked', 'narrative', 'equations', 'checker'], corpora=['short', 'long'], seeds=[0, 1], n_train=120, n_heldout=60, steps=10, batch=4, lr=2e-4, max_new_tokens=48)}
 
 
 def commit():

@@ -1,5 +1,5 @@
 "The report: whole, self-contained, resumed without doing anything twice, and honest about a page that failed."
-import os, re, subprocess
+import json, os, re, subprocess
 from pathlib import Path
 
 import pytest
@@ -24,6 +24,7 @@ def small(tmp_path, monkeypatch):
     "A checkout with one run and two pages of its own; the run is a stand-in that counts how often it was really done."
     (tmp_path/'data'/'profiles'/'tiny').mkdir(parents=True)
     (tmp_path/'data'/'profiles'/'tiny'/'toy.yaml').write_text('name: toy\n')
+    (tmp_path/'data'/'profiles'/'tiny'/'times.json').write_text('{"run toy": 999, "page 50_a": 999}')      # of another machine
     write_page(tmp_path/'nbs'/'paper'/'50_a.ipynb', "open(runs + '/toy/ran_a', 'a').write('x'); open(runs + '/toy/metrics.jsonl').read()", f'print({HOSTILE!r})')
     write_page(tmp_path/'nbs'/'paper'/'51_b.ipynb', "open(runs + '/toy/ran_b', 'a').write('x'); profile")
     monkeypatch.setenv('MOT_DATA', str(tmp_path/'data'))
@@ -52,6 +53,7 @@ def test_report_is_made_once_and_resumes(small):
     assert '<script' not in text and '&lt;script&gt;' in text and '<math' in text and 'href="#51_b"' in text
     assert str(small) not in text
 
+    assert max(json.loads((small/'out'/'times.json').read_text()).values()) < 999   # measured here, not taken over
     report('tiny', small/'out', show=None)                                   # nothing has changed: no page runs again
     assert times_run(small) == (1, 1)
     write_page(small/'nbs'/'paper'/'51_b.ipynb', "open(runs + '/toy/ran_b', 'a').write('x'); profile + '!'")
