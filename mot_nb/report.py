@@ -73,7 +73,7 @@ def mathml(latex,          # a formula without its dollar signs
         if '\\' not in re.sub(r'<mtext>.*?</mtext>', '', out): return out
     return f'<code class="unread">{html.escape(latex)}</code>'
 
-# %% ../nbs/16_report.ipynb #2672f43e
+# %% ../nbs/16_report.ipynb #e82689c0
 def anchor(*parts): # page name, heading
     "An id for HTML, from a page's name and a heading (spaces become dashes, as in JupyterLab)."
     return '-'.join(re.sub(r'[^\w\-.]+', '-', re.sub(r'<[^>]+>', '', p)).strip('-') for p in parts if p)
@@ -148,6 +148,7 @@ def html_page(nb,            # a notebook, or its path
         nb = nbformat.read(nb, 4)
     name, toc, out = name or 'page', toc if toc is not None else [], []
     highlight, alt = Highlight2HTML(pygments_lexer='ipython3'), name
+    given = any('injected-parameters' in c.metadata.get('tags', []) for c in nb.cells)      # values that took the place of the page's own
     for cell in nb.cells:
         tags = cell.metadata.get('tags', [])
         def markdown(text): return MarkdownWithMath(renderer=_renderer(name, folder or '.', set(pages), toc, cell.get('attachments', {}))).render(text)
@@ -156,9 +157,10 @@ def html_page(nb,            # a notebook, or its path
             else: out.append(markdown(cell.source))
             if toc: alt = toc[-1][2]
         elif cell.cell_type == 'code':
-            hidden = 'injected-parameters' in tags or re.match(r'#\|\s*(hide|export|default_exp)', cell.source)
+            hidden = ('parameters' in tags and given) or re.match(r'#\|\s*(hide|export|default_exp)', cell.source)
             if hidden and not any(o.output_type == 'error' for o in cell.get('outputs', [])): continue
             lines = [l for l in cell.source.split('\n') if not l.startswith('#|')]
+            if 'injected-parameters' in tags: lines = [re.sub(r'"/[^"]*/([^"/]*)"', r'"…/\1"', l) for l in lines if l != '# Parameters']    # folders of this machine by their last part
             if any(lines):
                 first = next(l for l in lines if l.strip())
                 out.append(f'<details class="code"><summary><code>{html.escape(first[:90])}</code></summary>{highlight(chr(10).join(lines))}</details>')
