@@ -490,7 +490,7 @@ def _start_file(path, tensors): # the file; name -> (dtype, shape)
     _write_all(f.fileno(), len(text).to_bytes(8, 'little') + text, 0)
     return f, {n: 8 + len(text) + o for n, o in offsets.items()}
 
-# %% ../nbs/06_merge.ipynb #73d8082d
+# %% ../nbs/06_merge.ipynb #a662dcd5
 _FREE = {'_name_or_path', 'name_or_path', 'transformers_version', 'torch_dtype', 'dtype', 'use_cache', '_attn_implementation', 'attn_implementation'}
 _NOTED = {'bos_token_id', 'eos_token_id', 'pad_token_id'}
 _CARRIED = ('config.json', 'generation_config.json', 'tokenizer.json', 'tokenizer_config.json', 'special_tokens_map.json', 'added_tokens.json', 'vocab.json', 'vocab.txt',
@@ -530,14 +530,15 @@ def _check_folder(first, other, name): # two folders, the second's name
             notes.append(f'{name}: another {file}; that of {first.name} is kept')
     return notes
 
-def _check_target(out, inputs): # where the result goes, the folders that are read
+def _check_target(out, inputs, mark='config.json'): # where the result goes, the folders that are read, the file of a folder that may be replaced
     "Raises where writing the result could destroy something."
+    kind = 'an adapter' if mark == 'adapter_config.json' else 'a student'
     here = out.resolve()
     for p in inputs:
         p = p.resolve()
-        if here == p or here in p.parents or p in here.parents: raise MotError('the result would overwrite a student that is being merged', where=str(out), values=p.name, cure='give another output folder')
+        if here == p or here in p.parents or p in here.parents: raise MotError(f'the result would overwrite {kind} that is being merged', where=str(out), values=p.name, cure='give another output folder')
     if out.exists() and not out.is_dir(): raise MotError('the output is a file', where=str(out), cure='give a folder')
-    if out.is_dir() and any(out.iterdir()) and not (out/'config.json').is_file(): raise MotError('the output folder exists and holds no student', where=str(out), cure='give a new folder: an existing student would be replaced, anything else is left alone')
+    if out.is_dir() and any(out.iterdir()) and not (out/mark).is_file(): raise MotError(f'the output folder exists and is not {kind}', where=str(out), values=sorted(p.name for p in out.iterdir())[:5], cure=f'give a new folder: {kind} of that name would be replaced, anything else is left alone')
 
 # %% ../nbs/06_merge.ipynb #405636ee
 @torch.no_grad()

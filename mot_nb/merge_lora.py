@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['lora_scale', 'read_lora', 'read_lora_folder', 'merge_lora', 'add_delta', 'lora_start', 'merge_lora_folders']
 
-# %% ../nbs/06a_merge_lora.ipynb #e3b9a032
+# %% ../nbs/06a_merge_lora.ipynb #e4e66398
 import json, math
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,9 +13,11 @@ from pathlib import Path
 import torch
 
 from .run import MotError, atomic_folder, hash_tensors, write_atomic
-from .merge import branch_weights, merge_states
+from .merge import _check_target, _read_json, branch_weights, merge_states
 
-# %% ../nbs/06a_merge_lora.ipynb #7d09b0ee
+# %% ../nbs/06a_merge_lora.ipynb #760e0976
+_PLAIN_STARTS = (None, True, False, 'gaussian', 'orthogonal', 'eva')   # of A and B alone; all others change the frozen weight too
+
 def _shorten(name): return name.removeprefix('base_model.model.')
 
 def lora_scale(module, # its name without PEFT's prefix
@@ -30,13 +32,18 @@ def read_lora(state,   # a PEFT state dict: '...lora_A.weight' or '...lora_A.<ad
               config,  # its adapter_config: a dict with r and lora_alpha
               where='adapter'): # named in errors
     "module -> (A [r, in], B [out, r], scale) of a PEFT adapter; anything that is not a product BA raises."
-    for key in ('use_dora', 'lora_bias', 'fan_in_fan_out', 'modules_to_save', 'trainable_token_indices', 'arrow_config', 'alora_invocation_tokens'):
+    for key in ('use_dora', 'lora_bias', 'fan_in_fan_out', 'modules_to_save', 'trainable_token_indices', 'arrow_config', 'alora_invocation_tokens', 'layer_replication', 'target_parameters'):
         if config.get(key): raise MotError('this adapter is more than a product BA', where=where, values=f'{key}: {config[key]}', cure='merge the branches into full weights first (merge_and_unload), then merge_states')
     if config.get('peft_type', 'LORA') != 'LORA' or config.get('bias', 'none') != 'none': raise MotError('not a plain LoRA adapter', where=where, values=f"type {config.get('peft_type')}, bias {config.get('bias')}", cure='merge full weights instead')
+    if config.get('init_lora_weights') not in _PLAIN_STARTS: raise MotError('this adapter changes the frozen weights when it is loaded', where=where, values=f"init_lora_weights: {config['init_lora_weights']}", cure='convert it to plain LoRA when it is saved (PEFT: path_initial_model_for_weight_conversion), or merge the branches into full weights first (merge_and_unload), then merge_states')
+    if lacking := [k for k in ('r', 'lora_alpha') if isinstance(config.get(k), bool) or not isinstance(config.get(k), (int, float)) or k == 'r' and not config[k] > 0]: raise MotError('the scale of this adapter is not known', where=where, values={k: config.get(k) for k in lacking}, cure='give r (above 0) and lora_alpha, as adapter_config.json holds them')
     parts, odd = {}, []
     for name, t in state.items():
         for half in ('lora_A', 'lora_B'):
-            if f'.{half}.' in name and name.endswith('weight'): parts.setdefault(_shorten(name.split(f'.{half}.')[0]), {})[half] = t.detach(); break
+            if f'.{half}.' in name and name.endswith('weight'):
+                part = parts.setdefault(_shorten(name.split(f'.{half}.')[0]), {})
+                if half in part: raise MotError('this state holds two adapters', where=where, values=name, cure='give the state of one: get_peft_model_state_dict(model, adapter_name=...)')
+                part[half] = t.detach(); break
         else: odd.append(name)
     odd += [f'{m} has only {next(iter(p))}' for m, p in parts.items() if len(p) < 2]
     if odd or not parts: raise MotError('this adapter holds what is not a LoRA product', where=where, values=odd[:5] or 'no lora_A, lora_B', cure='merge full weights instead')
@@ -48,8 +55,12 @@ def read_lora_folder(path): # a folder with adapter_config.json and adapter_mode
     path = Path(path)
     if not (path/'adapter_model.safetensors').is_file() or not (path/'adapter_config.json').is_file():
         raise MotError('this folder holds no LoRA adapter', where=str(path), cure='it needs adapter_config.json and adapter_model.safetensors')
-    config = json.loads((path/'adapter_config.json').read_text())
-    return read_lora(load_file(path/'adapter_model.safetensors'), config, str(path)), config
+    config = _read_json(path/'adapter_config.json')
+    if not isinstance(config, dict): raise MotError('this is no configuration of an adapter', where=str(path/'adapter_config.json'), values=type(config).__name__, cure='copy the folder again')
+    try: state = load_file(path/'adapter_model.safetensors')
+    except Exception as e: # safetensors' own kind, which it does not let one name here
+        raise MotError('this is not a whole safetensors file', where=str(path/'adapter_model.safetensors'), values=str(e)[:200], cure='copy it again') from e
+    return read_lora(state, config, str(path)), config
 
 # %% ../nbs/06a_merge_lora.ipynb #db4356ff
 def _adapters(adapters, weights):
@@ -109,23 +120,23 @@ def lora_start(update,    # [out, in]: what a merge added to a frozen weight
     root = (S[:rank] / scale).sqrt()
     return (root[:, None] * V[:rank]).float(), (U[:, :rank] * root).float()
 
-# %% ../nbs/06a_merge_lora.ipynb #28e348a8
+# %% ../nbs/06a_merge_lora.ipynb #612649d2
 def merge_lora_folders(folders,       # K PEFT adapter folders, or branch name -> folder
-                       out,           # the folder to write: whole or absent
+                       out,           # the folder to write: whole or absent; an older adapter of that name is replaced
                        weights=None): # None: uniform; else >= 0, sum 1
     "Writes the exact mean of K adapters as one PEFT adapter of rank sum(r); returns module -> (A, B, 1.0)."
     from safetensors.torch import save
     paths = [Path(p) for p in (folders.values() if isinstance(folders, Mapping) else folders)]
     names = list(map(str, folders)) if isinstance(folders, Mapping) else [p.name for p in paths]
     if len(set(names)) < len(names): names = [f'{n} ({i+1})' for i, n in enumerate(names)]
-    if Path(out).resolve() in [p.resolve() for p in paths]: raise MotError('the result would overwrite an adapter that is being merged', where=str(out), cure='give another output folder')
+    _check_target(Path(out), paths, 'adapter_config.json')
     read = [read_lora_folder(p) for p in paths]
     bases = {c.get('base_model_name_or_path') for _, c in read}
     if len(bases) > 1: raise MotError('the adapters belong to different students', where=', '.join(names), values=sorted(map(str, bases)), cure='merge adapters of one student')
     merged = merge_lora(dict(zip(names, (a for a, _ in read))), weights, form='adapter')
     ranks = {m: A.shape[0] for m, (A, _, _) in merged.items()}
     r = max(ranks.values())
-    config = {**read[0][1], 'r': r, 'lora_alpha': r, 'use_rslora': False, 'target_modules': sorted(merged), 'rank_pattern': {m: v for m, v in ranks.items() if v != r}, 'alpha_pattern': {m: v for m, v in ranks.items() if v != r}, 'lora_dropout': 0.}
+    config = {**read[0][1], 'r': r, 'lora_alpha': r, 'use_rslora': False, 'init_lora_weights': True, 'target_modules': sorted(merged), 'rank_pattern': {m: v for m, v in ranks.items() if v != r}, 'alpha_pattern': {m: v for m, v in ranks.items() if v != r}, 'lora_dropout': 0.}
     state = {f'base_model.model.{m}.lora_{h}.weight': t.contiguous() for m, (A, B, _) in merged.items() for h, t in (('A', A), ('B', B))}
     with atomic_folder(out) as stage:
         write_atomic(stage/'adapter_model.safetensors', save(state, metadata={'format': 'pt'}))
