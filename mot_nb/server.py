@@ -5,14 +5,14 @@
 # %% auto #0
 __all__ = ['server_models', 'ask_server', 'sample_server']
 
-# %% ../nbs/07a_server.ipynb #29ce578c
-import concurrent.futures, json, os, threading, time, urllib.error, urllib.request
+# %% ../nbs/07a_server.ipynb #2a46b8a2
+import collections, contextlib, http.client, json, os, queue, threading, time, urllib.error, urllib.request
 from pathlib import Path
 from .run import MotError, derive_seed, hash_json
 from .corpora import render_prompt
-from .sampling import Sample, check_sampling, opened, samples_of
+from .sampling import Sample, check_sampling, opened, samples_of, thought_begun
 
-# %% ../nbs/07a_server.ipynb #b30dcd02
+# %% ../nbs/07a_server.ipynb #4612ecdb
 class _Busy(Exception): "The server could not answer this time."
 
 def _post(url, body, timeout, key):
@@ -25,7 +25,9 @@ def _post(url, body, timeout, key):
         said = e.read(2000).decode(errors='replace')
         if e.code == 429 or e.code >= 500: raise _Busy(f'{e.code}: {said[:200]}') from None
         raise MotError('the server refused this request', where=url, values=f'{e.code}: {said[:300]}', cure='look at the model name, the key and the length asked for') from None
-    except (OSError, ValueError) as e: raise _Busy(str(e)[:200] or type(e).__name__) from None
+    except (OSError, ValueError, RecursionError, http.client.HTTPException) as e: raise _Busy(str(e)[:200] or type(e).__name__) from None
+
+_ENDED = ('stop', 'length', 'tool_calls', 'function_call', 'eos_token', 'stop_sequence', None)   # how a whole answer ends; all others (abort, error, content_filter) name one that was given up
 
 def _api(url): return url.rstrip('/') if url.rstrip('/').endswith('/v1') else url.rstrip('/') + '/v1'
 
@@ -55,12 +57,14 @@ def ask_server(url,            # of the server, with or without /v1
         if not isinstance(prompt, str) and usage.get('prompt_tokens', len(prompt)) != len(prompt):
             raise MotError('the server did not take the prompt as it was sent', where=url, values=f"{len(prompt)} ids sent, {usage['prompt_tokens']} counted", cure='look at the model behind this name: its tokenizer is another one')
         text, thought = said.get('content') or '', said.get('reasoning_content') or said.get('reasoning') or ''
+        if choice.get('finish_reason') not in _ENDED: raise _Busy(f"the server gave this answer up ({choice['finish_reason']})")
         cut = choice.get('finish_reason') == 'length'
         if thought: text = f'<think>\n{thought}\n</think>\n\n{text}' if text or not cut else f'<think>\n{thought}'
+        text = text.encode('utf-8', 'replace').decode()     # JSON may hold half a character, a file may not
         return text, int(usage.get('completion_tokens') or 0), cut
-    except (KeyError, IndexError, TypeError, AttributeError) as e: raise _Busy(f'an answer of another form: {str(got)[:200]}') from e
+    except (KeyError, IndexError, TypeError, AttributeError, ValueError) as e: raise _Busy(f'an answer of another form: {str(got)[:200]}') from e
 
-# %% ../nbs/07a_server.ipynb #acc13763
+# %% ../nbs/07a_server.ipynb #cd6cbe53
 def sample_server(url,           # of the server
                   model,         # its name there
                   prompts,       # {problem id: user message}, in the order wanted
@@ -86,6 +90,7 @@ def sample_server(url,           # of the server
     ids = {p: render_prompt(t, tokenizer, system) for p, t in prompts.items()} if tokenizer is not None else {}
     with opened(path, head, prompts, k) as (found, todo, keep):
         total, lock, failed, start, stop = len(pids)*k, threading.Lock(), {}, time.monotonic(), threading.Event()
+        left, ended = collections.deque(todo), queue.Queue()
         def one(p, s):
             pause = wait
             for i in range(tries):
@@ -96,18 +101,25 @@ def sample_server(url,           # of the server
                 except _Busy as e:
                     if i == tries - 1: failed[p, s] = str(e); return
                     stop.wait(pause); pause *= 2
+            if tokenizer is not None: text = thought_begun(tokenizer, ids[p]) + text
             with lock:
+                if stop.is_set(): return                # the file may be another's by now
                 keep(p, Sample(0, s, text, n, cut))
                 done = sum(1 for q, j in todo if j in found.get(q, {}))
                 if progress is not None: progress(total - len(todo) + done, total, (time.monotonic() - start)*(len(todo) - done)/done)
-        with concurrent.futures.ThreadPoolExecutor(workers) as pool:
-            jobs = [pool.submit(one, p, s) for p, s in todo]
+        def work():
             try:
-                for j in concurrent.futures.as_completed(jobs): j.result()
-            except BaseException:
-                stop.set()
-                for j in jobs: j.cancel()
-                raise
+                while left and not stop.is_set():
+                    with contextlib.suppress(IndexError): one(*left.popleft())
+                ended.put(None)
+            except BaseException as e: ended.put(e)
+        threads = [threading.Thread(target=work, daemon=True) for _ in range(min(workers, len(todo)))]   # daemons: Ctrl-C waits for no answer that is under way
+        try:
+            for t in threads: t.start()
+            for _ in threads:
+                if (e := ended.get()) is not None: raise e
+        finally:
+            with lock: stop.set()
     if failed:
         (p, s), why = next(iter(failed.items()))
         raise MotError(f'{len(failed)} of {len(todo)} answers could not be had', where=url, values=f'problem {p}, sample {s}: {why}', cure=f'all others are in {Path(path).name}; when the server is well, the same call asks for these alone')
