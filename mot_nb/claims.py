@@ -6,15 +6,15 @@
 __all__ = ['CLAIMS', 'VERDICTS', 'Claim', 'best_std', 'student_words', 'Gap', 'gap', 'scores_of', 'verdict', 'both', 'at_floor',
            'Judgement', 'judge', 'judge_without', 'ledger', 'last_best', 'variant_run', 'best_teachers', 'judge_best']
 
-# %% ../nbs/10a_claims.ipynb #1493dd74
+# %% ../nbs/10a_claims.ipynb #605e0860
 import html, math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 import numpy as np
 from .run import MotError, cache_folder, hash_file, hash_json, load_settings, settings_dict, unknown_name
 from .pools import load_pool
-from .sampling import read_samples
-from .scores import BEST_RULE, BEST_RULE_LOSS, Shown, Table, best_teacher_table, interval_of_difference, score, t_quantile
+from .scores import BEST_RULE, BEST_RULE_LOSS, Shown, Table, t_quantile
+from .best_teacher import contrast, teacher_table
 
 # %% ../nbs/10a_claims.ipynb #62a84f9e
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ CLAIMS = {c.number: c for c in (
     Claim(15, 'about 200 samples suffice'),
     Claim(16, 'merging once at the end is worse than merging every round'))} # number -> Claim (arXiv 2509.08814)
 
-# %% ../nbs/10a_claims.ipynb #0faaf26c
+# %% ../nbs/10a_claims.ipynb #dc8ea7f7
 _words = {'mot': 'MoT', 'base': 'base', 'oneshot': 'one-shot merge', 'std': 'STD', 'mtd': 'MTD'}
 
 def _rows(result): return result if isinstance(result, (list, tuple)) else result.rows
@@ -60,11 +60,16 @@ def _of(rows, name, metric):
         raise unknown_name('student in this run', name, known)
     return {s: sorted(rs, key=lambda r: r['round']) for s, rs in found.items()}
 
+def _at(rs, at, sign):
+    "[(factor, row)] whose sum is the number of one seed: of its last round, of its best round, of round `at`, or how far the last lies below the best; [] where that round was not measured."
+    if isinstance(at, int): return [(1, r) for r in rs if r['round'] == at][:1]
+    last, best = rs[-1], max(rs, key=lambda r: sign*r['value'])
+    return {'last': [(1, last)], 'best': [(1, best)], 'drop': [(sign, best), (-sign, last)]}[at]
+
 def _value(rs, at, sign):
-    "One number of one run: of its last round, of its best round, of round `at`, or how far the last lies below the best."
-    if isinstance(at, int): return next((r['value'] for r in rs if r['round'] == at), float('nan'))
-    last, best = rs[-1]['value'], max((r['value'] for r in rs), key=lambda v: sign*v)
-    return {'last': last, 'best': best, 'drop': sign*(best - last)}[at]
+    "That number."
+    parts = _at(rs, at, sign)
+    return sum(f*r['value'] for f, r in parts) if parts else float('nan')
 
 def best_std(result, # RunResult, or rows of metrics.jsonl
              metric='accuracy', # 'accuracy' (higher is better) or 'loss' (lower)
@@ -81,23 +86,24 @@ def student_words(name): # 'mot', 'std:plain', 'mtd:depth' ...
     method, _, which = name.partition(':')
     return _words[method] + (f' {which}' if method == 'std' else f' ({which})' if which else '')
 
-# %% ../nbs/10a_claims.ipynb #d5aaeb5e
+# %% ../nbs/10a_claims.ipynb #134a6fd5
 @dataclass(frozen=True, repr=False)
 class Gap(Shown):
     "The difference between two students of a run."
     a: str          # names
     b: str          # the other
-    metric: str     # 'accuracy', in [-1, 1], or 'loss', in nats a token
+    metric: str     # 'accuracy', in [-1, 1], or 'loss', in nats per token
     at: 'str | int' # 'last' round, 'best' round of each seed, 'drop' from best to last, or the number of a round
     value: float    # a - b
     lo: float | None # 95 % interval; None: nothing to compute it from
     hi: float | None # its upper end
     over: str       # what the interval is over
     n: int          # seeds
+    problems: int = 0 # held-out problems (of a loss: traces) that the interval counts; 0: it holds the seeds alone, or there is none
 
     def __str__(self):
         f = (lambda v: f'{100*v:+.1f}') if self.metric == 'accuracy' else (lambda v: f'{v:+.3f}')
-        unit = 'points' if self.metric == 'accuracy' else 'nats a token'
+        unit = 'points' if self.metric == 'accuracy' else 'nats per token'
         what = {'last': '', 'best': ', best round', 'drop': ', fall from best to last round'}.get(self.at, f', round {self.at}')
         return f'{self.a} − {self.b}{what}: {f(self.value)} {unit} ' + (f'[{f(self.lo)}, {f(self.hi)}] over {self.over}' if self.lo is not None else f'(no interval: {self.over})')
 
@@ -105,6 +111,13 @@ def _newcombe(a, b):
     "(lo, hi) of a difference from two intervals, as if independent (Newcombe 1998, method 10)."
     d = a['value'] - b['value']
     return d - math.hypot(a['value'] - a['lo'], b['hi'] - b['value']), d + math.hypot(a['hi'] - a['value'], b['value'] - b['lo'])
+
+def _marks(runs, at, sign, scores):
+    "([seeds, problems] marks of a student, ids of the problems, samples of each) from its scores; None where a score is missing or the seeds were asked different problems."
+    parts = [[(f, scores.get((r['seed'], r['student']))) for f, r in _at(rs, at, sign)] for rs in runs]
+    if any(s is None for x in parts for _, s in x) or len({(frozenset(s.means), s.k) for x in parts for _, s in x}) != 1: return None
+    ids = sorted(parts[0][0][1].means)
+    return np.array([sum(f*np.array([s.means[i] for i in ids]) for f, s in x) for x in parts]), ids, parts[0][0][1].k
 
 def gap(result,  # RunResult, or rows of metrics.jsonl
         a,       # 'mot', 'std:plain', 'std:best', 'mtd:depth', 'oneshot', 'base'
@@ -122,52 +135,44 @@ def gap(result,  # RunResult, or rows of metrics.jsonl
     if not seeds: raise MotError('these two students share no seed', where='gap', values=f'{a}: {sorted(ra)}, {b}: {sorted(rb)}', cure='compare students of one run')
     d = np.array([_value(ra[s], at, sign) - _value(rb[s], at, sign) for s in seeds])
     if np.isnan(d).any(): raise MotError('a student was not measured in this round', where='gap', values=f'round {at}: {a}, {b}', cure='rounds are counted from 1; eval.every_round must be on')
-    value, lo, hi, over = float(d.mean()), None, None, 'one seed'
-    if len(seeds) > 1:
+    value, lo, hi, over, problems = float(d.mean()), None, None, 'one seed', 0
+    known = [_marks([r[s] for s in seeds], at, sign, scores) if metric == 'accuracy' and scores else None for r in (ra, rb)]
+    shared = None not in known and len({frozenset(ids) for _, ids, _ in known}) == 1 and len(known[0][1]) > 1
+    if shared:
+        c = contrast(known[0][0], known[1][0], known[0][2])
+        lo, hi, problems = c.lo, c.hi, c.n
+        over = f'{len(seeds)} seeds and {c.n} problems' if len(seeds) > 1 else f'{c.n} problems, paired'
+    elif len(seeds) > 1:
         least = 1/rb[seeds[0]][-1]['n'] if metric == 'accuracy' else 0. # seeds that agree by chance are no proof: accuracies come in steps of one problem
         half = t_quantile(.975, len(d) - 1)*max(float(d.std(ddof=1)), least)/math.sqrt(len(d))
-        lo, hi, over = value - half, value + half, f'{len(seeds)} seeds'
-    if at == 'last' and metric == 'accuracy' and scores and all((s, r[s][-1]['student']) in scores for s in seeds for r in (ra, rb)):
-        pairs = [(scores[s, ra[s][-1]['student']], scores[s, rb[s][-1]['student']]) for s in seeds]
-        if all(set(x.means) == set(pairs[0][0].means) for p in pairs for x in p):
-            each = np.array([np.mean([x.means[i] - y.means[i] for x, y in pairs]) for i in pairs[0][0].means])
-            l, h = map(float, interval_of_difference(each, pairs[0][0].k*len(seeds)))
-            lo, hi, over = (l, h, f'{len(each)} problems, paired') if lo is None else (min(lo, l), max(hi, h), f'{len(seeds)} seeds and {len(each)} problems (the wider of the two intervals)')
-    elif lo is None and at == 'last' and all(r[seeds[0]][-1].get('lo') is not None for r in (ra, rb)):
+        lo, hi, over = value - half, value + half, f"{len(seeds)} seeds on the same {'problems' if metric == 'accuracy' else 'traces'}, other {'problems' if metric == 'accuracy' else 'traces'} not counted"
+    elif at == 'last' and all(r[seeds[0]][-1].get('lo') is not None for r in (ra, rb)):
         lo, hi = _newcombe(ra[seeds[0]][-1], rb[seeds[0]][-1])
-        over = 'problems, unpaired' if metric == 'accuracy' else 'traces, unpaired'
-    return Gap(words(asked_a, a), words(asked_b, b), metric, at, value, lo, hi, over, len(seeds))
+        over, problems = ('problems' if metric == 'accuracy' else 'traces') + ', unpaired', ra[seeds[0]][-1]['n']
+    return Gap(words(asked_a, a), words(asked_b, b), metric, at, value, lo, hi, over, len(seeds), problems)
 
-# %% ../nbs/10a_claims.ipynb #df7f3e65
-def scores_of(result,  # RunResult with its folder; of a recorded run, which has no answers, nothing comes back
-              rounds=(None,)): # rounds to grade; None stands for the last
-    "(seed, student's label) -> `Score`, from the answers in the run folder; raises when a score differs from the one the run wrote down."
-    folder, out = Path(result.folder), {}
-    if not folder.is_dir(): return out
-    s = result.settings
-    for seed in s.seeds:
-        at, pool = folder if len(s.seeds) == 1 else folder/f'seed-{seed}', load_pool(s.data, seed)
-        for r in (r for r in result.rows if r['seed'] == seed and r['metric'] == 'accuracy' and (r['round'] in rounds or (None in rounds and r['round'] in (0, s.rounds.rounds)))):
-            _, found, _ = read_samples(at/'samples'/f"{r['student']}.jsonl")
-            if not found: continue
-            got = score(pool.heldout, {p: [x[i] for i in sorted(x)] for p, x in found.items()}, r['hash'], r['student'])
-            if abs(got.value - r['value']) > 1e-9: raise MotError('these answers do not give the score that was written down', where=f"{at.name}, {r['student']}", values=f"{got.value}, written {r['value']}", cure='the run folder was changed; run again in a new one')
-            out[seed, r['student']] = got
-    return out
+# %% ../nbs/10a_claims.ipynb #ba53534d
+def scores_of(result,  # RunResult of a run folder, or of a recorded run; nothing comes back where neither answers nor marks are there
+              rounds=(None,)): # rounds wanted; None stands for the last, 'all' for every one
+    "(seed, student's label) -> `Score`, from the answers in the run folder or the marks in the recorded run; raises when a score differs from the one the run wrote down (`rounds.student_scores`)."
+    from mot_nb.rounds import student_scores
+    return student_scores(result, rounds)
 
-# %% ../nbs/10a_claims.ipynb #58d8b097
-VERDICTS = ('supported', 'contradicted', 'undecided', 'cannot be seen here')
+# %% ../nbs/10a_claims.ipynb #74f9525c
+VERDICTS = ('supported', 'contradicted', 'undecided', 'one seed', 'problems not counted', 'cannot be seen here')
 
 def verdict(g,  # Gap
             expect='above'): # 'above': the claim says a > b; 'below': a < b
-    "'supported', 'contradicted' or 'undecided', by where the interval lies; no interval: undecided."
+    "'supported', 'contradicted' or 'undecided', by where the interval lies (no interval: undecided); 'one seed' and 'problems not counted' are not judged."
     if expect not in ('above', 'below'): raise MotError('a claim says above or below', where='verdict', values=repr(expect), cure="give 'above' or 'below'")
+    if g.n < 2: return 'one seed'   # how far another seed would lie is not known
     if g.lo is None or not (g.lo > 0 or g.hi < 0): return 'undecided'   # an interval that is not a number decides nothing
+    if not g.problems: return 'problems not counted'   # all seeds were asked the same ones: others might have said something else
     return 'supported' if (g.lo > 0) == (expect == 'above') else 'contradicted'
 
 def both(*verdicts): # of the parts of one claim
     "The verdict on a claim with several parts: all must be supported, and one contradicted part contradicts it."
-    for v in ('cannot be seen here', 'contradicted', 'undecided'):
+    for v in ('cannot be seen here', 'contradicted', 'one seed', 'problems not counted', 'undecided'):
         if v in verdicts: return v
     return 'supported'
 
@@ -176,7 +181,7 @@ def at_floor(result): # RunResult, or rows of metrics.jsonl
     right = [r['value']*r['n'] for r in _rows(result) if r['metric'] == 'accuracy']
     return not right or max(right) <= 2 + 1e-9
 
-# %% ../nbs/10a_claims.ipynb #6d07fe8e
+# %% ../nbs/10a_claims.ipynb #edb64bff
 @dataclass(frozen=True, repr=False)
 class Judgement(Shown):
     "A claim, what was measured about it, and the verdict at this scale."
@@ -184,16 +189,23 @@ class Judgement(Shown):
     run: str           # where it was measured
     measured: tuple    # of Gap, or of text
     verdict: str       # of `VERDICTS`
-    def __str__(self): return f'claim {self.claim.number}, {self.run}: {self.verdict}; ' + '; '.join(map(str, self.measured))
+    note: str = ''     # what the verdict does not cover
+
+    def __str__(self): return f'claim {self.claim.number}, {self.run}: {self.said}; ' + '; '.join(map(str, self.measured))
+
+    @property
+    def said(self):
+        "The verdict with its note."
+        return self.verdict + (f' ({self.note})' if self.note else '')
 
 def judge(result,   # RunResult, or rows of metrics.jsonl
           number,   # 3, 4, 6, 7 or 16 (8: `judge_without`; 1 and 2: `judge_best`)
           run='',   # name in the table
-          scores=None, # what `scores_of` returned
+          scores=None, # what `scores_of` returned (claim 6 looks at every round: `scores_of(result, 'all')`)
           shifted='foreign'): # claim 7: the teacher of another distribution
-    "The `Judgement` of one claim on one run."
+    "The `Judgement` of one claim on one run; a run of one seed gets the verdict 'one seed'."
     rows = _rows(result)
-    say = lambda v, *gs: Judgement(CLAIMS[number], run, gs, 'cannot be seen here' if at_floor(rows) else v)
+    say = lambda v, *gs, note='': Judgement(CLAIMS[number], run, gs, 'cannot be seen here' if at_floor(rows) else v, note)
     missing = lambda what: Judgement(CLAIMS[number], run, (f'this run has no {what}',), 'cannot be seen here')
     if not any(r['metric'] == 'accuracy' for r in rows): return missing('accuracy: losses only were measured')
     have = {r['method'] for r in rows}
@@ -204,13 +216,14 @@ def judge(result,   # RunResult, or rows of metrics.jsonl
         budgets = sorted({r['budget'] for r in rows if r['method'] == 'mtd'}, key=['depth', 'branch', 'compute'].index)
         if not budgets or 'mot' not in have: return missing('MoT or no MTD')
         gs = [gap(rows, 'mot', f'mtd:{b}', scores=scores) for b in budgets]
-        return say(both(*map(verdict, gs)), *gs)
+        other = [b for b in ('depth', 'compute') if b not in budgets]
+        return say(both(*map(verdict, gs)), *gs, note=f"{' and '.join(budgets)} only; {' and '.join(other)} not run" if other else '')
     if number == 6:
         if not {'mot', 'std'} <= have: return missing('MoT or no STD')
         marks = {r['round'] for r in rows if r['metric'] == 'accuracy' and r['method'] == 'mot'}
         if len(marks) < 2: return missing('second measured round: eval.every_round was off')
-        ceiling, name = gap(rows, 'mot', 'std:best', at='best'), best_std(rows, at='best')
-        fall = gap(rows, 'mot', name, at='drop')
+        ceiling, name = gap(rows, 'mot', 'std:best', at='best', scores=scores), best_std(rows, at='best')
+        fall = gap(rows, 'mot', name, at='drop', scores=scores)
         return say(both(verdict(ceiling), verdict(fall, 'below')), ceiling, fall)
     if number == 7:
         if not any(r['teacher'] == shifted for r in rows): return missing(f'teacher {shifted!r}')
@@ -223,7 +236,9 @@ def judge(result,   # RunResult, or rows of metrics.jsonl
 def judge_without(full,    # RunResult with all teachers
                   without, # RunResult without the shifted one; same student, seeds and held-out problems
                   run='',  # name in the table
-                  shifted='foreign'): # who was left out
+                  shifted='foreign', # who was left out
+                  scores=None, # what `scores_of` returned for `full`
+                  scores_without=None): # and for `without`
     "The `Judgement` of claim 8: MoT with a shifted teacher against MoT without it, seed by seed; raises when the two began with different students."
     start = [sorted({r['hash'] for r in _rows(x) if r['method'] == 'base'}) for x in (full, without)]
     if start[0] != start[1]:
@@ -234,9 +249,10 @@ def judge_without(full,    # RunResult with all teachers
     unlike = {s: (of[0][s], of[1][s]) for s in sorted(of[0].keys() & of[1].keys()) if of[0][s] != of[1][s]}
     if unlike:
         raise MotError('these two runs were not measured alike', where='judge_without', values='seed: (last round, problems) of both: ' + ', '.join(f'{s}: {a} and {b}' for s, (a, b) in unlike.items()), cure='give both the same rounds and held-out problems')
-    rows = [r for r in _rows(full) if r['method'] == 'mot'] + [{**r, 'method': 'oneshot', 'teacher': None} for r in _rows(without) if r['method'] == 'mot']
-    g = gap(rows, 'mot', 'oneshot')
-    g = Gap(f'MoT with {shifted}', f'MoT without {shifted}', g.metric, g.at, g.value, g.lo, g.hi, g.over, g.n)
+    apart = lambda student: f'without {shifted}: {student}' # the two runs call their students alike
+    rows = [r for r in _rows(full) if r['method'] == 'mot'] + [{**r, 'method': 'oneshot', 'teacher': None, 'student': apart(r['student'])} for r in _rows(without) if r['method'] == 'mot']
+    g = gap(rows, 'mot', 'oneshot', scores={**scores, **{(s, apart(n)): x for (s, n), x in scores_without.items()}} if scores and scores_without else None)
+    g = replace(g, a=f'MoT with {shifted}', b=f'MoT without {shifted}')
     return Judgement(CLAIMS[8], run, (g,), 'cannot be seen here' if at_floor(rows) else verdict(g))
 
 def ledger(judgements): # a list of `Judgement`
@@ -244,9 +260,10 @@ def ledger(judgements): # a list of `Judgement`
     rows, before = [], None
     for j in judgements: # a claim measured in several runs is written once
         head = [str(j.claim.number), j.claim.says + (f'; {j.claim.value}' if j.claim.value else ''), j.claim.certainty] if j.claim.number != before else ['', '', '']
-        rows.append(head + [j.run, '; '.join(map(str, j.measured)), (j.verdict, j.verdict in ('supported', 'contradicted'))]); before = j.claim.number
+        rows.append(head + [j.run, '; '.join(map(str, j.measured)), (j.said, j.verdict in ('supported', 'contradicted'))]); before = j.claim.number
     return Table(['claim', 'paper says', 'certainty', 'run', 'measured here', 'verdict at our scale'], rows,
-                 'supported, contradicted: the whole 95 % interval lies on one side of zero; undecided: it holds zero, or there is none; cannot be seen here: no student got more than two problems right, or the run lacks what is compared. '
+                 'supported, contradicted: the whole 95 % interval, over seeds and problems, lies on one side of zero; undecided: it holds zero, or there is none; one seed: one seed says nothing of another, so a run of one seed is shown, not judged; '
+                 'problems not counted: the interval is over seeds that were asked the same problems, which is not judged either; cannot be seen here: no student got more than two problems right, or the run lacks what is compared. '
                  'Certainty: A primary text, B a summary of it. Each row is judged by itself: of twenty true ties, one would be expected to be called decided.')
 
 # %% ../nbs/10a_claims.ipynb #747ec168
@@ -283,31 +300,33 @@ def variant_run(settings,  # RunSettings of the run it is compared with
     data = [_data_hash(load_pool(changed.data, s)) for s in changed.seeds]
     return run(changed, cache_folder()/'runs'/'variants'/hash_json([start, data, {k: v for k, v in settings_dict(changed).items() if k not in ('name', 'notes')}])[:16], progress)
 
-# %% ../nbs/10a_claims.ipynb #c21026fd
+# %% ../nbs/10a_claims.ipynb #4baeb518
 def best_teachers(runs): # (student, corpus) -> RunResult or rows of metrics.jsonl
-    "Accuracy of every single-teacher student after the last round, the best one and who is tied with it, run by run; a `Table` (claims 1 and 2)."
+    "Accuracy of every single-teacher student after the last round, the best one and who is tied with it, run by run; a `Table` (claims 1 and 2), by `best_teacher.teacher_table` where the answers of all are at hand."
     for k, r in runs.items():
         if not any(x['metric'] == 'accuracy' and x['method'] == 'std' for x in _rows(r)):
             raise MotError('no accuracy of a single-teacher student was measured here', where='best_teachers', values=' on '.join(filter(None, k)), cure='leave this run out, or run it with std among rounds.methods and data.n_heldout above 0')
     graded = {k: scores_of(r) if hasattr(r, 'folder') else {} for k, r in runs.items()}
     last = {k: [r for s in _seeds(rs) for r in _last(rs, s)] for k, rs in ((k, _rows(r)) for k, r in runs.items())}
-    if all(graded.values()):
-        return best_teacher_table([dict(student=student, corpus=corpus, teacher=r['teacher'], score=graded[student, corpus][r['seed'], r['student']]) for (student, corpus), rs in last.items() for r in rs])
-    cells, data = [], []
+    cells = {(student, corpus): [dict(student=student, corpus=corpus, teacher=r['teacher'], seed=r['seed'], score=graded[student, corpus].get((r['seed'], r['student']))) for r in rs] for (student, corpus), rs in last.items()}
+    if all(c['score'] for cs in cells.values() for c in cs) and all(len({frozenset(c['score'].means) for c in cs}) == 1 for cs in cells.values()):
+        return teacher_table([c for cs in cells.values() for c in cs])
+    lines, data = [], []
     teachers = list(dict.fromkeys(r['teacher'] for rs in last.values() for r in rs if r['teacher']))
+    zero = lambda g: g.lo is None or not (g.lo > 0 or g.hi < 0)
     for (student, corpus), rs in last.items():
         here = [t for t in teachers if any(r['teacher'] == t for r in rs)]
         mean = {t: float(np.mean([r['value'] for r in rs if r['teacher'] == t])) for t in here + [None]}
         top = max(here, key=lambda t: mean[t])
-        ties = [t for t in here if t != top and verdict(gap(rs, f'std:{top}', f'std:{t}')) == 'undecided']
+        ties = [t for t in here if t != top and zero(gap(rs, f'std:{top}', f'std:{t}'))]
         line = [student, corpus, f'{100*mean[None]:.1f}']
         for t in teachers:
             if t not in here: line.append('unknown'); continue
             g = gap(rs, f'std:{t}', 'base')
-            line.append((f'{100*mean[t]:.1f} ({100*g.value:+.1f}{"" if verdict(g) == "undecided" else "*"})' + (' =' if ties and t in [top] + ties else ''), t == top and not ties))
-            data.append(dict(student=student, corpus=corpus, teacher=t, value=mean[t], gain=g.value, gain_lo=g.lo, gain_hi=g.hi, best=t == top, tied=bool(ties) and t in [top] + ties))
-        cells.append(line + [top if not ties else 'tie: ' + ', '.join([top] + ties)])
-    return Table(['student', 'corpus', 'base'] + teachers + ['best teacher'], cells, 'accuracy in %, in brackets the change against the base in points, * where its 95 % interval excludes 0; = tied with the best; intervals over seeds, where there is one seed over problems', data)
+            line.append((f'{100*mean[t]:.1f} ({100*g.value:+.1f}{"" if zero(g) else "*"})' + (' =' if ties and t in [top] + ties else ''), t == top and not ties))
+            data.append(dict(student=student, corpus=corpus, teacher=t, value=mean[t], gain=g.value, gain_lo=g.lo, gain_hi=g.hi, best=t == top, tied=bool(ties) and t in [top] + ties, seeds=g.n, n=g.problems))
+        lines.append(line + [top if not ties else 'tie: ' + ', '.join([top] + ties)])
+    return Table(['student', 'corpus', 'base'] + teachers + ['best teacher'], lines, 'accuracy in %, in brackets the change against the base in points, * where its 95 % interval excludes 0; = tied with the best; the answers are not at hand: intervals over seeds on the same problems, other problems not counted; where there is one seed over problems', data)
 
 def _seeds(rows): return sorted({r['seed'] for r in rows})
 def _last(rows, seed):
@@ -319,18 +338,21 @@ def _last(rows, seed):
 def judge_best(table,  # what `best_teachers` returned
                number, # 1: by student, 2: by corpus
                floor=()): # (student, corpus) left out because its accuracies are at the floor
-    "The `Judgement` of claim 1 or 2, over all pairs of places with the same teachers that differ in the student only (1), or in the corpus only (2)."
-    may, names = {}, {}
+    "The `Judgement` of claim 1 or 2, over all pairs of places with the same teachers that differ in the student only (1), or in the corpus only (2); pairs with a place of one seed decide nothing."
+    may, names, seeds, counted = {}, {}, {}, {}
     for d in table.data:
         key = (d['student'], d['corpus'])
         if key in floor: continue
         names.setdefault(key, set()).add(d['teacher'])
+        seeds[key], counted[key] = d['seeds'], bool(d['n'])
         if d['best'] or d['tied']: may.setdefault(key, set()).add(d['teacher'])
     same = 1 if number == 1 else 0 # what the two must share
     pairs = [(a, b) for a in may for b in may if a < b and a[same] == b[same] and names[a] == names[b] and len(names[a]) > 1]
     if not pairs: return Judgement(CLAIMS[number], 'all', ('no two places to compare with the same teachers and off the floor',), 'cannot be seen here')
-    apart = [(a, b) for a, b in pairs if not may[a] & may[b]]
-    alike = [(a, b) for a, b in pairs if may[a] == may[b] and len(may[a]) == 1]
-    v = 'supported' if apart else 'contradicted' if len(alike) == len(pairs) else 'undecided'
-    tell = lambda k: f"{' on '.join(filter(None, k))}: " + ('best is ' if len(may[k]) == 1 else 'may be best: ') + ', '.join(sorted(may[k]))
+    judged = [p for p in pairs if all(seeds[k] > 1 for k in p)]
+    apart = [(a, b) for a, b in judged if not may[a] & may[b]]
+    alike = [(a, b) for a, b in judged if may[a] == may[b] and len(may[a]) == 1]
+    v = 'one seed' if not judged else 'supported' if apart else 'contradicted' if len(alike) == len(judged) else 'undecided'
+    if v == 'supported' and not any(counted[a] and counted[b] for a, b in apart) or v == 'contradicted' and not all(counted[k] for p in alike for k in p): v = 'problems not counted'
+    tell = lambda k: f"{' on '.join(filter(None, k))}: " + ('best is ' if len(may[k]) == 1 else 'may be best: ') + ', '.join(sorted(may[k])) + (' (one seed)' if seeds[k] < 2 else '')
     return Judgement(CLAIMS[number], f"{len(pairs)} pair{'s' if len(pairs) > 1 else ''}", tuple(tell(k) for k in dict.fromkeys(k for p in pairs for k in p)), v)
