@@ -131,15 +131,15 @@ def word_kinds(trace, # a `Trace`; not looked at
         at += len(piece)
     return kinds[:-1] + ['end'] if kinds else kinds
 
-# %% ../nbs/12_confidence.ipynb #c006718e
+# %% ../nbs/12_confidence.ipynb #9bc77357
 @dataclass(frozen=True)
 class Scored:
     "One trace under several students, token by token."
     problem_id: str # the problem it solves
     teacher: str    # who wrote it
     texts: tuple    # text of each supervised token, end of sequence included
-    labels: dict = field(default_factory=dict)  # name of a labelling ('truth', 'kind', …) -> a word a token
-    logprob: dict = field(default_factory=dict) # student -> nats a token
+    labels: dict = field(default_factory=dict)  # name of a labelling ('truth', 'kind', …) -> one word per token
+    logprob: dict = field(default_factory=dict) # student -> nats per token
     rank: dict = field(default_factory=dict)    # student -> rank of the token, 1: the most likely
     best: dict = field(default_factory=dict)    # student -> text of the most likely token; '' where it is the token itself
     prompt: str = ''                            # the user message
@@ -162,7 +162,7 @@ class Scored:
 
 def score_traces(students,          # name -> (model, tokenizer), or a folder or name for `load_student`; those are held one at a time
                  traces,            # list of Trace
-                 labels=None,       # name -> function(trace, texts) -> a word a token; None: {'kind': word_kinds}
+                 labels=None,       # name -> function(trace, texts) -> one word per token; None: {'kind': word_kinds}
                  system=None,       # system message of the prompts
                  micro_tokens=4096, # tokens computed at once
                  progress=None):    # function(student's name, its number, how many), or None
@@ -191,7 +191,7 @@ def score_traces(students,          # name -> (model, tokenizer), or a folder or
         del model
     return out
 
-# %% ../nbs/12_confidence.ipynb #87143aac
+# %% ../nbs/12_confidence.ipynb #36ff93b6
 def _words_at(texts):
     "The word each token belongs to, in lower case; white space and an empty token belong to none ('')."
     text, at, out = ''.join(texts), 0, []
@@ -204,7 +204,7 @@ def _words_at(texts):
         at += len(piece)
     return out
 
-def with_agreement(scored): # list of Scored, several teachers a problem
+def with_agreement(scored): # list of Scored, several teachers per problem
     "The same records with a labelling 'agreement': 'all' where every other teacher of the problem uses the token's word too, 'none' where no other does, else 'some'; '' where there is no word or no other teacher (own)."
     said = {}
     for s in scored: said.setdefault(s.problem_id, {}).setdefault(s.teacher, set()).update(_words_at(s.texts))
@@ -214,7 +214,7 @@ def with_agreement(scored): # list of Scored, several teachers a problem
         return tuple('' if not w or not others else {0.: 'none', 1.: 'all'}.get(share(w), 'some') for w in _words_at(s.texts))
     return [replace(s, labels={**s.labels, 'agreement': label(s)}) for s in scored]
 
-# %% ../nbs/12_confidence.ipynb #7348b7fc
+# %% ../nbs/12_confidence.ipynb #4d228937
 @dataclass(frozen=True, repr=False)
 class Auc(Shown):
     "How often a token of one kind drops more than one of the other."
@@ -231,7 +231,7 @@ class Auc(Shown):
     matched: bool = False # only pairs with about the same probability under the base
     marked: float | None = None # nats: tokens count as dropped by so much, or not; None: by how much they dropped
     pull: dict = field(default_factory=dict, compare=False) # problem -> its pull on the value, mean over seeds
-    by_seed: tuple = ()   # one value a seed
+    by_seed: tuple = ()   # one value per seed
 
     def __str__(self):
         n = f"{self.n_positive:,} {self.positive} and {self.n_negative:,} {self.negative} tokens of {self.problems} problems" + (f', {self.seeds} seeds' if self.seeds > 1 else '')
@@ -297,7 +297,7 @@ def _flat(scored, student, labelling, base):
     return _Flat(np.concatenate([s.change(student, base) for s in scored]), np.concatenate([np.asarray(s.logprob[base], dtype=float) for s in scored]), np.array([x for s in scored for x in s.labels[labelling]]),
                  np.repeat(np.arange(len(scored)), lengths), number(problems, (s.problem_id for s in scored)), number(teachers, (s.teacher for s in scored)), list(problems))
 
-def drop_auc(scored,              # list of Scored, or one such list a seed
+def drop_auc(scored,              # list of Scored, or one such list per seed
              student,             # after
              labelling='truth',   # which labels
              positive='quirk',    # the kind expected to drop
@@ -336,7 +336,7 @@ def auc_gap(a, # `Auc` of one student
     values = [x - y for x, y in zip(a.by_seed, b.by_seed)]
     return _over_seeds(f'{a.student} − {b.student}', a.positive, a.negative, values, [{p: a.pull[p] - b.pull[p] for p in a.pull}], (a.n_positive, a.n_negative), a.matched, a.marked)
 
-# %% ../nbs/12_confidence.ipynb #e6a23c80
+# %% ../nbs/12_confidence.ipynb #1bb7f15e
 def _ratio(sums, counts):
     "(value, half of its 95 % interval): a mean over tokens, interval over problems (linearised ratio)."
     sums, counts = np.asarray(sums, dtype=float), np.asarray(counts, dtype=float)
@@ -345,7 +345,7 @@ def _ratio(sums, counts):
 
 MARK = .1  # nats: a smaller change is not coloured in views, and is no drop
 
-def change_by_label(scored,             # list of Scored, or one such list a seed
+def change_by_label(scored,             # list of Scored, or one such list per seed
                     students,           # names
                     labelling='truth',  # which labels
                     base='base',        # before
@@ -380,10 +380,10 @@ def change_table(rows): # what `change_by_label` returned
     return Table(['student', 'tokens', 'n', 'mean p before', 'after', 'change (nats)', f'dropped by {MARK:g} or more', f"by {'/'.join(f'{x:g}' for x in sorted(t))} or more", 'another token is likeliest'], cells,
                  f"change of log-probability against the base student, 95 % interval over problems{f' or {seeds} seeds, the wider' if seeds > 1 else ''}; n counts tokens over all seeds", rows)
 
-# %% ../nbs/12_confidence.ipynb #3d10db7b
+# %% ../nbs/12_confidence.ipynb #2eddfde5
 def token_rows(scored,       # list of Scored
                base='base'): # what changes are against
-    "One dict a token and student: problem_id, teacher, position, text, labels, student, logprob, probability, rank, change, flip; ready for a DataFrame."
+    "One dict per token and student: problem_id, teacher, position, text, labels, student, logprob, probability, rank, change, flip; ready for a DataFrame."
     return [dict(problem_id=s.problem_id, teacher=s.teacher, position=i, text=s.texts[i], **{k: v[i] for k, v in s.labels.items()}, student=m, logprob=s.logprob[m][i], probability=math.exp(s.logprob[m][i]),
                  rank=s.rank[m][i], change=float(change[i]), flip=bool(flips[i]))
             for s in scored for m in s.logprob for change, flips in [(s.change(m, base), s.flips(m, base))] for i in range(len(s))]
@@ -436,7 +436,7 @@ def unseen_traces(pool,      # a `Pool`
     common = sorted({i for t in names for i in by[t]}, key=lambda i: (-sum(i in by[t] for t in names), i))[:n]   # problems most teachers solved
     return [by[t][i] for t in names for i in common if i in by[t]], held
 
-# %% ../nbs/12_confidence.ipynb #c6920e61
+# %% ../nbs/12_confidence.ipynb #6962d816
 def kept_students(folder): # the folder of one seed of a finished run
     "name -> folder of every student this seed kept, in the order base, std, mtd, oneshot, mot; rounds in order."
     order = {'std': 0, 'mtd': 1, 'oneshot': 2, 'mot': 3}
@@ -449,9 +449,9 @@ def score_run(out,             # a finished run folder whose students were kept
               teachers=None,   # whose traces; None: all of the run's pool that can be asked
               students=None,   # labels of students; None: every one that was kept
               seeds=None,      # which; None: all of the run
-              kept=None,       # folder for what was scored, one file a seed: a measurement that was stopped goes on; None: nowhere
+              kept=None,       # folder for what was scored, one file per seed: a measurement that was stopped goes on; None: nowhere
               progress=None):  # function(student's name, its number, how many), or None
-    "One list of `Scored` a seed, base first: every student kept, on the same traces in all seeds; and whether the traces were held out."
+    "One list of `Scored` per seed, base first: every student kept, on the same traces in all seeds; and whether the traces were held out."
     from mot_nb.pools import load_pool
     from mot_nb.rounds import _seed_folder, read_run
     from mot_nb.students import load_student
@@ -479,7 +479,7 @@ def score_run(out,             # a finished run folder whose students were kept
         if file: write_scored(file, runs[-1], made_of=made_of)
     return runs, held
 
-# %% ../nbs/12_confidence.ipynb #c2b89ab4
+# %% ../nbs/12_confidence.ipynb #e232d961
 PAIRS = {'truth': ('quirk', 'shared'), 'agreement': ('none', 'all')}  # labelling -> the kind expected to drop, and the other
 
 def last_students(names): # of students
@@ -488,7 +488,7 @@ def last_students(names): # of students
     last = max((r for n in names if (r := round_of(n)) is not None), default=None)
     return [n for n in names if n != 'base' and round_of(n) in (None, last)]
 
-def confidence_rows(runs): # one list of Scored a seed, as `score_run` gives them
+def confidence_rows(runs): # one list of Scored per seed, as `score_run` gives them
     "The rows of the whole measurement: kind 'auc' (also matched, marked, and pooled over teachers), 'gap' of MoT's last round to the others, 'change' by label, and 'words', the changes by kind of token in real text."
     names = [m for m in runs[0][0].logprob if m != 'base']
     last, out = last_students(names), []

@@ -422,7 +422,7 @@ def split_best(scores,  # `Score`s of the rounds, on the same problems
         chosen.append(r); got += list(x[r, held])
     return float(np.mean(got)), tuple(chosen)
 
-# %% ../nbs/08_scores.ipynb #51c06c0f
+# %% ../nbs/08_scores.ipynb #64822f91
 def _mean_over_seeds(scores):
     "{problem id: mean over the seeds' scores}; refuses different problems or k."
     for s in scores[1:]: paired_difference(s, scores[0])
@@ -442,7 +442,7 @@ def _tie(a, b): # lists of scores, seed by seed
         lo, hi = min(lo, float(d.mean()) - half), max(hi, float(d.mean()) + half)
     return float(d.mean()), lo, hi, lo <= 0 <= hi
 
-def best_teacher_table(rows): # dicts: student, corpus, teacher (None: the base), score (`Score`); one a seed where there are several, in the order of the seeds
+def best_teacher_table(rows): # dicts: student, corpus, teacher (None: the base), score (`Score`); one per seed where there are several, in the order of the seeds
     "Students x corpora against teachers: accuracy, change against the base, the best, and who is tied with it (claims 1 and 2 of the paper)."
     cells, teachers = {}, []
     for r in rows:

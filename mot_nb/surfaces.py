@@ -28,7 +28,7 @@ def student_look(label,       # of a student: 'base', 'mot-r2', 'std-plain-r3', 
         return name + (f', round {rest[1:]}' if rest[1:].isdigit() else ''), colour, marker
     return label, colours([*teachers, label])[label], 'o'
 
-# %% ../nbs/15c_surfaces.ipynb #c9d1d8c8
+# %% ../nbs/15c_surfaces.ipynb #dfe1d211
 @_styled
 def loss_lines(lines,     # name -> list of places with `x`, or one such list
                ends=('', ''), # what stands at 0 and at 1
@@ -57,10 +57,10 @@ def loss_lines(lines,     # name -> list of places with `x`, or one such list
     for at, name in zip((0., 1.), ends):
         if name and lo <= at <= hi: ax.axvline(at, color='#999999', lw=.8, ls=':', zorder=1); ax.annotate(name, (at, 1), xycoords=('data', 'axes fraction'), xytext=(0, 4), textcoords='offset points', ha='center', fontsize=9)
     ax.set_xlabel(xlabel or ('share of the way' if any(ends) else 'step'))
-    ax.set_ylabel('loss (nats a token)')
+    ax.set_ylabel('loss (nats per token)')
     return ax
 
-# %% ../nbs/15c_surfaces.ipynb #19de0932
+# %% ../nbs/15c_surfaces.ipynb #4c16b858
 def one_scale(*surfaces, # dicts of `landscape.surface`
               cap=None): # highest loss that gets a colour of its own; None: the highest within reach of half the points
     "(lowest, highest) loss for the colours of all these surfaces."
@@ -117,7 +117,7 @@ def contours(surface,    # dict of `landscape.surface`
 
 def _bar(ax, drawn, levels):
     axes = ax if isinstance(ax, list) else [ax]
-    bar = axes[0].figure.colorbar(drawn, ax=axes, shrink=.85, label='loss (nats a token)', spacing='proportional')
+    bar = axes[0].figure.colorbar(drawn, ax=axes, shrink=.85, label='loss (nats per token)', spacing='proportional')
     shown = levels[::3]
     bar.set_ticks(shown, labels=[f'{v:.3g}' for v in shown])
 
@@ -132,7 +132,7 @@ def compared_contours(panels, # title -> (surface, plane, path)
     _bar(axes, mpl.cm.ScalarMappable(mpl.colors.BoundaryNorm(_levels(scale), 256, extend='max'), 'viridis'), _levels(scale))
     return axes
 
-# %% ../nbs/15c_surfaces.ipynb #b518322e
+# %% ../nbs/15c_surfaces.ipynb #6ff995c0
 @_styled
 def surface_3d(surface, # dict of `landscape.surface`
                plane,   # its `Plane`
@@ -156,11 +156,11 @@ def surface_3d(surface, # dict of `landscape.surface`
         ax.plot([px, px], [py, py], [z[j, i], top], color=colour, lw=1, zorder=3); ax.plot([px], [py], [top], marker, color=colour, ms=7, zorder=4)
         ax.text(px, py, top + .05*(scale[1] - scale[0]), name.replace('STD ', ''), color=_ink(colour), fontsize=8.5, ha='center', zorder=5)
     ax.view_init(*view); ax.set_zlim(scale[0], top)
-    ax.set_zlabel('loss (nats a token)'); ax.set_xlabel('distance'); ax.set_ylabel('distance')
+    ax.set_zlabel('loss (nats per token)'); ax.set_xlabel('distance'); ax.set_ylabel('distance')
     ax.tick_params(labelsize=8); ax.set_box_aspect((1, np.ptp(surface['y'])/np.ptp(surface['x']), .55))
     return ax
 
-# %% ../nbs/15c_surfaces.ipynb #ee0781ee
+# %% ../nbs/15c_surfaces.ipynb #ba59f0ad
 @_styled
 def sharpness_dots(rows,    # dicts of `Sharpness.row()`, or means over seeds: student, value, lo, hi
                    ax=None, # where; None: a new figure as high as it has rows
@@ -175,7 +175,7 @@ def sharpness_dots(rows,    # dicts of `Sharpness.row()`, or means over seeds: s
     ax.set_yticks(range(len(rows)), [student_look(r['student'])[0] for r in rows])
     for label, r in zip(ax.get_yticklabels(), rows): label.set_fontweight('bold' if r['student'].startswith('mot') else 'normal')
     ax.set_ylim(-.6, len(rows) - .4); ax.grid(False, axis='y'); ax.set_xlim(left=min(0, ax.get_xlim()[0]))
-    ax.set_xlabel('rise of the loss when shaken (nats a token; less is flatter)' + (f'\nbars: 95 % over {over}' if over else ''))
+    ax.set_xlabel('rise of the loss when shaken (nats per token; less is flatter)' + (f'\nbars: 95 % over {over}' if over else ''))
     return ax
 
 @_styled
@@ -193,13 +193,13 @@ def way_back(points,   # list of `landscape.reverse`
         labels.append((x[-1], y[-1], f'back to {student_look(t)[0]}', '#%02x%02x%02x' % ((int(255*float(shades[t])),)*3), False))
     ax.set_xlim(min(p['x'] for p in points) - .02, max(p['x'] for p in points) + .02)
     _label_ends(ax, labels)
-    ax.set_xlabel(f"share of the way back from {student_look(points[0]['from'])[0]}"); ax.set_ylabel('loss (nats a token)')
+    ax.set_xlabel(f"share of the way back from {student_look(points[0]['from'])[0]}"); ax.set_ylabel('loss (nats per token)')
     return ax
 
-# %% ../nbs/15c_surfaces.ipynb #6061a64c
+# %% ../nbs/15c_surfaces.ipynb #280ba6dd
 def _heat(t, quantity):
     "(values, low, high, label, better when low) of a triangle's quantity."
-    if quantity == 'value': return [c['value'] for c in t['cells']], 'loss (nats a token)'
+    if quantity == 'value': return [c['value'] for c in t['cells']], 'loss (nats per token)'
     if quantity == 'accuracy':
         if 'right' not in t['cells'][0]: raise MotError('no answers were asked for here', where='triangle', values='no accuracy', cure='measure the triangle with questions')
         return [100*c['right']/c['asked'] for c in t['cells']], f"right of {t['cells'][0]['asked']} problems (%)"

@@ -73,7 +73,7 @@ def avg16(work, words):
     s = load_settings({'name': 'toy, every student kept', 'student': {'name': 'toy-tiny'}, 'data': {'pool': 'toy', 'teachers': ['plain', 'verbose', 'checker', 'foreign'], 'n_train': 200, 'n_heldout': 60},
                        'train': {'lr': 1e-3, 'steps': 10, 'batch': 16, 'compute': 'float32'}, 'rounds': {'rounds': 5, 'keep': 'last'}, 'eval': {'max_new_tokens': 80, 'every_round': False}})
     done, rows = run(s, work/'toy'), []
-    label = {'base': 'base', 'mot': 'MoT', 'mtd': 'MTD', 'oneshot': 'one-shot merge'}
+    label = {'base': 'base', 'mot': 'MoT', 'mtd': 'MTD (depth)', 'oneshot': 'one-shot merge'}
     students = [(label.get(r['method'], f"STD {r['teacher']}"), 'toy-tiny' if r['method'] == 'base' else done.folder/'students'/r['student']) for r in done.rows if r['metric'] == 'accuracy']
     sets = {'toy': (students, s.data, dict(temperature=.6, top_p=.95, max_new_tokens=80, batch=480))}
     if words: sets['words'] = ([('base', 'smollm2-135m'), ('MoT', words/'students'/'mot-r3')], DataSettings(pool='words', teachers=('worked',), n_heldout=30), dict(temperature=.6, top_p=.95, max_new_tokens=48, batch=64))
@@ -92,7 +92,7 @@ def forgetting(words):
     from mot_nb.forgetting import forgetting_table, make_suite, measure_students
     students = {'base': ('smollm2-135m', {'method': 'base'})}
     kept = {f.name: f for f in (words/'students').iterdir()}
-    for label, name in (('MoT', 'mot-r3'), ('STD worked', 'std-worked-r3'), ('STD narrative', 'std-narrative-r3'), ('STD equations', 'std-equations-r3'), ('MTD', 'mtd-depth-r3'), ('one-shot merge', 'oneshot')):
+    for label, name in (('MoT', 'mot-r3'), ('STD worked', 'std-worked-r3'), ('STD narrative', 'std-narrative-r3'), ('STD equations', 'std-equations-r3'), ('MTD (depth)', 'mtd-depth-r3'), ('one-shot merge', 'oneshot')):
         if name in kept: students[label] = (kept[name], {'method': label.split()[0].lower(), 'teacher': label.split()[1] if label.startswith('STD') else None, 'seed': 0})
     print(forgetting_table(measure_students(students, make_suite(48, 16, 12, 20), RECORDED/'forgetting-words.jsonl', lambda t: print(t, file=sys.stderr), commit=commit(), command=command('forgetting --words RUN'), run=words.name)))
 
