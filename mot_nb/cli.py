@@ -6,14 +6,14 @@
 __all__ = ['BOXED', 'Finding', 'diagnose', 'make_parser', 'parse', 'settings_from', 'do_run', 'do_eval', 'do_traces',
            'check_rows', 'check_run', 'do_plan', 'do_merge', 'do_report', 'do_doctor', 'main']
 
-# %% ../nbs/17_cli.ipynb #a82cd2a6
+# %% ../nbs/17_cli.ipynb #53202ad5
 import argparse, contextlib, json, os, platform, re, shutil, sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from . import __version__
-from .run import MotError, cache_folder, data_folder, hash_json, hash_tensors, load_settings, nearest, profile_settings, sweep, unknown_name, write_atomic
+from .run import MotError, cache_folder, data_folder, hash_json, hash_tensors, load_settings, main_memory, nearest, profile_settings, sweep, unknown_name, write_atomic
 
-# %% ../nbs/17_cli.ipynb #fd1f8268
+# %% ../nbs/17_cli.ipynb #0f5db3ab
 @dataclass(frozen=True)
 class Finding:
     "One thing `mot doctor` looked at."
@@ -23,17 +23,6 @@ class Finding:
     cure: str = '' # what to do, where the state is not ok
 
     def __str__(self): return f'{self.state:<5}{self.what:<16}{self.found}' + (f'\n{"":21}-> {self.cure}' if self.cure else '')
-
-def _memory():
-    "(bytes this process may use in all, bytes free now): the machine's, or the container's where that is less."
-    import psutil
-    m = psutil.virtual_memory()
-    total, free = m.total, m.available
-    for limit, used in (('/sys/fs/cgroup/memory.max', '/sys/fs/cgroup/memory.current'),):
-        try: cap, now = int(Path(limit).read_text()), int(Path(used).read_text())
-        except (OSError, ValueError): continue
-        if cap < total: total, free = cap, min(free, cap - now)
-    return total, free
 
 def _version(package):
     import importlib.metadata as md
@@ -61,7 +50,7 @@ def diagnose():
     load = os.getloadavg()[0]
     add('cores', f'{cores}, {threads} threads, load {load:.1f}', load <= cores or os.environ.get('OMP_WAIT_POLICY') == 'PASSIVE',
         'other processes are busy: set OMP_WAIT_POLICY=PASSIVE, or threads that spin will cost more than they do', 'note')
-    total, free = _memory()
+    total, free = main_memory()
     add('memory', f'{_gb(total)}, {_gb(free)} free', free > 6e9, 'the laptop profile takes up to 8 GB: close other programs, or use PROFILE=smoke (2 GB)', 'note' if free > 2e9 else 'bad')
     for what, path, need in (('disk, here', '.', 5e9), ('disk, cache', cache_folder(), 2e9)):
         add(what, f'{_gb(_free(path))} free', _free(path) > need, f'{_gb(need)} are needed' + ('' if what == 'disk, here' else '; set MOT_CACHE to a folder on another disk'))
@@ -82,7 +71,7 @@ def diagnose():
     add('pages', f'{pages} pages of the walk-through', pages > 0, 'mot report needs a checkout of the project; run, eval and merge do not', 'note')
     return out
 
-# %% ../nbs/17_cli.ipynb #49ebfff2
+# %% ../nbs/17_cli.ipynb #1d201a93
 class _Parser(argparse.ArgumentParser):
     "argparse that raises instead of leaving, so that one place prints and decides the exit code."
     def error(self, message): raise _Usage(message, self)
@@ -93,7 +82,7 @@ class _Usage(Exception):
 
 def make_parser():
     "The parser of `mot`, one subparser a command."
-    p = _Parser(prog='mot', description='Merge-of-Thought distillation: train one branch a teacher, average them, go round again.', allow_abbrev=False)
+    p = _Parser(prog='mot', description='Merge-of-Thought distillation: train one branch per teacher, average them, go round again.', allow_abbrev=False)
     p.add_argument('--version', action='version', version=f'mot_nb {__version__}')
     commands = p.add_subparsers(dest='command', metavar='COMMAND', parser_class=_Parser)
     def command(name, says, more=''):
@@ -113,7 +102,7 @@ def make_parser():
     c.add_argument('--gpus', type=int, metavar='N', help='GPUs of the machine you think of (default: this machine as it is)')
     c.add_argument('--memory', type=float, metavar='GB', help='memory of each (default: 80 with --gpus, else what is free here)')
     c.add_argument('--rate', type=float, metavar='TFLOPS', help='TFLOP/s one GPU achieves in training (default: 35 %% of the data sheet of an H100; measured where the machine is this one)')
-    c.add_argument('--tokens-per-second', type=float, metavar='N', help='answers: tokens a second one GPU generates; without it evaluation is not counted')
+    c.add_argument('--tokens-per-second', type=float, metavar='N', help='answers: tokens per second one GPU generates; without it evaluation is not counted')
     c.add_argument('--answer-tokens', type=float, metavar='N', help='mean length of an answer (default: eval.max_new_tokens, the bound)')
     c.add_argument('--trace-tokens', type=float, metavar='N', help='mean length of a trace, where the traces are not at hand (default: data.max_tokens, the bound)')
     c.add_argument('--dry-run', action='store_true', help='also checks settings, student and data as far as that goes without network and weights; exit code 1 if something would stop the run')
@@ -127,15 +116,16 @@ def make_parser():
     c.add_argument('--seed', type=int, default=0, help='seed of sampling; the held-out problems are the same for every seed')
     c.add_argument('--url', metavar='URL', help='of an OpenAI-compatible server; STUDENT is then its name there')
     c.add_argument('--out', metavar='FILE', help='the sample file (default: evals/STUDENT-POOL-HASH.jsonl)')
+    c.add_argument('--device', metavar='DEVICE', help='where the student computes (default: cuda where there is one, else cpu)')
     c.add_argument('--quiet', action='store_true', help='no progress')
-    c = command('traces', 'Samples a teacher and writes its corpus: the right answers, one a problem, and a card of all that was left out.',
+    c = command('traces', 'Samples a teacher and writes its corpus: the right answers, one per problem, and a card of all that was left out.',
                 '\nEvery answer is kept in FOLDER/samples/NAME.jsonl as it comes; an interrupted command goes on with it. Several teachers may share a folder,\nwhich is then a pool: mot run ... data.pool=folder data.path=FOLDER\n\nexample: mot traces smollm2-135m --pool words --name smollm2 --k 8 --out traces eval.max_new_tokens=160\nexample: mot traces Qwen/QwQ-32B --url http://localhost:8000 --set boba200 --name qwq-32b --k 16 --out boba-200 eval.max_new_tokens=32768')
     c.add_argument('teacher', metavar='TEACHER', help='a known name, a folder, or a hub id; with --url its name on that server')
     c.add_argument('overrides', nargs='*', metavar='key=value', help='settings of the groups data and eval, such as eval.temperature=0.7 (default 0.6)')
     c.add_argument('--pool', default=None, help='whose training problems are asked: toy, words (default), gsm, champ or folder (with data.path=...)')
     c.add_argument('--set', default=None, metavar='NAME', help='a set instead of a pool: boba200, s1k200 (from the hub; NAME=FILE from a file), or a problem set')
     c.add_argument('--name', default=None, help="the teacher's name in the corpus (default: the last part of TEACHER)")
-    c.add_argument('--k', type=int, default=16, metavar='K', help='answers a problem (default: 16)')
+    c.add_argument('--k', type=int, default=16, metavar='K', help='answers per problem (default: 16)')
     c.add_argument('--n', type=int, default=None, metavar='N', help='how many problems (default: all, 200 of a training set)')
     c.add_argument('--seed', type=int, default=0, help='seed of the answers, of the draw, and of which right answer is taken')
     c.add_argument('--url', metavar='URL', help='of an OpenAI-compatible server, such as vllm serve')
@@ -143,17 +133,18 @@ def make_parser():
     c.add_argument('--against', default=None, metavar='NAME,...', help='evaluation sets no trace should quote, by name or NAME=FILE (default: the held-out problems of the pool)')
     c.add_argument('--ngram', type=int, default=13, metavar='N', help='words in a run that count as a quotation (default: 13)')
     c.add_argument('--out', metavar='FOLDER', default='traces', help='where to write (default: traces)')
+    c.add_argument('--device', metavar='DEVICE', help='where the student computes (default: cuda where there is one, else cpu)')
     c.add_argument('--quiet', action='store_true', help='no progress')
     c = command('merge', 'Writes the weighted mean of several students as one student folder.',
                 '\nThe result is there whole or not at all.\n\nexample: mot merge merged a b c --weights 0.5,0.25,0.25')
     c.add_argument('out', metavar='OUT', help='the folder to write')
     c.add_argument('folders', nargs='+', metavar='FOLDER', help='Hugging Face folders of one architecture and vocabulary')
-    c.add_argument('--weights', metavar='W,W,...', help='one weight a folder, >= 0, sum 1 (default: equal)')
+    c.add_argument('--weights', metavar='W,W,...', help='one weight per folder, >= 0, sum 1 (default: equal)')
     c.add_argument('--base', metavar='FOLDER', help='the student the branches started from: adds how far they agree')
     c.add_argument('--dtype', help="type of the stored numbers (default: float32; 'keep' as in the files)")
     c = command('report', 'Runs a profile and the pages, and writes one self-contained index.html.',
                 '\nWhat is done already is not done again.\n\nexample: mot report laptop')
-    c.add_argument('profile', metavar='PROFILE', help='smoke (minutes) or laptop (a quarter of an hour)')
+    c.add_argument('profile', metavar='PROFILE', help='smoke (minutes) or laptop (under 20 minutes on two cores)')
     c.add_argument('--out', metavar='FOLDER', help='where to write (default: reports/PROFILE)')
     c.add_argument('--quiet', action='store_true', help='no progress')
     return p
@@ -175,7 +166,7 @@ def parse(argv): # the words after `mot`
         raise _Usage(f'unknown option {rest[0]!r}' + (f'; did you mean {near}?' if near else ''), here)
     return args
 
-# %% ../nbs/17_cli.ipynb #e1f134d1
+# %% ../nbs/17_cli.ipynb #1b20e492
 def settings_from(source,         # a YAML file, or PROFILE/RUN such as 'smoke/toy'
                   overrides=()):  # 'key=value' strings
     "The settings a command line names."
@@ -208,15 +199,20 @@ def _line(quiet):
     if quiet: return None
     return lambda done, total, left: print(f'\r{done}/{total} answers, about {left:.0f} s left ', end='', file=sys.stderr, flush=True)
 
+def _device(asked, engine):
+    "Where the student computes: as asked, else on a GPU where there is one and nobody else needs it."
+    import torch
+    if not asked: return 'cuda' if engine == 'transformers' and torch.cuda.is_available() else 'cpu'      # vLLM has a process, and the GPU, to itself
+    try: torch.empty(0, device=asked)
+    except (RuntimeError, AssertionError): raise MotError('this device is not here', where='--device', values=asked, cure='cpu, or cuda where mot doctor shows a GPU') from None
+    return asked
+
 def _answering(args, s, prompts, file, seed):
-    "(samples, weights hash, what a thinking template has opened already) from the engine that the settings name, or from the server at --url."
+    "(samples, weights hash) from the engine that the settings name, or from the server at --url."
     from mot_nb.engines import ServerEngine, VllmEngine, pick_engine
     from mot_nb.sampling import sample_problems
     e = s.eval
     how = dict(k=e.k, temperature=e.temperature, top_p=e.top_p, top_k=e.top_k, max_new_tokens=e.max_new_tokens, batch=e.batch, seed=seed, system=s.data.system, progress=_line(args.quiet))
-    def opened(tokenizer):
-        from mot_nb.corpora import prompt_text
-        return '<think>\n' if tokenizer is not None and prompt_text('?', tokenizer, s.data.system).rstrip().endswith('<think>') else ''
     if args.url:
         tokenizer = None
         if getattr(args, 'tokenizer', None):
@@ -230,15 +226,17 @@ def _answering(args, s, prompts, file, seed):
         from mot_nb.sft import student_state
         from mot_nb.students import load_student, student_folder
         engine = pick_engine(e.engine)
-        model, tokenizer = load_student(s.student.name, seed=s.student.seed)
-        weights = hash_tensors(student_state(model))
+        device = _device(args.device, engine)
+        if not args.quiet: print(f'answers by {engine}' + (f' on {device}' if engine == 'transformers' else ''), file=sys.stderr)
+        model, tokenizer = load_student(s.student.name, seed=s.student.seed, device=device)
+        weights = hash_tensors({n: t.cpu() for n, t in student_state(model).items()})
         if engine == 'transformers': samples = sample_problems(model, tokenizer, prompts, file, weights, **how)
         else:
             with VllmEngine(student_folder(s.student.name, s.student.seed), tokenizer, weights, model=model) as v:
                 samples = v.sample(prompts, file, **how)
                 if v.canary and not args.quiet: print(f'\n{v.canary}', file=sys.stderr)
     if not args.quiet: print(file=sys.stderr)
-    return samples, weights, opened(tokenizer)
+    return samples, weights
 
 def do_eval(args): # the parsed command line
     "`mot eval`: samples kept in a file, the score printed and written beside them."
@@ -259,7 +257,7 @@ def do_eval(args): # the parsed command line
     how = dict(k=e.k, temperature=e.temperature, top_p=e.top_p, top_k=e.top_k, max_new_tokens=e.max_new_tokens, seed=args.seed, system=s.data.system)
     what = hash_json([args.url or s.student.name, e.engine, name, {k: v for k, v in how.items() if k != 'k'}])[:8] # the file itself refuses other weights
     file = Path(args.out or Path('evals')/f'{Path(args.student).name}-{name}-{what}.jsonl')
-    samples, weights, _ = _answering(args, s, prompts, file, args.seed)
+    samples, weights = _answering(args, s, prompts, file, args.seed)
     result = score(problems, samples, weights, args.student)
     write_atomic(file.with_suffix('.score.json'), json.dumps({**result.row(), 'student': args.student, 'pool': name, 'split': None if args.set else s.data.split, 'engine': 'server' if args.url else e.engine, **how, 'batch': e.batch}, indent=1, default=str))
     print(result, f'\nanswers: {file}')
@@ -273,7 +271,7 @@ def _writing(folder):
         with contextlib.suppress(ImportError):      # no such lock on Windows
             import fcntl
             fcntl.flock(f, fcntl.LOCK_EX)
-        sweep(folder)
+        for at in ('teachers', 'samples'): sweep(folder/at)
         yield
 
 def do_traces(args): # the parsed command line
@@ -299,16 +297,15 @@ def do_traces(args): # the parsed command line
             if there is None: write_problems(out/file, those)
             elif there != those: raise MotError('this folder holds other problems', where=str(out/file), values=f'{len(there)} there, {len(those)} asked for', cure='the same --pool, --set, --n and --seed for every teacher of a folder, or another --out')
     prompts = {p.id: p.question + instruction for p in problems}
-    samples, weights, opened = _answering(args, s, prompts, out/'samples'/f'{name}.jsonl', args.seed)
-    if opened: samples = {p: [replace(x, text=opened + x.text) for x in them] for p, them in samples.items()}    # the template began the thought
+    samples, weights = _answering(args, s, prompts, out/'samples'/f'{name}.jsonl', args.seed)
     h = harvest(name, problems, prompts, samples, args.seed, against or heldout, args.ngram)
     e = s.eval
-    how = f'Sampled from {args.teacher} ({"a server" if args.url else weights[:12]}): {e.k} answers a problem at temperature {e.temperature:g}, top-p {e.top_p:g}, at most {e.max_new_tokens} tokens, seed {args.seed}, {"server" if args.url else e.engine}. Compared with {args.against or ("the held-out problems" if heldout else "no evaluation set")}, {args.ngram} words in a run.'
+    how = f'Sampled from {args.teacher} ({"a server" if args.url else weights[:12]}): {e.k} answers per problem at temperature {e.temperature:g}, top-p {e.top_p:g}, at most {e.max_new_tokens} tokens, seed {args.seed}, {"server" if args.url else e.engine}. Compared with {args.against or ("the held-out problems" if heldout else "no evaluation set")}, {args.ngram} words in a run.'
     with _writing(out): path, table = write_harvest(h, out/'teachers', how), harvest_table(out)
     print(h, table, f'traces: {path}\ncard: {path.with_suffix(".md")}', sep='\n')
     return 0
 
-# %% ../nbs/17_cli.ipynb #abda6b21
+# %% ../nbs/17_cli.ipynb #ded352b0
 def _tokenizer(s):
     "The student's tokenizer if it is on this machine, else None; nothing is fetched or converted."
     from transformers import AutoTokenizer
@@ -401,7 +398,7 @@ def do_plan(args): # the parsed command line
         rates = Rates(args.rate * 1e12, said=f'given by --rate: {args.rate:g} TFLOP/s') if args.rate else ASSUMED
     else:
         device = 'cuda' if gpus_here else 'cpu'
-        how = dict(ranks=max(1, gpus_here), room=args.memory * 1e9 if args.memory else torch.cuda.mem_get_info()[0] if gpus_here else _memory()[1], device=device, compute=str(compute_dtype(s.train, device)).removeprefix('torch.'))
+        how = dict(ranks=max(1, gpus_here), room=args.memory * 1e9 if args.memory else torch.cuda.mem_get_info()[0] if gpus_here else main_memory()[1], device=device, compute=str(compute_dtype(s.train, device)).removeprefix('torch.'))
         rates = Rates(args.rate * 1e12, said=f'given by --rate: {args.rate:g} TFLOP/s') if args.rate else measure_rates(shape, s.train.micro_tokens, round(load.tokens / load.rows), how['compute'], device)
     steps, evaluations = steps_and_evaluations(s, teachers)
     plan = plan_run(s, load, len(teachers), steps, evaluations, rates=rates, tokens_per_second=args.tokens_per_second, answer_tokens=args.answer_tokens, **how)

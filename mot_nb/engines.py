@@ -6,7 +6,7 @@
 __all__ = ['ENGINES', 'CANARY', 'LIMITS', 'vllm_python', 'pick_engine', 'Canary', 'token_scores', 'TransformersEngine',
            'VllmEngine', 'ServerEngine', 'sample_with', 'EngineTable', 'engine_table']
 
-# %% ../nbs/07c_engines.ipynb #9994c0ec
+# %% ../nbs/07c_engines.ipynb #f9f3201e
 import contextlib, importlib.util, json, os, queue, signal, subprocess, sys, tempfile, threading, time
 from collections import namedtuple
 from dataclasses import asdict, dataclass
@@ -14,7 +14,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from .run import MotError, append_line, data_folder, derive_seed, hash_json, unknown_name
 from .corpora import render_prompt
-from .sampling import Sample, _render_all, check_sampling, choose, opened, sample_problems, samples_header, samples_of, step_keys, stop_tokens
+from .sampling import Sample, _render_all, answer_text, check_sampling, choose, opened, sample_problems, samples_header, samples_of, step_keys, stop_tokens
 from .server import sample_server
 
 # %% ../nbs/07c_engines.ipynb #f3dece31
@@ -197,7 +197,7 @@ def token_scores(model,   # a causal LM of transformers
     taken = torch.tensor(ids[n:], device=device)
     return logits.gather(1, taken[:, None])[:, 0].tolist(), (logits.argmax(-1) == taken).tolist()
 
-# %% ../nbs/07c_engines.ipynb #5f01ec60
+# %% ../nbs/07c_engines.ipynb #57505f42
 class TransformersEngine:
     "Answers of a model held in this process; see `sampling`."
     name = 'transformers'
@@ -281,7 +281,7 @@ class VllmEngine:
                 for i, out, _ in self.process.ask(rows, max_new_tokens, self.stop):
                     p, s = missing[i]
                     ended = out[-1] in self.stop
-                    keep(p, Sample(0, s, self.tokenizer.decode(out[:-1] if ended else out, skip_special_tokens=True, clean_up_tokenization_spaces=False), len(out), not ended))
+                    keep(p, Sample(0, s, answer_text(self.tokenizer, ids[p], out[:-1] if ended else out), len(out), not ended))
                     done += 1
                     if progress is not None: progress(total - len(missing) + done, total, (time.monotonic() - start)*(len(missing) - done)/done)
             elif progress is not None: progress(len(pids)*k, len(pids)*k, 0.)
@@ -312,7 +312,7 @@ class ServerEngine:
     def __enter__(self): return self
     def __exit__(self, *_): self.close()
 
-# %% ../nbs/07c_engines.ipynb #506652e5
+# %% ../nbs/07c_engines.ipynb #ca628084
 def sample_with(engine,     # 'transformers', 'vllm' or 'auto'
                 model,      # a causal LM
                 tokenizer,  # its tokenizer
@@ -326,7 +326,7 @@ def sample_with(engine,     # 'transformers', 'vllm' or 'auto'
     if engine == 'transformers': return sample_problems(model, tokenizer, prompts, path, model_hash, **how)
     from mot_nb.students import save_student
     dtype = str(next(model.parameters()).dtype).removeprefix('torch.')
-    with tempfile.TemporaryDirectory(prefix='mot-engine-') as tmp:
+    with tempfile.TemporaryDirectory(prefix='.engine.', suffix='.part', dir=Path(path).parent) as tmp:     # where a resumed run clears it away
         with VllmEngine(save_student(Path(tmp)/'student', model, tokenizer), tokenizer, model_hash, model=model, dtype=dtype) as e: return e.sample(prompts, path, **how)
 
 # %% ../nbs/07c_engines.ipynb #99c9eed9

@@ -142,7 +142,7 @@ def _some(items, n, seed):
     if n >= len(items): return list(items)
     return [items[i] for i in sorted(random.Random(seed).sample(range(len(items)), n))]
 
-# %% ../nbs/04d_pools.ipynb #08577b14
+# %% ../nbs/04d_pools.ipynb #a9437741
 def load_pool(
     data: DataSettings,  # the pool's settings
     seed: int = 0,  # the run's seed, used where data.seed is None
@@ -176,7 +176,7 @@ def _champ(data, seed):
     return make_pool("champ", train, heldout, corpora, data, seed)
 
 def _toy(data, seed):
-    "Returns the toy world as a pool: training problems drawn by the seed, held-out problems always the same."
+    "Returns the toy world as a pool: training problems drawn by the seed; held-out problems always the same, or with split in_template of the training kind, without those this seed trains on."
     from mot_nb import toy
     if data.split not in ("heldout", "in_template"): raise unknown_name("split", data.split, ("heldout", "in_template"), where="data.split")
     teachers = _chosen(data.teachers, toy.TEACHERS)

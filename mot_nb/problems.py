@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['FIELDS', 'MAX_ANSWER', 'Problem', 'bad_lines', 'read_records', 'read_problems', 'write_problems', 'clean_text',
-           'latex_signs', 'normal_form', 'split_unit', 'exact_value', 'extract_answer', 'parts_of', 'same_answer',
-           'is_correct', 'problems_from_rows', 'hub_problems']
+           'latex_signs', 'normal_form', 'split_unit', 'exact_value', 'after_thought', 'extract_answer', 'parts_of',
+           'same_answer', 'is_correct', 'problems_from_rows', 'hub_problems']
 
-# %% ../nbs/01_problems.ipynb #85b54bb1
-import atexit, json, os, queue, re, subprocess, sys, threading, unicodedata
+# %% ../nbs/01_problems.ipynb #5974c865
+import atexit, json, os, queue, re, signal, subprocess, sys, threading, unicodedata
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -219,7 +219,7 @@ def exact_value(answer): # a final answer as written
     "The answer as an exact `Fraction` when it is a plain number (a unit after it is left out), else None (own)."
     return _read(answer).value
 
-# %% ../nbs/01_problems.ipynb #d4193fe3
+# %% ../nbs/01_problems.ipynb #088353a1
 _NUMBER = re.compile(r'''(?<![\w.])                            # not inside a word or a decimal
     (?: (?:(?<![\w)\]}])[-+]\ ?)? [$£€]? [-+]? (?: \\[dt]?frac\ ?\{[-+]?[0-9]{1,40}\}\{[0-9]{1,40}\}
       | (?: [0-9]{1,3}(?:,[0-9]{3})++(?![0-9]) | [0-9]++ ) (?:\.[0-9]++)? (?:/[0-9]++(?:\.[0-9]++)?)? | \.[0-9]++ ) )''', re.X)
@@ -253,9 +253,14 @@ def _clause(line): # what follows a mark, one line
     if alone and (after := re.match(r'\s+([a-zA-Z]+)', clause.split(numbers[0], 1)[1])) and after[1].lower().removesuffix('s') in _SCALE: alone = False
     return numbers[0] if alone else clause
 
+def after_thought(text): # a completion
+    "What is said after the thinking between think marks; '' where it was begun and never ended, all of it where there was none."
+    said = text.rsplit('</think>', 1)[-1]
+    return '' if '<think>' in said else said
+
 def extract_answer(text): # the whole completion of a student or teacher, of any length
-    "The final answer as text, or None: last boxed, then '#### x', then 'answer is x', then the last number (own)."
-    text = clean_text(str(text))
+    "The final answer as text, or None: last boxed, then '#### x', then 'answer is x', then the last number; what is only thought is no answer (own)."
+    text = clean_text(after_thought(str(text)))
     def fit(a): return a.strip() if a is not None and a.strip() and len(a) <= MAX_ANSWER else None
     if (a := fit(_boxed(text))) is not None: return a
     if (i := text.rfind('####')) >= 0:
@@ -292,28 +297,30 @@ def _equal(gold, answer): # two sides, LaTeX
     if isinstance(g, Expr) and isinstance(a, Expr): return zero(g - a)
     return bool(verify([g], [a], float_rounding=25, numeric_precision=40, timeout_seconds=None))
 
-# %% ../nbs/01_problems.ipynb #1548bc25
+# %% ../nbs/01_problems.ipynb #b548cefc
 def _serve(): # runs in the worker process
     "Answers JSON lines (gold, answer) on standard input with true or false, until the input closes."
     import logging
     out, sys.stdout = sys.stdout, sys.stderr
     logging.disable(logging.CRITICAL)
-    alarm = lambda seconds: None
+    alarm = lambda seconds: None    # of work, not of waiting: what is right does not hang on how busy the machine is
     if os.name == 'posix':
-        import resource, signal
+        import resource
         resource.setrlimit(resource.RLIMIT_AS, (4 << 30, resource.getrlimit(resource.RLIMIT_AS)[1]))
-        signal.signal(signal.SIGALRM, signal.SIG_DFL) # ends the process even inside a long operation, should the parent be gone
-        alarm = lambda seconds: signal.setitimer(signal.ITIMER_REAL, seconds)
+        for s in (signal.SIGPROF, signal.SIGALRM): signal.signal(s, signal.SIG_DFL)    # they end the process even inside a long operation
+        def alarm(seconds): signal.setitimer(signal.ITIMER_PROF, seconds); signal.setitimer(signal.ITIMER_REAL, 3*_patience(seconds) if seconds else 0)    # the second should the parent be gone
     _equal('1', '1') # imports all it needs
     print('"ready"', file=out, flush=True)
     for line in sys.stdin:
         try:
             gold, answer, timeout = json.loads(line)
-            alarm(timeout + 5)
+            alarm(timeout)
             result = _equal(gold, answer)
         except BaseException: result = False
         alarm(0)
         print(json.dumps(result), file=out, flush=True)
+
+def _patience(seconds): return 10*seconds + 30   # of waiting for an answer that takes so many seconds of work
 
 class _Worker:
     "One math-verify process: asked from any thread, killed after a time-out, started again when next needed (own)."
@@ -346,19 +353,20 @@ class _Worker:
             except OSError: pass
 
     def ask(self, gold, answer, timeout):
-        "Whether math-verify finds the two equal; False when it crashes or takes more than `timeout` seconds."
+        "Whether math-verify finds the two equal; False when it crashes or works for more than `timeout` seconds."
         with self.lock:
             if self.process is None or self.pid != os.getpid() or self.process.poll() is not None:
                 self.restarts += self.process is not None
                 self._start()
             try:
                 self.process.stdin.write(json.dumps([gold, answer, timeout]) + '\n'); self.process.stdin.flush()
-                reply = self.replies.get(timeout=timeout)
+                reply = self.replies.get(timeout=_patience(timeout))
             except queue.Empty:
-                self.timeouts += 1; reply = None
+                self.timeouts += 1; reply = None; self.process.kill()
             except OSError: reply = None
             if reply is None:
                 self.restarts += 1
+                if os.name == 'posix' and self.process.wait() == -signal.SIGPROF: self.timeouts += 1
                 self.kill()
             return reply is not None and json.loads(reply) is True
 
@@ -404,7 +412,7 @@ def parts_of(a): # normal form
     p = [y for x in p for y in ([x.replace(r'\pm', '+', 1).removeprefix('+'), x.replace(r'\pm', '-', 1)] if x.count(r'\pm') == 1 else [x])]
     return ('set', p) if curly or len(p) > 1 else ('', [a])
 
-# %% ../nbs/01_problems.ipynb #52aa06f4
+# %% ../nbs/01_problems.ipynb #bd444783
 _BASE = re.compile(r'([-+]?[0-9][0-9A-Za-z]{0,60})\s?_\s?\{?\s?([0-9]{1,2})\s?\}?')
 _WORDS = re.compile(r"\(?(?:[A-Z]|[^\W\d_]{2,}(?:[\s'-]+[^\W\d_]+)*)\)?[.!]?")
 _VAGUE = re.compile(r'[?#@;"`]|\.\.\.|\\[lc]?dots|\\approx|\\sim(?![a-z])|\\not?(?![a-z])|\\neq?(?![a-zA-Z])|!=|!!|==|=.*=|[0-9}]\s+[0-9]|[-+*/^=<>_\\]$|^[*/^=<>]|<|>|\\[lg]eq?(?![a-zA-Z])|\\pm|\\[lg]t(?![a-zA-Z])')
@@ -414,7 +422,7 @@ def _squeezed(a): return re.sub(r'(?<![0-9])\s+|\s+(?![0-9])', '', a.replace(r'\
 
 def same_answer(gold,        # the right answer
                 answer,      # the answer to check; None is never right
-                timeout=5.0): # seconds the worker may take before it is killed and the answer counts as wrong
+                timeout=5.0): # seconds the worker may compute before it is killed and the answer counts as wrong
     "Whether two final answers are equal: exact numbers first, then the same text, then part by part, then in the worker; safe in threads."
     if answer is None: return False
     gold, answer = str(gold), str(answer)

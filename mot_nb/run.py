@@ -4,12 +4,12 @@
 
 # %% auto #0
 __all__ = ['MotError', 'nearest', 'unknown_name', 'derive_seed', 'hash_bytes', 'hash_file', 'hash_json', 'hash_tensors',
-           'write_atomic', 'atomic_folder', 'sweep', 'append_line', 'read_lines', 'data_folder', 'cache_folder',
-           'StudentSettings', 'DataSettings', 'TrainSettings', 'RoundSettings', 'EvalSettings', 'RunSettings',
-           'settings_dict', 'to_yaml', 'load_settings', 'profile_settings', 'environment']
+           'write_atomic', 'atomic_folder', 'leftovers', 'sweep', 'append_line', 'read_lines', 'data_folder',
+           'cache_folder', 'StudentSettings', 'DataSettings', 'TrainSettings', 'RoundSettings', 'EvalSettings',
+           'RunSettings', 'settings_dict', 'to_yaml', 'load_settings', 'profile_settings', 'main_memory', 'environment']
 
-# %% ../nbs/00_run.ipynb #94365a84
-import contextlib, dataclasses, difflib, hashlib, json, os, shutil, tempfile, typing
+# %% ../nbs/00_run.ipynb #adc09a10
+import contextlib, dataclasses, difflib, hashlib, json, os, re, shutil, tempfile, typing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -106,7 +106,7 @@ def write_atomic(path,   # the file to write
         with contextlib.suppress(FileNotFoundError): os.unlink(tmp)
     return path
 
-# %% ../nbs/00_run.ipynb #51cb671a
+# %% ../nbs/00_run.ipynb #d77be82c
 @contextlib.contextmanager
 def atomic_folder(path): # the folder to make; an older one of that name is replaced
     "A stage folder to write into; on leaving it takes its name at once, on an error it is removed and nothing has changed."
@@ -126,7 +126,10 @@ def atomic_folder(path): # the folder to make; an older one of that name is repl
         if path.exists():
             old = Path(tempfile.mkdtemp(prefix=f'.{path.name}.', suffix='.old', dir=path.parent))
             os.replace(path, old/'x')
-        os.replace(stage, path)
+        try: os.replace(stage, path)
+        except OSError:
+            if old: os.replace(old/'x', path)
+            raise
         _sync(path.parent)
         if old: shutil.rmtree(old, ignore_errors=True)
     except OSError as e: raise _no_room(e, path) from e
@@ -135,10 +138,16 @@ def atomic_folder(path): # the folder to make; an older one of that name is repl
         raise MotError('could not write weights', where=str(path), values=str(e)[:200], cure='free some space (a resumed run goes on where this one stopped)') from e
     finally: shutil.rmtree(stage, ignore_errors=True)
 
-# %% ../nbs/00_run.ipynb #d472928e
-def sweep(folder): # the run folder, searched at any depth
+# %% ../nbs/00_run.ipynb #298dd172
+_LEFT = re.compile(r'\..+\.[a-z0-9_]{8}\.(part|old)')   # names that `write_atomic` and `atomic_folder` give to what is not whole yet
+
+def leftovers(folder): # searched at any depth
+    "What a killed process left half written: the stage files and folders of this library, known by their names."
+    return [p for p in Path(folder).rglob('.*') if _LEFT.fullmatch(p.name)] if Path(folder).exists() else []
+
+def sweep(folder): # of a run, searched at any depth
     "Removes stage files and folders that a killed run left, returns their names; a folder caught between its two renames gets its old content back."
-    left = [p for p in Path(folder).rglob('.*') if p.name.endswith(('.part', '.old'))] if Path(folder).exists() else []
+    left = leftovers(folder)
     for p in left:
         if p.name.endswith('.old') and (p/'x').exists():
             name = p.parent/p.name[1:].rsplit('.', 2)[0]
@@ -382,6 +391,18 @@ def profile_settings(profile,  # 'smoke' or 'laptop': a folder of data/profiles
     runs = sorted(p.stem for p in (root/profile).glob('*.yaml'))
     if run not in runs: raise unknown_name('run', run, runs, where=f'profile {profile}')
     return load_settings(root/profile/f'{run}.yaml', overrides)
+
+# %% ../nbs/00_run.ipynb #15f1a384
+def main_memory(cgroup='/sys/fs/cgroup'): # where the container's limit stands
+    "(bytes this process may use in all, bytes free now): the machine's, or the container's where that is less; what files fill counts as free."
+    import psutil
+    m = psutil.virtual_memory()
+    total, free = m.total, m.available
+    with contextlib.suppress(OSError, ValueError, KeyError):
+        cap, now = (int(Path(cgroup, f).read_text()) for f in ('memory.max', 'memory.current'))
+        files = int(dict(l.split() for l in Path(cgroup, 'memory.stat').read_text().splitlines())['inactive_file'])
+        if cap < total: total, free = cap, min(free, max(0, cap - now + files))
+    return total, free
 
 # %% ../nbs/00_run.ipynb #c62a5a8a
 def environment():

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['Sample', 'step_keys', 'gumbel', 'nucleus', 'choose', 'stop_tokens', 'answering', 'shared_prefix', 'read_prefix',
-           'decode_batch', 'plan_batches', 'check_sampling', 'generate', 'samples_header', 'read_samples', 'opened',
-           'samples_of', 'sample_problems']
+           'decode_batch', 'plan_batches', 'check_sampling', 'thought_begun', 'answer_text', 'generate',
+           'samples_header', 'read_samples', 'opened', 'samples_of', 'sample_problems']
 
 # %% ../nbs/07_sampling.ipynb #35d07199
 import contextlib, copy, json, math, time
@@ -163,7 +163,7 @@ def decode_batch(model,           # a causal LM, already answering
         cache, logits, pos = out.past_key_values, out.logits[:, -1], pos + 1
     return answers
 
-# %% ../nbs/07_sampling.ipynb #baffeb85
+# %% ../nbs/07_sampling.ipynb #e3384af1
 def plan_batches(lengths, # tokens of each prompt
                  jobs,    # (prompt index, sample) pairs
                  batch):  # rows of one batch
@@ -181,6 +181,14 @@ def check_sampling(k, temperature, top_p, top_k, max_new_tokens, batch): # see `
     if max_new_tokens < 1 or batch < 1: refuse('max_new_tokens, batch', (max_new_tokens, batch), 'give 1 or more')
     if k > 1 and temperature == 0:
         raise MotError('greedy answers of one problem are all the same', where='k, temperature', values=f'k={k}, temperature=0', cure='k=1, or a temperature above 0')
+
+def thought_begun(tokenizer, prompt_ids): # of a rendered prompt
+    "The think mark where the chat template has opened the thought already, which is then no part of what is generated; else ''."
+    return '<think>\n' if tokenizer.decode(list(prompt_ids[-8:])).rstrip().endswith('<think>') else ''
+
+def answer_text(tokenizer, prompt_ids, ids): # of a rendered prompt; generated, without the mark of the end
+    "A generated answer as text, with the think mark that its prompt began."
+    return thought_begun(tokenizer, prompt_ids) + tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
 
 def _stream(model, tokenizer, ids, batches, names, temperature, top_p, top_k, max_new_tokens, seed, progress, done=0, total=None):
     "Yields for each batch its list of `Sample`; reports progress at most twice a second."
@@ -204,8 +212,7 @@ def _stream(model, tokenizer, ids, batches, names, temperature, top_p, top_k, ma
         out = []
         for (p, s), a in zip(jobs, found):
             ended = a[-1] in stop
-            text = tokenizer.decode(a[:-1] if ended else a, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-            out.append(Sample(p, s, text, len(a), not ended))
+            out.append(Sample(p, s, answer_text(tokenizer, ids[p], a[:-1] if ended else a), len(a), not ended))
         done, worked = done + len(jobs), worked + len(jobs)
         if progress is not None: progress(done, total, (time.monotonic() - start)*(work - worked)/worked)
         yield out

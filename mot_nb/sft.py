@@ -213,7 +213,7 @@ def load_state(model,   # the student to overwrite
         if t.shape != state[n].shape: raise MotError('these weights belong to another student', where=n, values=f'{tuple(state[n].shape)}, expected {tuple(t.shape)}', cure='load weights of the same model and vocabulary')
         t.copy_(state[n])
 
-# %% ../nbs/05_sft.ipynb #e0ba7f06
+# %% ../nbs/05_sft.ipynb #ed2f0b2d
 def no_dropout(model): # any module
     "Sets every dropout rate to 0: recomputing activations asks for training mode, and the loss is to be the one written down."
     for m in model.modules():
@@ -271,7 +271,7 @@ class Branch:
             if missing: raise MotError('LoRA targets this student does not have', where='train.lora_targets', values=missing, cure=f'name linear layers of the student by the last part of their name: {sorted(linear)}')
             self.base = {n: v.float().clone() for n, v in student_state(self.model).items()}
             with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(derive_seed(self.seed, 'lora') % 2**32)
+                torch.manual_seed(derive_seed(self.seed, 'lora', self.step) % 2**32)    # of this round: the same start again would keep to the same directions
                 self.lora = get_peft_model(self.model, LoraConfig(r=t.lora_rank, lora_alpha=t.lora_alpha, lora_dropout=0.0, bias='none', target_modules=list(t.lora_targets), task_type='CAUSAL_LM'))
             if adapter is not None: self._go_on_with(adapter)
         named = {n: p for n, p in self.model.named_parameters() if not self.lora or 'lora_' in n}
