@@ -182,7 +182,7 @@ def pack(
                           torch.tensor(targets), tuple((r.teacher, r.problem_id) for r in group)))
     return packs
 
-# %% ../nbs/02_corpora.ipynb #88aa7ebf
+# %% ../nbs/02_corpora.ipynb #4282d741
 class _Bad(Exception):
     "What is wrong with one row, and the field it is wrong in."
 
@@ -199,7 +199,7 @@ def _problem_id(row, prompt):
     "Returns the row's problem id, or one made from the prompt, so that the same question has the same id for every teacher."
     for name in ("problem_id", "id", "query_id"):
         if row.get(name) not in (None, ""): return _text(row, name)
-    return "q-" + hash_bytes(prompt.strip().encode())[:12]
+    return "q-" + hash_bytes(prompt.strip().encode(errors="replace"))[:12]  # half a character is refused with the trace
 
 # %% ../nbs/02_corpora.ipynb #0625bb61
 def _content(message):
@@ -326,7 +326,7 @@ def _adapter(row):
     if isinstance(row.get("prompt"), list): return _from_conversation
     return _from_contract
 
-# %% ../nbs/02_corpora.ipynb #320212a6
+# %% ../nbs/02_corpora.ipynb #0c8190a4
 def corpus_from_rows(
     rows,  # pairs (line number, row or the error text of an unreadable line)
     teacher: "str | None" = None,  # the teacher's name; None takes it from the rows, or from `default`
@@ -347,6 +347,9 @@ def corpus_from_rows(
             fields = _adapter(row)(row, teacher, system)
             name = teacher or row.get("teacher") or default
             if not isinstance(name, str) or not name: raise _Bad("field 'teacher' is missing")
+            for field, text in {**fields, "teacher": name}.items():
+                try: text.encode()
+                except UnicodeEncodeError: raise _Bad(f"field {field!r} holds half a character (a lone surrogate); write the whole character")
             if fields["reference"] and extract_answer(fields["completion"]) is None:
                 if unanswered == "refuse": raise _Bad("the completion has no final answer (no \\boxed{}, '####', 'Answer:' or number)")
                 raise _Skip("no final answer")
@@ -366,7 +369,7 @@ def corpus_from_rows(
                        cure="check the file, or leave this teacher out of data.teachers")
     return Corpus(name, tuple(traces), dropped)
 
-# %% ../nbs/02_corpora.ipynb #74e09415
+# %% ../nbs/02_corpora.ipynb #afaa704d
 def read_corpus(
     path,  # a JSONL or Parquet file, or a hub id such as 'simplescaling/s1K-1.1'
     teacher: "str | None" = None,  # the teacher's name; None takes it from the rows or the file's name
@@ -390,6 +393,7 @@ def _file_rows(file):
             try: yield number, json.loads(raw.decode("utf-8"))
             except UnicodeDecodeError as e: yield number, f"not UTF-8 (byte {e.start})"
             except json.JSONDecodeError as e: yield number, f"not JSON: {e.msg} at column {e.colno}"
+            except (ValueError, RecursionError) as e: yield number, f"not JSON: {str(e)[:80]}"  # a number of thousands of digits, lists in lists in lists
 
 def _parquet_rows(file):
     "Yields row number and row of a Parquet file, as hub data sets are stored."

@@ -6,16 +6,16 @@
 __all__ = ['SETS', 'OFFLINE', 'FILES', 'SetInfo', 'read_rows', 'problems_of', 'check_answers', 'problem_set', 'overlaps',
            'TrainingSet', 'Drawn', 'draw']
 
-# %% ../nbs/04e_problem_sets.ipynb #f3cd1e2e
-import json, random, re
+# %% ../nbs/04e_problem_sets.ipynb #a3d6bb90
+import json, math, random, re
 from dataclasses import dataclass, field
 from pathlib import Path
 from .run import DataSettings, MotError, derive_seed, hash_json, unknown_name
-from .problems import MAX_ANSWER, Problem, bad_lines, exact_value, extract_answer, normal_form, same_answer
+from .problems import MAX_ANSWER, Problem, _bad_field, bad_lines, exact_value, extract_answer, normal_form, same_answer
 from .corpora import short_answer, strip_template
 from .pools import load_pool
 
-# %% ../nbs/04e_problem_sets.ipynb #edf791c2
+# %% ../nbs/04e_problem_sets.ipynb #6374958e
 @dataclass(frozen=True)
 class SetInfo:
     "Where a problem set comes from and what is known of it."
@@ -44,18 +44,18 @@ def read_rows(path): # .jsonl, .json (a list) or .parquet
             return pandas.read_parquet(path).to_dict('records')
         text = path.read_text(encoding='utf-8')
         if path.suffix == '.json': rows = json.loads(text)
-        else: rows = [json.loads(l) for l in text.splitlines() if l.strip()]
-    except (OSError, ValueError, UnicodeDecodeError) as e: raise MotError('this file cannot be read', where=str(path), values=str(e)[:200], cure='give JSON lines, a JSON list, or parquet') from None
+        else: rows = [json.loads(l) for l in text.split('\n') if l.strip()]      # not splitlines: a question may hold other line ends
+    except (OSError, ValueError, RecursionError) as e: raise MotError('this file cannot be read', where=str(path), values=str(e)[:200], cure='give JSON lines, a JSON list, or parquet') from None
     if not isinstance(rows, list) or not rows or not all(isinstance(r, dict) for r in rows): raise MotError('this file holds no rows', where=str(path), values=type(rows).__name__, cure='one JSON object a line, or a list of them')
     return rows
 
-# %% ../nbs/04e_problem_sets.ipynb #2e379041
+# %% ../nbs/04e_problem_sets.ipynb #268129fe
 _ASKS, _ANSWERS, _IDS = ('problem', 'question', 'Problem', 'Question'), ('answer', 'Answer', 'expected_answer', 'final_answer'), ('unique_id', 'id', 'ID', 'query_id')
 
 def _answer_text(value, whole=()): # a cell; (lowest, highest) of whole answers
     "(the final answer as text, what is wrong or '')."
     if isinstance(value, bool) or value is None: return '', 'no answer; leave the row out'
-    if isinstance(value, float): text = str(int(value)) if value == int(value) else repr(value)
+    if isinstance(value, float): text = '' if not math.isfinite(value) else str(int(value)) if value == int(value) else repr(value)
     elif isinstance(value, int): text = str(value)
     elif isinstance(value, str):
         text = value.strip()
@@ -77,6 +77,8 @@ def problems_of(rows,      # dicts of a known schema
         if asks is None: bad.append(dict(line=i, field='problem', value=row.get('problem', row.get('question')), cure='no question; leave the row out'))
         if wrong: bad.append(dict(line=i, field=column or 'answer', value=row.get(column or 'answer'), cure=wrong))
         if asks is None or wrong: continue
+        half = [dict(line=i, field=f, value=t, cure=c) for f, t in (('problem', asks), (column, text)) if (c := _bad_field({f: t}, f))]
+        if half: bad += half; continue
         key = ' '.join(asks.split())
         if key in seen: bad.append(dict(line=i, field='problem', value=asks, cure=f'the same question as row {seen[key]}')); continue
         seen[key] = i
