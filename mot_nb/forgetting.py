@@ -143,8 +143,8 @@ def follows(text, # a reply
     if form not in _forms: raise unknown_name('form', form, _forms)
     return bool(_forms[form](text.strip(), arg))
 
-# %% ../nbs/11_forgetting.ipynb #4295e1a0
-TASKS = {'mmlu, letters': ('accuracy', 'knowledge'), 'mmlu, texts': ('accuracy', 'knowledge'), 'logiqa, texts': ('accuracy', 'reasoning'), 'prose': ('bits a byte', 'language'), 'instructions': ('accuracy', 'form')} # task -> metric, kind
+# %% ../nbs/11_forgetting.ipynb #5602b66b
+TASKS = {'mmlu, letters': ('accuracy', 'knowledge'), 'mmlu, texts': ('accuracy', 'knowledge'), 'logiqa, texts': ('accuracy', 'reasoning'), 'prose': ('bits per byte', 'language'), 'instructions': ('accuracy', 'form')} # task -> metric, kind
 
 @dataclass(frozen=True)
 class Suite:
@@ -201,12 +201,12 @@ def measure(model, tokenizer, # a student
         say(f'{task}: {value:.3f}')
         yield dict(task=task, metric=TASKS[task][0], value=value, n=len(items), items=items, ids=hash_json(suite.ids(task))[:12], suite=suite.hash, by='offline suite', seconds=round(time.time() - start, 1))
 
-# %% ../nbs/11_forgetting.ipynb #c2bd8f0c
+# %% ../nbs/11_forgetting.ipynb #b1c4c07d
 @dataclass(frozen=True)
 class Change:
     "What one task says of a student beside another."
     task: str     # of `TASKS`, or of lm-eval
-    metric: str   # 'accuracy' (higher is better), 'bits a byte' (lower is better), or lm-eval's
+    metric: str   # 'accuracy' (higher is better), 'bits per byte' (lower is better), or lm-eval's
     value: float  # of the student
     before: float # of the other, mostly the base
     change: float # value - before
@@ -223,7 +223,7 @@ class Change:
         if self.lo <= 0 <= self.hi: return 'not told apart'
         return 'better' if (self.change > 0) == (self.metric not in LOWER) else 'worse'
 
-LOWER = ('bits a byte', 'perplexity', 'word_perplexity', 'byte_perplexity', 'bits_per_byte') # metrics of which less is better
+LOWER = ('bits per byte', 'perplexity', 'word_perplexity', 'byte_perplexity', 'bits_per_byte') # metrics of which less is better
 
 def change(after,  # a row of `measure` or of `read_lm_eval`
            before): # the same task of the base
@@ -247,7 +247,7 @@ def change(after,  # a row of `measure` or of `read_lm_eval`
     c = after['value'] - before['value']
     return say(c, c - half, c + half, None, False)
 
-# %% ../nbs/11_forgetting.ipynb #d17a9001
+# %% ../nbs/11_forgetting.ipynb #ee6ddce6
 NINE = ('mmlu', 'mmlu_pro', 'arc_challenge', 'gpqa_diamond_zeroshot', 'logiqa', 'bbh_cot_zeroshot', 'hellaswag', 'truthfulqa_mc2', 'ifeval') # a choice: the paper's nine are not known
 
 def lm_eval_command(student,   # a folder or a hub id
@@ -272,7 +272,7 @@ def run_lm_eval(student, out, python=None, **how): # as for `lm_eval_command`
     return read_lm_eval(out)
 
 def read_lm_eval(path): # a results_*.json of lm-eval, or a folder in which the newest one is taken
-    "One row a task and main metric, as `measure` gives them: value, stderr, n, and items where its samples were logged."
+    "One row a task or group and its main metric, as `measure` gives them: value, stderr, n, and items where its samples were logged; the parts of a group that has a number are in its row."
     path = Path(path)
     if path.is_dir():
         files = sorted(path.rglob('results_*.json'), key=lambda f: f.name)
@@ -281,27 +281,31 @@ def read_lm_eval(path): # a results_*.json of lm-eval, or a folder in which the 
     try: results = json.loads(path.read_text(encoding='utf-8'))
     except ValueError as e: raise MotError('this file is not JSON', where=str(path), values=str(e)[:100], cure='give a results_*.json of lm-eval') from e
     if not isinstance(results.get('results'), dict): raise MotError('this file has no results', where=str(path), values=sorted(results)[:6], cure='give a results_*.json of lm-eval')
-    stamp, out = path.stem.removeprefix('results_'), []
+    stamp, out, parts = path.stem.removeprefix('results_'), [], results.get('group_subtasks') or {}
+    def below(task): return [d for p in parts.get(task) or [] for d in (p, *below(p))]
+    inside = {d for task, values in results['results'].items() if _main_metric(values)[1] for d in below(task)}
     for task, values in results['results'].items():
         metric, key = _main_metric(values)
-        if key is None: continue                                                      # a group without a number of its own
+        if key is None or task in inside: continue                                    # a group without a number of its own; a part of one that has it
         value, (name, _, kind) = values[key], key.partition(',')
         stderr = values.get(f'{name}_stderr,{kind}')
-        count = results.get('n-samples', {}).get(task, {})
-        rows = {}
-        file = path.with_name(f'samples_{task}_{stamp}.jsonl')
-        if file.exists():
-            for line in file.read_text(encoding='utf-8').splitlines():
-                r = json.loads(line)
-                if r.get('filter', kind) in (kind, 'none') and name in r: rows[r['doc_id']] = (r.get('doc_hash', str(r['doc_id'])), r[name])
-        plain = {i: v for i, v in sorted(rows.items()) if isinstance(v[1], (int, float, bool))}
-        items = [float(v) for _, v in plain.values()] if rows and len(plain) == len(rows) else None
-        n = len(items) if items else count.get('effective')
+        leaves = [t for t in dict.fromkeys(below(task)) if not parts.get(t)] or [task]
+        rows = {t: _logged(path.with_name(f'samples_{t}_{stamp}.jsonl'), name, kind) for t in leaves}
+        plain = [v for t in leaves for _, v in sorted(rows[t].items())]
+        items = [float(v) for _, v in plain] if all(rows.values()) and all(isinstance(v, (int, float)) for _, v in plain) else None
+        if items and abs(sum(items)/len(items) - value) > 1e-6: items = None          # another mean than that of the items: of parts, of corpora
+        counts = [(results.get('n-samples') or {}).get(t, {}).get('effective') for t in leaves]
+        n = len(items) if items else sum(counts) if None not in counts else values.get('sample_len')
         if n is None: raise MotError('a result without its number of items', where=f'{path}, task {task}', cure='a results file of lm-eval 0.4 has them under n-samples')
         out.append(dict(task=task, metric=metric, value=float(value), stderr=float(stderr) if isinstance(stderr, (int, float)) else None, n=n, items=items,
-                        ids=hash_json([h for h, _ in plain.values()])[:12] if items else '', by='lm-eval'))
+                        ids=hash_json([h for h, _ in plain])[:12] if items else '', by='lm-eval'))
     if not out: raise MotError('no number in these results', where=str(path), values=list(results['results'])[:5], cure='did every task fail?')
     return out
+
+def _logged(file, name, kind): # a samples_*.jsonl, which may be absent; the metric; its filter
+    "{document: (its hash, its value)} of one metric."
+    rows = [r for r in read_lines(file) if r.get('filter', kind) in (kind, 'none') and name in r]
+    return {r['doc_id']: (r.get('doc_hash', str(r['doc_id'])), r[name]) for r in rows}
 
 def _main_metric(values):
     "(name, key) of the number to show of an lm-eval task."
@@ -311,7 +315,7 @@ def _main_metric(values):
             if k.partition(',')[0] == name: return name, k
     return (keys[0].partition(',')[0], keys[0]) if keys else (None, None)
 
-# %% ../nbs/11_forgetting.ipynb #a7d4942d
+# %% ../nbs/11_forgetting.ipynb #280ed228
 def forgetting_table(results,      # {student: rows of `measure` and of `read_lm_eval`, in any mixture}
                      base='base'): # which student is the one before
     "A `Table`, a line a task: the base, and every student's value with its change; bold where the 95 % interval of the change excludes 0. `data`: one dict a cell."
@@ -329,10 +333,10 @@ def forgetting_table(results,      # {student: rows of `measure` and of `read_lm
             data.append(dict(student=s, task=key[0], metric=key[1], by=key[2], kind=TASKS.get(key[0], ('', 'lm-eval'))[1], value=c.value, before=c.before, change=c.change, lo=c.lo, hi=c.hi, p=c.p, n=c.n, paired=c.paired, verdict=c.verdict))
         rows.append(line)
     clear = sum(d['verdict'] != 'not told apart' for d in data)
-    return Table(['task', 'metric', 'measured by', 'items', base, *students], rows, f'accuracy in %, prose in bits a byte (less is better); in brackets the change against {base} with its 95 % interval, paired item by item'
+    return Table(['task', 'metric', 'measured by', 'items', base, *students], rows, f'accuracy in %, prose in bits per byte (less is better); in brackets the change against {base} with its 95 % interval, paired item by item'
                  + ('' if all(d['paired'] for d in data) else ' (unpaired where no samples were logged)') + f'; bold: the interval excludes 0, which {clear} of {len(data)} do, and about {len(data)/20:.1f} would by chance were nothing changed', data)
 
-# %% ../nbs/11_forgetting.ipynb #ed874865
+# %% ../nbs/11_forgetting.ipynb #bb1f4ecf
 def against(results, # {student: rows}, as for `forgetting_table`
             one,     # the student in question, such as 'MoT'
             others=None): # who it is compared with; None: everybody but the base
@@ -350,9 +354,9 @@ def against(results, # {student: rows}, as for `forgetting_table`
             line.append((f'{100*c.change:+.1f} [{100*c.lo:+.1f}, {100*c.hi:+.1f}]' if r['metric'] not in LOWER else f'{c.change:+.3f} [{c.lo:+.3f}, {c.hi:+.3f}]', c.verdict != 'not told apart'))
             data.append(dict(a=one, b=o, task=r['task'], metric=r['metric'], kind=TASKS.get(r['task'], ('', 'lm-eval'))[1], value=c.change, lo=c.lo, hi=c.hi, p=c.p, n=c.n, verdict=c.verdict))
         rows.append(line)
-    return Table(['task', 'metric', *(f'{one} - {o}' for o in others)], rows, 'points of accuracy, or bits a byte (less is better), with 95 % intervals, paired item by item; bold: the interval excludes 0', data)
+    return Table(['task', 'metric', *(f'{one} - {o}' for o in others)], rows, 'points of accuracy, or bits per byte (less is better), with 95 % intervals, paired item by item; bold: the interval excludes 0', data)
 
-# %% ../nbs/11_forgetting.ipynb #492118e8
+# %% ../nbs/11_forgetting.ipynb #ac0a5b3b
 def measure_students(students, # {label: (folder or name, dict of what it is: method, teacher, seed)}
                      suite,    # `Suite`
                      path,     # JSONL file to make or go on with
@@ -364,7 +368,7 @@ def measure_students(students, # {label: (folder or name, dict of what it is: me
     if not lines: append_line(path, {'kind': 'forgetting', 'suite': suite.hash, 'environment': environment(), **head})
     elif lines[0].get('kind') != 'forgetting' or lines[0]['suite'] != suite.hash: raise MotError('this file holds results of other items', where=str(path), values=f"{lines[0].get('suite')}, now {suite.hash}", cure='give another path')
     before = {}
-    for r in lines[1:]: before.setdefault(r['student'], []).append(r)
+    for r in lines[1:]: before.setdefault(r['student'], []).append(_read(r))
     for label, (source, about) in students.items():
         done = {r['task'] for r in before.get(label, ())}
         model, tokenizer = load_student(str(source))
@@ -375,12 +379,16 @@ def measure_students(students, # {label: (folder or name, dict of what it is: me
             append_line(path, r); before.setdefault(label, []).append(r)
     return {label: before[label] for label in students}
 
+def _read(row):
+    "A recorded row; files of earlier commits call bits per byte 'bits a byte'."
+    return {**row, 'metric': 'bits per byte'} if row['metric'] == 'bits a byte' else row
+
 def read_forgetting(path): # a file of `measure_students`
     "(how it was made, {label: rows}) of a recorded measurement."
     head, *lines = read_lines(path) or [{}]
     if head.get('kind') != 'forgetting': raise MotError('this is not a file of measurements of forgetting', where=str(path), values=str(head)[:80], cure='give a file written by measure_students')
     out = {}
-    for r in lines: out.setdefault(r['student'], []).append(r)
+    for r in lines: out.setdefault(r['student'], []).append(_read(r))
     return head, out
 
 def main(words=None): # the command line; None: this process'
