@@ -278,7 +278,7 @@ class RunSettings:
     eval: EvalSettings = field(default_factory=EvalSettings)
     notes: str = ''                                # free text, kept with the results
 
-# %% ../nbs/00_run.ipynb #51300c82
+# %% ../nbs/00_run.ipynb #accaaffb
 _choices = {('train', 'schedule'): ('constant', 'linear', 'cosine'), ('train', 'compute'): ('auto', 'float32', 'bfloat16'),
             ('train', 'optimiser_state'): ('fresh', 'kept'), ('train', 'lora_merge'): ('restart', 'residual'), ('rounds', 'branches'): ('auto', 'memory', 'disk'), ('data', 'split'): ('heldout', 'in_template'), ('eval', 'engine'): ('transformers', 'vllm', 'server', 'auto'), ('rounds', 'keep'): ('mot', 'last', 'merged', 'all'),
             ('rounds', 'methods'): ('mot', 'std', 'mtd', 'oneshot'), ('rounds', 'mtd_budgets'): ('depth', 'branch', 'compute')}
@@ -289,10 +289,12 @@ _not_negative = {'data.n_heldout', 'train.weight_decay', 'train.clip', 'train.ch
 def _cast(value, kind, where):
     "One value as the type its field declares."
     origin, args = typing.get_origin(kind), typing.get_args(kind)
+    if hasattr(value, 'tolist'): value = value.tolist()                 # a number or an array of NumPy or torch
+    elif isinstance(value, os.PathLike): value = os.fspath(value)
     try:
         if origin is tuple:
             value = [] if value is None else value.split(',') if isinstance(value, str) else value
-            value = list(value) if isinstance(value, (list, tuple)) else [value]
+            value = list(value) if isinstance(value, (list, tuple, range)) else [value]
             value = [v.strip() if isinstance(v, str) else v for v in value if v != '']
             if args[-1] is Ellipsis: return tuple(_cast(v, args[0], where) for v in value)
             if len(value) != len(args): raise ValueError
@@ -303,8 +305,11 @@ def _cast(value, kind, where):
             if isinstance(value, bool): return value
             return {'true': True, 'yes': True, '1': True, 'false': False, 'no': False, '0': False}[str(value).lower()]
         if kind is int:
-            if isinstance(value, bool) or float(value) != int(float(value)): raise ValueError
-            return int(float(value)) if not isinstance(value, int) else value
+            if isinstance(value, bool): raise ValueError
+            with contextlib.suppress(ValueError):                       # '1e3' and 5.0 are whole numbers too, but large ones lose digits as a float
+                if isinstance(value, (int, str)): return int(value)
+            if float(value) != int(float(value)): raise ValueError
+            return int(float(value))
         if kind is float:
             if isinstance(value, bool) or not float('-inf') < float(value) < float('inf'): raise ValueError
             return float(value)
@@ -345,7 +350,7 @@ def _build(cls, d, path=()):
         if not dataclasses.is_dataclass(kinds[k]): _check(p, kw[k])
     return cls(**kw)
 
-# %% ../nbs/00_run.ipynb #30515649
+# %% ../nbs/00_run.ipynb #d6b1bb0a
 def settings_dict(s): # a settings dataclass
     "The settings as plain nested dicts and lists, ready for JSON and YAML."
     def plain(o): return {k: plain(v) for k, v in o.items()} if isinstance(o, dict) else [plain(v) for v in o] if isinstance(o, (list, tuple)) else o
@@ -356,13 +361,15 @@ def to_yaml(s): # a settings dataclass
     import yaml
     return yaml.safe_dump(settings_dict(s), sort_keys=False, allow_unicode=True)
 
+def _own(d): return {k: _own(v) for k, v in d.items()} if isinstance(d, dict) else d
+
 def load_settings(source=None,     # a YAML file, a dict, a RunSettings, or None for the defaults
                   overrides=()):   # 'group.key=value' strings, applied last
     "The run's settings, every key and value checked (raises `MotError` with the nearest known name)."
     import yaml
     if source is None: d, where = {}, 'defaults'
     elif isinstance(source, RunSettings): d, where = settings_dict(source), 'settings'
-    elif isinstance(source, dict): d, where = json.loads(json.dumps(source)), 'settings'
+    elif isinstance(source, dict): d, where = _own(source), 'settings'
     else:
         where = str(source)
         try: d = yaml.safe_load(Path(source).read_text(encoding='utf-8')) or {}
