@@ -5,8 +5,9 @@
 # %% auto #0
 __all__ = ['POOLS', 'HELDOUT_SEED', 'Pool', 'prompt_of', 'instruction_of', 'read_pool', 'make_pool', 'load_pool']
 
-# %% ../nbs/04d_pools.ipynb #47cb4eba
+# %% ../nbs/04d_pools.ipynb #bb4b5153
 import random
+import re
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -63,7 +64,7 @@ def instruction_of(
                        cure="use one instruction for every trace: students are scored with it")
     return next(iter(found), "")
 
-# %% ../nbs/04d_pools.ipynb #02aeb522
+# %% ../nbs/04d_pools.ipynb #97359662
 def read_pool(
     folder,  # holds problems_train.jsonl, problems_heldout.jsonl, teachers/*.jsonl
     data: DataSettings,  # which teachers, how many problems, which split
@@ -76,7 +77,11 @@ def read_pool(
     if not files:
         raise MotError("no teachers in this pool", where=str(folder), values="no such folder" if not folder.is_dir() else "no teachers/*.jsonl",
                        cure="one JSONL file a teacher in teachers/, with problem_id, teacher, prompt, completion, reference")
-    corpora = {t: read_corpus(files[t], teacher=t) for t in _chosen(data.teachers, files)}
+    chosen = _chosen(data.teachers, files)
+    if odd := [t for t in chosen if not re.fullmatch(r"[\w+-][\w.+ -]*", t)]:
+        raise MotError("a teacher's name cannot stand in the names of a run's files", where=str(folder / "teachers"), values=", ".join(files[t].name for t in odd),
+                       cure="rename the file (letters, digits, dots, hyphens, spaces), or name the others in data.teachers")
+    corpora = {t: read_corpus(files[t], teacher=t) for t in chosen}
     file = folder / "problems_train.jsonl"
     train = read_problems(file) if file.exists() else _problems_of(corpora)
     file = folder / f"problems_{data.split}.jsonl"
