@@ -7,8 +7,8 @@ __all__ = ['Layout', 'choose_layout', 'Mesh', 'connect', 'Stored', 'Sharded', 'P
            'ShardedBranch', 'damage', 'Fold', 'stored_loss', 'losses_of_share', 'samples_there', 'sample_share',
            'join_samples']
 
-# %% ../nbs/09_mesh.ipynb #80b06ed9
-import contextlib, copy, datetime, json, math, os, shutil
+# %% ../nbs/09_mesh.ipynb #5728fdfb
+import contextlib, copy, datetime, glob, json, math, os, shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -546,7 +546,7 @@ def stored_loss(student, # `Sharded`: axis
     return {'parameters': int(n), 'moved': int(moved), 'vanished': gone / moved if moved else None, 'lost_norm': math.sqrt(lost / update) if update else None,
             'cosine': cross / math.sqrt(update * kept) if update and kept else None}
 
-# %% ../nbs/09_mesh.ipynb #e45f18ee
+# %% ../nbs/09_mesh.ipynb #970e17a5
 def losses_of_share(model,        # a whole causal LM
                     rows,         # the common corpus
                     micro_tokens, # tokens computed at once
@@ -558,7 +558,7 @@ def losses_of_share(model,        # a whole causal LM
         at += len(p.rows)
     return out
 
-def _parts(path): return sorted(Path(path).parent.glob(Path(path).stem + '.part-*.jsonl'))
+def _parts(path): return sorted(Path(path).parent.glob(glob.escape(Path(path).stem) + '.part-*.jsonl'))     # a teacher's name is no pattern
 
 def samples_there(path,     # the sample file
                   head,     # `samples_header` of what is asked for
