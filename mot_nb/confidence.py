@@ -556,11 +556,11 @@ def read_confidence(path): # a file written by `record_confidence`
     traces = [_scored_of(l, f'{Path(path).name}, line {i}') for i, l in enumerate(lines, 2) if l['kind'] == 'trace']
     return Measured({k: v for k, v in head.items() if k != 'kind'}, [l for l in lines if l['kind'] != 'trace'], traces)
 
-# %% ../nbs/12_confidence.ipynb #1cb76892
+# %% ../nbs/12_confidence.ipynb #26799dda
 def judge_consensus(measured,          # `Measured`
                     run='',            # name in the table
                     labelling='truth'): # which labels
-    "The `Judgement` of claim 13 on a measurement: after MoT more quirks than shared tokens are marked, also at equal confidence before, and shared tokens do not drop on average."
+    "The `Judgement` of claim 13 on a measurement: after MoT more quirks than shared tokens are marked, also at equal confidence before, and shared tokens do not drop on average. One seed is shown, not judged."
     from mot_nb.claims import CLAIMS, Judgement, both
     positive, negative = PAIRS[labelling]
     mot = next((a for a in measured.aucs(labelling, 'marked') if a.student.startswith('mot-')), None)
@@ -570,4 +570,4 @@ def judge_consensus(measured,          # `Measured`
     side = lambda lo, hi, at: 'undecided' if lo is None else 'supported' if lo > at else 'contradicted' if hi < at else 'undecided'
     parts = [side(mot.lo, mot.hi, .5), side(matched.lo, matched.hi, .5), side(shared['lo'], shared['hi'], 0)]
     said = f"mean change on {negative} tokens {shared['value']:+.3f} nats" + ('' if shared['lo'] is None else f" [{shared['lo']:+.3f}, {shared['hi']:+.3f}]")
-    return Judgement(CLAIMS[13], run, (str(mot), str(matched), said), both(*parts))
+    return Judgement(CLAIMS[13], run, (str(mot), str(matched), said), 'one seed' if mot.seeds < 2 else both(*parts))
