@@ -151,6 +151,38 @@ def test_another_run_in_the_folder(tmp_path):
     assert 'train.lr: there 0.001' in refused('other settings', lambda: run(load_settings(SMALL, ['train.lr=1e-4']), tmp_path/'r', progress=False))
 
 
+def test_a_folder_of_other_things_is_left_alone(tmp_path):
+    "A run clears its own folder; it does not begin in one that holds anything else, whatever the names."
+    mine = [tmp_path/'work'/'thesis.txt', tmp_path/'.env.old', tmp_path/'src'/'.cache.part', tmp_path/'settings.yaml', tmp_path/'manifest.json']
+    for f in mine: f.parent.mkdir(exist_ok=True); f.write_text('{"name": "mine"}')
+    refused('something else than a run', lambda: run(SMALL, tmp_path, progress=False))
+    assert all(f.read_text() == '{"name": "mine"}' for f in mine)
+
+
+def test_a_long_trace_is_found_before_training(tmp_path):
+    said = refused('longer than what is computed at once', lambda: run({**SMALL, 'train': {**SMALL['train'], 'micro_tokens': 30}}, tmp_path/'run', progress=False))
+    assert 'verbose' in said and 'train.micro_tokens=' in said and not list(tmp_path.rglob('ledger.jsonl'))
+
+
+def test_a_damaged_optimiser_state_is_not_used(tmp_path):
+    settings = {**SMALL, 'train': {**SMALL['train'], 'optimiser_state': 'kept'}, 'rounds': {'rounds': 2, 'methods': ['mot'], 'branches': 'disk'}}
+    from mot_nb import rounds
+    branch = rounds._Run.mot_branch
+    def until_round_2(self, t, k, start):
+        if t == 2: raise KeyboardInterrupt
+        return branch(self, t, k, start)
+    with pytest.MonkeyPatch.context() as m:
+        m.setattr(rounds._Run, 'mot_branch', until_round_2)
+        with pytest.raises(KeyboardInterrupt): run(settings, tmp_path/'run', progress=False)
+    states = sorted(tmp_path.rglob('*-optimiser.safetensors'))
+    assert len(states) == 2
+    whole = states[0].read_bytes()
+    states[0].write_bytes(whole[:100])
+    refused('kept optimiser state of the last round is gone', lambda: run(settings, tmp_path/'run', progress=False))
+    states[0].write_bytes(whole)
+    run(settings, tmp_path/'run', progress=False)
+
+
 def test_a_mixture_of_experts_is_read_back(tmp_path):
     "Its experts lie apart in the file and together in the model: round 1 is read back after a kill, not made again, and the one-shot merge finds its students."
     import shutil
