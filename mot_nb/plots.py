@@ -150,7 +150,7 @@ def _label_ends(ax, labels, size=8.5):
                         annotation_clip=False, path_effects=[effects.withStroke(linewidth=2.5, foreground='white')],
                         arrowprops=None if group is early else dict(arrowstyle='-', color=colour, lw=.5, alpha=.6, shrinkA=1, shrinkB=3))
 
-# %% ../nbs/15_plots.ipynb #1a28389c
+# %% ../nbs/15_plots.ipynb #4c561f07
 X_AXES = {'steps': 'optimiser steps in sequence', 'branch_steps': 'optimiser steps in all, over all branches'}  # equal depth, equal compute
 
 @_styled
@@ -187,7 +187,7 @@ def metric_by_round(rows,     # rows of metrics.jsonl, one seed or several
     ax.set_xlim(-.02*longest, longest*1.03)
     ax.set_xlabel(X_AXES[x])
     where = next((r.get('corpus') for r in rows if r['metric'] == metric and r.get('corpus')), None)
-    ax.set_ylabel('accuracy on held-out problems (%)' if metric == 'accuracy' else f'loss on the traces of {where}\n(nats a token)' if where else 'loss (nats a token)')
+    ax.set_ylabel('accuracy on held-out problems (%)' if metric == 'accuracy' else f'loss on the traces of {where}\n(nats per token)' if where else 'loss (nats per token)')
     ax.set_title(f'{metric}, 95 % over {over}' + (f"\nnot drawn: {', '.join(run_name(dict(zip(('method', 'teacher', 'budget'), k))) for k in left_out)}, longer in sequence" if left_out else ''))
     if metric == 'accuracy' and (lim := ax.get_ylim())[0] < 0: ax.set_ylim(max(lim[0], -1.5), lim[1])
     ax.xaxis.get_major_locator().set_params(integer=True, nbins=6)
@@ -216,7 +216,7 @@ def curves(rows,     # rows of metrics.jsonl
     if accuracy: accuracy_by_round(rows, axes[1], x)
     return axes
 
-# %% ../nbs/15_plots.ipynb #23ee03e9
+# %% ../nbs/15_plots.ipynb #37695231
 @_styled
 def last_round(rows,     # rows of metrics.jsonl
                metric='accuracy', # 'accuracy' or 'loss'
@@ -239,7 +239,7 @@ def last_round(rows,     # rows of metrics.jsonl
     for label, k in zip(ax.get_yticklabels(), order): label.set_fontweight('bold' if k[0] == 'mot' else 'normal')
     ax.set_ylim(-.6, len(order) - .4); ax.grid(False, axis='y')
     where = next((r.get('corpus') for r in rows if r['metric'] == metric and r.get('corpus')), None)
-    ax.set_xlabel('accuracy on held-out problems (%)' if metric == 'accuracy' else f'loss on the traces of {where} (nats a token; lower is better)')
+    ax.set_xlabel('accuracy on held-out problems (%)' if metric == 'accuracy' else f'loss on the traces of {where} (nats per token; lower is better)')
     ax.set_title(f'after the last round; bars: 95 % over {over}; dashed: base')
     return ax
 
