@@ -15,7 +15,7 @@ from .corpora import pack
 from .scores import t_quantile
 from .sft import student_state, token_losses
 
-# %% ../nbs/13a_curvature.ipynb #79662b59
+# %% ../nbs/13a_curvature.ipynb #d72e613c
 class Hessian:
     "The Hessian of a loss, as products with vectors; the matrix is never made (Pearlmutter 1994)."
     def __init__(self,
@@ -43,9 +43,9 @@ class Hessian:
         "The loss's gradient, one flat vector."
         with self._ready(): return sum(self._flat(torch.autograd.grad(f(), self.parameters, allow_unused=True)).detach() for f in self.pieces)
 
-    def __matmul__(self, v): # [n] a flat vector
+    def __matmul__(self, v): # [n] a flat vector, on any device; the product comes back to it
         if v.numel() != self.n: raise MotError('this vector has another length', where='Hessian', values=f'{v.numel()}, expected {self.n}', cure='give one number a weight')
-        parts = [x.reshape(p.shape).to(p.dtype) for x, p in zip(v.reshape(-1).split([p.numel() for p in self.parameters]), self.parameters)]
+        parts = [x.reshape(p.shape).to(p) for x, p in zip(v.reshape(-1).split([p.numel() for p in self.parameters]), self.parameters)]
         out = torch.zeros(self.n, dtype=self.parameters[0].dtype, device=self.parameters[0].device)
         with self._ready():
             for f in self.pieces:
@@ -54,7 +54,7 @@ class Hessian:
                 if not torch.is_tensor(along): continue    # a loss that is linear in everything has no curvature
                 out += self._flat(torch.autograd.grad(along, self.parameters, allow_unused=True)).detach()
         if not torch.isfinite(out).all(): raise MotError('the curvature is not a number here', where='Hessian', values=f'{int((~torch.isfinite(out)).sum())} of {self.n} entries', cure='look at the loss at this point')
-        return out
+        return out.to(v.device)
 
 def branch_hessian(model,  # a transformers causal LM in float32
                    rows,   # list of Row

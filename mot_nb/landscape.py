@@ -8,8 +8,8 @@ __all__ = ['LOST', 'NORMS', 'RowLoss', 'fixed_rows', 'place', 'combined', 'Walk'
            'grid', 'surface', 'Sharpness', 'sharpness', 'sharper', 'over_seeds', 'reverse', 'triangle_weights',
            'triangle', 'kept_students', 'read_weights', 'branches_again']
 
-# %% ../nbs/13_landscape.ipynb #70dbc87e
-import json, math
+# %% ../nbs/13_landscape.ipynb #c1ea95f9
+import json, math, re
 from dataclasses import dataclass
 from pathlib import Path
 import numpy as np
@@ -303,7 +303,7 @@ def barriers(model,     # a student of this kind; it ends where it began
     return {'lines': lines, 'barriers': [barrier(p, *pair) for pair, p in lines.items()], 'branches': dict(zip(names, ends)), 'mean': mean,
             'merged': combined([(1, mean)] + [(-w, e) for w, e in zip(weights, ends)])}
 
-# %% ../nbs/13_landscape.ipynb #83ba991c
+# %% ../nbs/13_landscape.ipynb #4d71a81b
 @dataclass(frozen=True, repr=False)
 class Plane:
     "The plane through students, or nearest to them."
@@ -335,7 +335,7 @@ def plane(states,      # label -> state
     for n, t in first.items():
         if not t.is_floating_point(): continue
         d = torch.stack([(s[n].double() - t.double()).flatten() for s in states.values()])
-        gram += (d @ d.T).numpy()
+        gram += (d @ d.T).cpu().numpy()
     middle = np.zeros(len(names)); middle[at] = 1 / len(at)
     move = np.eye(len(names)) - middle[None, :]           # rows: students minus the mean of the spanning ones
     gram = move @ gram @ move.T
@@ -524,13 +524,13 @@ def triangle(model,       # a student of this kind; it ends where it began
         found = fill([list(w) for w in cells], point, path, about, progress)
     return {'names': list(branches), 'step': step, 'cells': [{'weights': list(w), **f} for w, f in zip(cells, found)]}
 
-# %% ../nbs/13_landscape.ipynb #368e25b9
+# %% ../nbs/13_landscape.ipynb #a16f38bc
 def kept_students(out,       # a finished run folder
                   seed=None): # which, where there are several; None: the first
     "label -> folder of every student that a run kept for one seed, the base first, then the rounds in order."
     settings = load_settings(Path(out)/'settings.yaml')
     folder = _seed_folder(out, settings, seed)/'students'
-    there = sorted((p for p in folder.glob('*') if p.is_dir()), key=lambda p: (not p.name.startswith('mot'), p.name)) if folder.is_dir() else []
+    there = sorted((p for p in folder.glob('*') if p.is_dir()), key=lambda p: (not p.name.startswith('mot'), re.sub(r'\d+', lambda n: n[0].zfill(6), p.name))) if folder.is_dir() else []   # r2 before r10
     return {'base': Path(student_folder(settings.student.name, settings.student.seed)), **{p.name: p for p in there}}
 
 def _seed_folder(out, settings, seed):
