@@ -296,7 +296,7 @@ def adamw_on_bowl(start, # RoundStart
         optimiser.step()
     return d.detach().double().numpy()
 
-# %% ../nbs/14_theory.ipynb #1f0a1f2e
+# %% ../nbs/14_theory.ipynb #20326557
 def _flat(state, names): # name -> tensor; order
     import torch
     return torch.cat([state[n].reshape(-1) for n in names]).double().cpu().numpy()
@@ -328,16 +328,20 @@ def measure_rounds(settings,       # RunSettings of a small student: all graphs 
     from dataclasses import replace
     import mot_nb.toy  # makes the toy students known by name
     from mot_nb.corpora import render_corpus
-    from mot_nb.merge import merge_states
+    from mot_nb.merge import branch_weights, merge_states
     from mot_nb.pools import load_pool
     from mot_nb.sft import Branch, batch_rows, load_state, student_state
     from mot_nb.students import load_student
     t, T, E = settings.train, settings.rounds.rounds, settings.train.steps
     marks = tuple(steps or (E,))
     if not all(1 <= r <= T for r in at): raise MotError('there is no such round', where='measure_rounds', values=at, cure=f'rounds from 1 to {T}')
+    if t.optimiser_state == 'kept' or t.lora_rank: raise MotError('the displacements of these branches are not measured', where='measure_rounds', values=f'optimiser_state={t.optimiser_state}, lora_rank={t.lora_rank}', cure='use fresh optimiser states and full weights')
     model, tokenizer = load_student(settings.student.name, seed=settings.student.seed)
     rows = {k: render_corpus(c, tokenizer, settings.data.max_tokens, settings.data.system) for k, c in load_pool(settings.data, seed).corpora.items()}
     state, out = {n: w.clone() for n, w in student_state(model).items()}, []
+    given, asked = settings.rounds.weights, list(dict.fromkeys(settings.data.teachers))   # as in a run: weights follow the settings' order, teachers the pool's
+    weights = branch_weights(dict(zip(asked, given)) if given and len(asked) == len(given) else given or None, list(rows))
+    def mean(x): return np.average(x, 0, weights if given else None)
     for r in range(1, max(at) + 1):
         branches, found, spectra = {}, {}, {}
         for k in rows:
@@ -368,12 +372,12 @@ def measure_rounds(settings,       # RunSettings of a small student: all graphs 
                 note(kind, d, np.linalg.norm(d)/(E*np.linalg.norm(s.parts)), E, {'adamw-bowl': on_bowl})
             if progress: progress(f'seed {seed}, round {r}, {k}: curvatures {s.values[0]:.2f} to {s.values[-1]:.2f}')
         for (kind, n, x), each in found.items():
-            mean = ('merged', float(np.mean([e[1] for e in each])), np.mean([e[2] for e in each], 0), {p: np.mean([e[3][p] for e in each], 0) for p in each[0][3]})
-            for k, eta, measured, predictions in [*each, mean]:
+            merged = ('merged', float(mean([e[1] for e in each])), mean([e[2] for e in each]), {p: mean([e[3][p] for e in each]) for p in each[0][3]})
+            for k, eta, measured, predictions in [*each, merged]:
                 for p, d in predictions.items():
                     out.append({'seed': seed, 'round': r, 'teacher': k, 'measured': kind, 'predicted': p, 'E': n, 'eta': eta, 'sharp': x, 'moved': float(np.linalg.norm(measured)/np.linalg.norm(origin)),
                                 'curvature': [float(spectra[k].values[0]), float(spectra[k].values[-1])] if k in spectra else None, 'layers': compared(d, measured, layers)})
-        state = merge_states(branches)
+        state = merge_states(branches, weights)
         for row in out:
             if row['round'] == r: row['hash'] = hash_tensors(state)
     return out
