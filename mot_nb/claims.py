@@ -181,7 +181,7 @@ def at_floor(result): # RunResult, or rows of metrics.jsonl
     right = [r['value']*r['n'] for r in _rows(result) if r['metric'] == 'accuracy']
     return not right or max(right) <= 2 + 1e-9
 
-# %% ../nbs/10a_claims.ipynb #edb64bff
+# %% ../nbs/10a_claims.ipynb #59dc0aef
 @dataclass(frozen=True, repr=False)
 class Judgement(Shown):
     "A claim, what was measured about it, and the verdict at this scale."
@@ -205,7 +205,7 @@ def judge(result,   # RunResult, or rows of metrics.jsonl
           shifted='foreign'): # claim 7: the teacher of another distribution
     "The `Judgement` of one claim on one run; a run of one seed gets the verdict 'one seed'."
     rows = _rows(result)
-    say = lambda v, *gs, note='': Judgement(CLAIMS[number], run, gs, 'cannot be seen here' if at_floor(rows) else v, note)
+    say = lambda v, *gs, note='': Judgement(CLAIMS[number], run, gs, 'cannot be seen here') if at_floor(rows) else Judgement(CLAIMS[number], run, gs, v, note)
     missing = lambda what: Judgement(CLAIMS[number], run, (f'this run has no {what}',), 'cannot be seen here')
     if not any(r['metric'] == 'accuracy' for r in rows): return missing('accuracy: losses only were measured')
     have = {r['method'] for r in rows}
@@ -266,10 +266,10 @@ def ledger(judgements): # a list of `Judgement`
                  'problems not counted: the interval is over seeds that were asked the same problems, which is not judged either; cannot be seen here: no student got more than two problems right, or the run lacks what is compared. '
                  'Certainty: A primary text, B a summary of it. Each row is judged by itself: of twenty true ties, one would be expected to be called decided.')
 
-# %% ../nbs/10a_claims.ipynb #747ec168
+# %% ../nbs/10a_claims.ipynb #3fe998e3
 def last_best(result,  # RunResult, or rows of metrics.jsonl
               metric='accuracy'): # 'accuracy' or 'loss'
-    "One line a student: mean over seeds of the last round and of each seed's best round, with intervals; a `Table`."
+    "One line per student: mean over seeds of the last round and of each seed's best round, with intervals; a `Table`."
     rows, sign = _rows(result), -1 if metric == 'loss' else 1
     names = dict.fromkeys((r['method'] + (f":{r.get('teacher') or r.get('budget')}" if r.get('teacher') or r.get('budget') else '')) for r in rows if r['metric'] == metric)
     cells, data = [], []
