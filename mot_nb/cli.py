@@ -305,7 +305,7 @@ def do_traces(args): # the parsed command line
     print(h, table, f'traces: {path}\ncard: {path.with_suffix(".md")}', sep='\n')
     return 0
 
-# %% ../nbs/17_cli.ipynb #ded352b0
+# %% ../nbs/17_cli.ipynb #3e9128c9
 def _tokenizer(s):
     "The student's tokenizer if it is on this machine, else None; nothing is fetched or converted."
     from transformers import AutoTokenizer
@@ -364,6 +364,7 @@ def check_run(s,         # RunSettings
     if s.eval.loss_corpus and s.eval.loss_corpus not in teachers: add('loss corpus', f'{s.eval.loss_corpus} is not a teacher', 'bad', f'eval.loss_corpus: one of {", ".join(teachers)}')
     best, need = plan.layout, plan['disk'].total
     add('memory', f'{best}', 'ok' if best.fits else 'bad', '' if best.fits else 'train.checkpointing=true, a smaller train.micro_tokens and data.max_tokens, more GPUs, or LoRA')
+    add('answers', f'{s.eval.batch} at once on a rank' if plan.answers_fit else plan.headline.splitlines()[-1].removeprefix('-> '), 'ok' if plan.answers_fit else 'bad', '' if plan.answers_fit else 'a smaller eval.batch, or eval.every_round=false and mot eval with vLLM afterwards')
     free = _free('.')
     add('disk', f'{_gb(free)} free here, {_gb(need)} needed', 'ok' if free > need else 'note', 'run where there is room' if free <= need else '')
     local = Path(s.student.name).is_dir()

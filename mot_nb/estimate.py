@@ -7,7 +7,7 @@ __all__ = ['SHAPES', 'LIBRARIES', 'HELD', 'PASSES', 'CALLS', 'FORWARD', 'ASSUMED
            'check_tensors', 'check_folder', 'size_text', 'time_text', 'flop_text', 'Part', 'Parts', 'Load', 'load_of',
            'bounded_load', 'flops', 'Saved', 'written_out', 'saved_by_layer', 'activation_bytes', 'memory', 'Layout',
            'layouts', 'better_layout', 'layout_table', 'branch_and_rank_bytes', 'Rates', 'measure_rates', 'step_time',
-           'branch_cost', 'compare', 'disk', 'Plan', 'plan_run', 'config_of']
+           'branch_cost', 'compare', 'disk', 'answer_memory', 'Plan', 'plan_run', 'config_of']
 
 # %% ../nbs/08a_estimate.ipynb #79069eef
 import json, math, os, re, time
@@ -565,14 +565,27 @@ def disk(shape,        # anything `shape_of` takes
         Part('checkpoint inside a branch', (t.checkpoint_every > 0) * 6 * one, '2 x 12 P: masters and moments, the old one and the new'),
         Part('answers', evaluations * e.k * settings.data.n_heldout * e.max_new_tokens * 4.5, f'{evaluations} evaluations x {e.k} x {settings.data.n_heldout} answers x at most {e.max_new_tokens:,} tokens x 4.5 B')])
 
-# %% ../nbs/08a_estimate.ipynb #53630fce
+# %% ../nbs/08a_estimate.ipynb #7e1c93dd
+def answer_memory(shape,             # anything `shape_of` takes
+                  rows,              # answers under way at once on a rank
+                  tokens,            # of the longest answer
+                  held=0.0,          # bytes of the run a rank holds beside
+                  compute='bfloat16'): # type of the student that answers
+    "Bytes of a rank that answers with transformers: the whole student, and the keys and values of every token so far (own)."
+    s, size = shape_of(shape), {'bfloat16': 2, 'float32': 4}[compute]
+    each = 2 * s.layers * s.v * size
+    return Parts('memory of a rank that answers', 'B', [Part('student', size * parameters(s), f'{size} P'), Part('keys and values', rows * tokens * each, f'{rows:,.0f} answers x {tokens:,.0f} tokens x {each:,} B (2 x {s.layers} layers x {s.v:,} numbers x {size} B)'),
+                                                        Part('held of the run', held, 'masters, and what is held beside a branch')])
+
+# %% ../nbs/08a_estimate.ipynb #1228d585
 class Plan:
     "What a run will cost, as text to decide by."
     def __init__(self,
                  headline,   # the decision in two lines
                  sections,   # (title, Parts, Table or text)
-                 layout):    # the Layout taken
-        self.headline, self.sections, self.layout = headline, sections, layout
+                 layout,     # the Layout taken
+                 answers_fit=True): # a rank has room for the answers under way
+        self.headline, self.sections, self.layout, self.answers_fit = headline, sections, layout, answers_fit
 
     def __getitem__(self, name): return dict(self.sections)[name]
     def __str__(self): return '\n\n'.join([self.headline, *(f'== {title}\n{body}' for title, body in self.sections)])
@@ -608,12 +621,17 @@ def plan_run(settings,        # RunSettings
     f = flops(s, load, t.checkpointing)
     room_for = disk(s, settings, K, mesh=ranks > 1)
     node = min(ranks, 8)
-    host = Parts('main memory of a node', 'B', [Part('students while they are loaded', node * 4 * parameters(s), f'{node} processes x 4 P: each reads the whole student before it keeps its part'),
+    under_way = min(e.batch, math.ceil(samples / ranks)) or 1
+    answers = answer_memory(s, under_way, e.max_new_tokens, best.memory['masters'] + best.memory['held beside the branch'], compute)
+    answers_fit = answers.total <= room or not samples
+    fewer = next((r for r in range(under_way - 1, 0, -1) if answers.total - answers['keys and values'] * (1 - r / under_way) <= room), 0)
+    host = Parts('main memory of a node', 'B', [Part('the student, read by one rank', 4 * parameters(s), '4 P, once'), Part('the base student, kept', node * 4 * parameters(s) / best.shards, f'{node} processes x 4 P / {best.shards} shards'),
                                                 Part('libraries', node * LIBRARIES['cpu'], f"{node} x {size_text(LIBRARIES['cpu'])}")])
     head = (f'{settings.name}: {s.name}, {parameters(s):,} parameters' + (f' ({parameters(s, True):,} active)' if s.experts else '') + f'; K = {K}, T = {settings.rounds.rounds}, E = {t.steps}, batch {t.batch}; {ranks} rank{"s" * (ranks > 1)} of {size_text(room)}\n'
-            f'-> {best.name}, {size_text(best.memory.total)} a rank{"" if best.fits else ": DOES NOT FIT"}, {time_text(whole.total)} ({time_text(whole["training"])} training, {time_text(whole["evaluation"]) if answering.total else "not counted:"} evaluation), {size_text(room_for.total)} of disk')
+            f'-> {best.name}, {size_text(best.memory.total)} a rank{"" if best.fits else ": DOES NOT FIT"}, {time_text(whole.total)} ({time_text(whole["training"])} training, {time_text(whole["evaluation"]) if answering.total else "not counted:"} evaluation), {size_text(room_for.total)} of disk'
+            + ('' if answers_fit else f'\n-> {size_text(answers.total)} on a rank that answers (eval.batch={under_way}): DOES NOT FIT; ' + (f'eval.batch={fewer} does' if fewer else 'measure it by itself, with vLLM: mot eval')))
     return Plan(head, [('rows of a step', f'{load.rows:,.0f} rows, {load.tokens:,.0f} tokens, {load.supervised:,.0f} of them supervised, longest row {load.longest:,.0f}: {load.said}'),
-                       ('layout', layout_table(s, ranks, K, room, **how)), ('memory of a rank', best.memory), *([('main memory', host)] if device == 'cuda' else []), ('operations', f), ('time of a step', step), ('evaluation', answering), ('time', whole), ('disk', room_for)], best)
+                       ('layout', layout_table(s, ranks, K, room, **how)), ('memory of a rank', best.memory), *([('main memory', host)] if device == 'cuda' else []), ('operations', f), ('time of a step', step), ('evaluation', answering), *([('memory of a rank that answers', answers)] if samples else []), ('time', whole), ('disk', room_for)], best, answers_fit)
 
 # %% ../nbs/08a_estimate.ipynb #03edb30b
 def config_of(shape): # anything `shape_of` takes
