@@ -959,7 +959,7 @@ def _manifest(settings, out):
     write_atomic(out/'settings.yaml', to_yaml(settings))
     return new
 
-# %% ../nbs/10_rounds.ipynb #4f0f7c0d
+# %% ../nbs/10_rounds.ipynb #79f417d9
 def profile_run(profile,     # 'smoke', 'laptop' or 'long': a folder of data/profiles
                 name,        # 'toy', 'words' or 'champ': a file in it
                 runs='',     # folder of runs; '': in the cache, where a later call finds it
@@ -975,7 +975,7 @@ def _marked(marks, seed, row, path):
     of = marks['seeds'].get(str(seed), {'right': {}})
     if row['student'] not in of['right']: return None
     text, ids, k = of['right'][row['student']], marks['problems'][of['problems']], marks['k']
-    right = [int(x) for x in (text if k < 10 else text.split(' '))]
+    right = [int(x) if x.isdigit() else k + 1 for x in (text if k < 10 else text.split())]
     if len(right) != len(ids) or max(right) > k: raise MotError('these marks do not fit their problems', where=f"{path}, seed {seed}, {row['student']}", values=f'{len(right)} marks up to {max(right)}, expected {len(ids)} up to {k}', cure='the file was changed: record the run again')
     return score_marks({p: [True]*c + [False]*(k - c) for p, c in zip(ids, right)}, row.get('truncated') or 0., row['hash'], row['student'])
 
