@@ -14,7 +14,7 @@ import numpy as np
 from .run import MotError, unknown_name
 from .scores import Table, interval_of_difference, t_quantile
 
-# %% ../nbs/08c_best_teacher.ipynb #4a7c912b
+# %% ../nbs/08c_best_teacher.ipynb #04cebf95
 @dataclass(frozen=True)
 class Contrast:
     "Difference between two teachers' students at one place."
@@ -60,7 +60,7 @@ def contrast(a, b,      # [seeds, n] marks (or means over k samples) of the two,
     rest = d - d.mean(0) - d.mean(1, keepdims=True) + m
     v_rest = float((rest**2).sum()/((n - 1)*(S - 1)))/(n*S)
     v = max(v_problem + s2/S - v_rest, .5*v_problem)                        # the difference of two estimates may come out too small by chance
-    df = v**2/(v_problem**2/(n - 1) + (s2/S)**2/df) if s2 > 0 else n - 1    # Satterthwaite
+    df = max(df, v**2/(v_problem**2/(n - 1) + (s2/S)**2/df)) if s2 > 0 else n - 1    # Satterthwaite; a sum never has fewer than its poorest part
     half = t_quantile(.5 + level/2, max(1, int(df)))*math.sqrt(v)
     return Contrast(m, max(m - half, -1.), min(m + half, 1.), S, n)
 

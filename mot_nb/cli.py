@@ -166,7 +166,7 @@ def parse(argv): # the words after `mot`
         raise _Usage(f'unknown option {rest[0]!r}' + (f'; did you mean {near}?' if near else ''), here)
     return args
 
-# %% ../nbs/17_cli.ipynb #1b20e492
+# %% ../nbs/17_cli.ipynb #61dc7ea8
 def settings_from(source,         # a YAML file, or PROFILE/RUN such as 'smoke/toy'
                   overrides=()):  # 'key=value' strings
     "The settings a command line names."
@@ -300,7 +300,8 @@ def do_traces(args): # the parsed command line
     samples, weights = _answering(args, s, prompts, out/'samples'/f'{name}.jsonl', args.seed)
     h = harvest(name, problems, prompts, samples, args.seed, against or heldout, args.ngram)
     e = s.eval
-    how = f'Sampled from {args.teacher} ({"a server" if args.url else weights[:12]}): {e.k} answers per problem at temperature {e.temperature:g}, top-p {e.top_p:g}, at most {e.max_new_tokens} tokens, seed {args.seed}, {"server" if args.url else e.engine}. Compared with {args.against or ("the held-out problems" if heldout else "no evaluation set")}, {args.ngram} words in a run.'
+    name_of = args.teacher if args.url or not Path(args.teacher).is_dir() else Path(args.teacher).resolve().name     # no place on this machine
+    how = f'Sampled from {name_of} ({"a server" if args.url else weights[:12]}): {e.k} answers per problem at temperature {e.temperature:g}, top-p {e.top_p:g}, at most {e.max_new_tokens} tokens, seed {args.seed}, {"server" if args.url else e.engine}. Compared with {args.against or ("the held-out problems" if heldout else "no evaluation set")}, {args.ngram} words in a run.'
     with _writing(out): path, table = write_harvest(h, out/'teachers', how), harvest_table(out)
     print(h, table, f'traces: {path}\ncard: {path.with_suffix(".md")}', sep='\n')
     return 0

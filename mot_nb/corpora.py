@@ -326,7 +326,7 @@ def _adapter(row):
     if isinstance(row.get("prompt"), list): return _from_conversation
     return _from_contract
 
-# %% ../nbs/02_corpora.ipynb #0c8190a4
+# %% ../nbs/02_corpora.ipynb #811c7544
 def corpus_from_rows(
     rows,  # pairs (line number, row or the error text of an unreadable line)
     teacher: "str | None" = None,  # the teacher's name; None takes it from the rows, or from `default`
@@ -362,7 +362,7 @@ def corpus_from_rows(
                        cure="mend or delete these lines; the fields are problem_id, teacher, prompt, completion, reference"
                             + ("; or drop and count traces without an answer: write_corpus(path, read_corpus(path, unanswered='drop'))" if any("no final answer" in b for b in bad) else ""))
     if len(names) > 1:
-        raise MotError("one file holds several teachers", where=where, values=", ".join(names), cure="write one file a teacher, or pass teacher= to rename them all")
+        raise MotError("one file holds several teachers", where=where, values=", ".join(names), cure="write one file per teacher, or pass teacher= to rename them all")
     name = names[0] if names else teacher or default
     if not traces:
         raise MotError("the teacher is left with no trace", where=where, values=f"teacher {name}, {n} rows read, dropped: {dropped or 'none'}",

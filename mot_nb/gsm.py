@@ -203,7 +203,7 @@ def write_gsm(
     write_atomic(folder / "left_out.json", json.dumps({"drawn": n, "left_out_by_template": {str(t): left_out[t] for t in sorted(left_out)}}, indent=1) + "\n")
     write_card(folder, seed)
 
-# %% ../nbs/04b_gsm.ipynb #440e5823
+# %% ../nbs/04b_gsm.ipynb #7fdef79e
 def write_card(
     folder,  # data/gsm
     seed: int = 2025,  # the seed the files were made with
@@ -219,7 +219,7 @@ def write_card(
     notes = [f.read_text().strip() for f in sorted((folder / "teachers").glob("*.md"))]
     write_atomic(folder / "README.md", f"""# gsm
 
-Grade-school word problems with teachers in different styles. Made by `mot_nb.gsm.write_gsm(folder, seed={seed})`; every file can be remade byte for byte.
+Grade-school word problems with teachers in different styles. Made by `mot_nb.gsm.write_gsm(folder, seed={seed})`; every file but a sampled teacher's can be remade byte for byte.
 
 - **Problems**: `gsm_symbolic` of reasoning-gym 0.1.25 (Apache-2.0), seed {seed}, {left['drawn']} drawn. The templates are of GSM-Symbolic, made from GSM8K test items (MIT).
 - **Left out**: {sum(left['left_out_by_template'].values())} problems whose worked solution holds a sum that cannot be read or does not hold (the package rounds some
@@ -228,8 +228,9 @@ Grade-school word problems with teachers in different styles. Made by `mot_nb.gs
 - **heldout**: other templates ({', '.join(map(str, templates('heldout')))}); no training problem shares one.
 - **in_template**: the training templates, other names and numbers.
 - **Teachers** (one file each, every final answer checked): `worked` is the package's own solution; `equations`, `bullets`, `narrative` are program-written rewritings of its sums.
-  They share every sum and its order, and differ in all else. Every trace ends with the line `Answer: N`.
-- **Licence**: Apache-2.0, as reasoning-gym.
+  They share every sum and its order, and differ in all else. Each of these traces ends with the line `Answer: N`.
+  Sampled from models and filtered by answer (a problem never solved is dropped for that teacher alone): {', '.join(f'`{f.stem}`' for f in sorted((folder / "teachers").glob("*.md"))) or 'none'}.
+- **Licence**: Apache-2.0, as reasoning-gym and Qwen2.5-Coder.
 - **Overlap with GSM8K**: the training templates come from GSM8K *test* items. Leave these out (or say so) when a student trained on this pool is measured on the GSM8K test set
   (0-based index in test.jsonl, matched by words, so approximate; `overlap.json` has the match of every template): {', '.join(map(str, seen))}.
 
