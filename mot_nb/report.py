@@ -312,7 +312,7 @@ def most_memory(records): # notes of `Stages.ended`, of any number of calls
     at = [(r['to'] - r['seconds'], r['to'], r.get('memory', 0), r.get('call')) for r in records]
     return max((sum(m for a, b, m, c in at if c == call and a <= start < b) for start, _, _, call in at), default=0)
 
-# %% ../nbs/16_report.ipynb #9405b560
+# %% ../nbs/16_report.ipynb #b4e34b9b
 def pages_folder():
     "The folder of the notebooks: beside mot_nb/ in a checkout. An installed package has none."
     folder = data_folder().parent/'nbs'
@@ -373,7 +373,7 @@ def _set_aside(folder, settings):
     from mot_nb.rounds import _identity
     pool, code = data_folder()/settings.data.pool, Path(mot_nb.__file__).parent/f'{settings.data.pool}.py'
     now = hash_json([_identity(settings), _source_hash(pool, '*') if pool.is_dir() else '', hash_file(code) if code.is_file() else ''])
-    mark, to = folder/'made_from', None
+    mark, to = folder.with_name(f'{folder.name}.made_from'), None      # beside it: a run begins in an empty folder
     if folder.exists() and not (mark.exists() and mark.read_text() == now):
         to = next(t for i in range(1, 10**6) if not (t := folder.with_name(f'{folder.name}-before-{i}')).exists())
         os.replace(folder, to)
