@@ -67,6 +67,7 @@ print(repr(sharpness(model, loss, .1, 8, path=sys.argv[2]).rises))
 """
 
 
+@pytest.mark.long
 def test_kill_and_go_on(student, tmp_path):
     "Killed with -9 in the middle: the student on disk is untouched, unfinished cells are known, nothing is measured twice, and the end is that of an undisturbed walk."
     folder, file = tmp_path/'student', tmp_path/'surface.jsonl'
@@ -150,6 +151,7 @@ def test_branches_must_be_those_that_were_merged(tmp_path):
     refused('was not kept', lambda: branches_again(tmp_path/'r', 3))
 
 
+@pytest.mark.long
 def test_template(tmp_path):
     "Template 83 on a small run of its own: a record with every part, and a second call that reads what the first measured."
     from mot_nb.report import execute_page

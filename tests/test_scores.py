@@ -183,6 +183,7 @@ def test_results_of_lm_eval_stand_in_the_same_table(tmp_path):
 def said(path): return '\n'.join(''.join(o.get('data', {}).get('text/markdown', '')) + ''.join(o.get('data', {}).get('text/plain', '')) for c in json.loads(path.read_text())['cells'] for o in c.get('outputs', []))
 
 
+@pytest.mark.long
 def test_best_teacher_template_runs_and_draws_from_its_file(tmp_path):
     from mot_nb.report import execute_page
     record = tmp_path/'r.jsonl'
