@@ -243,7 +243,7 @@ def last_round(rows,     # rows of metrics.jsonl
     ax.set_title(f'after the last round; bars: 95 % over {over}; dashed: base')
     return ax
 
-# %% ../nbs/15_plots.ipynb #e0f97f8e
+# %% ../nbs/15_plots.ipynb #3a3cf7ad
 @_styled
 def differences(rows,     # records or dicts with a, b, value, lo, hi (lo None: no interval), e.g. `Difference`s
                 ax=None,  # where; None: a new figure as high as it has rows
@@ -262,7 +262,7 @@ def differences(rows,     # records or dicts with a, b, value, lo, hi (lo None: 
     ax.axvline(0, color='#444444', lw=1, zorder=1)
     ax.set_yticks(range(len(rows)), [f"{r['a']} − {r['b']}" for r in reversed(rows)])
     ax.set_ylim(-.6, len(rows) - .4); ax.grid(False, axis='y')
-    ax.set_xlabel(f'← {better[0]}     difference ({unit}), 95 % interval     {better[1]} →')
+    ax.set_xlabel(f'← {better[0]}          {better[1]} →\ndifference ({unit}), 95 % interval')
     return ax
 
 # %% ../nbs/15_plots.ipynb #972219b3
