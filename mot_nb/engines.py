@@ -17,13 +17,13 @@ from .corpora import render_prompt
 from .sampling import Sample, _render_all, answer_text, check_sampling, choose, opened, sample_problems, samples_header, samples_of, step_keys, stop_tokens
 from .server import sample_server
 
-# %% ../nbs/07c_engines.ipynb #f3dece31
+# %% ../nbs/07c_engines.ipynb #bb41abf0
 ENGINES = ('transformers', 'vllm', 'server')
 
 def vllm_python():
     "The Python that has vLLM: this one, the one named by MOT_VLLM, or .venv/vllm as `make vllm` makes it; None where there is none."
     if named := os.environ.get('MOT_VLLM'): return Path(named) if Path(named).exists() else None
-    if importlib.util.find_spec('vllm'): return Path(sys.executable)
+    if (found := importlib.util.find_spec('vllm')) and found.origin: return Path(sys.executable)      # a folder of that name is no package
     roots = [Path(sys.prefix)/'vllm']
     with contextlib.suppress(MotError): roots.append(data_folder().parent/'.venv'/'vllm')
     return next((r/'bin'/'python' for r in roots if (r/'.ready').exists() and (r/'bin'/'python').exists()), None)
@@ -312,7 +312,7 @@ class ServerEngine:
     def __enter__(self): return self
     def __exit__(self, *_): self.close()
 
-# %% ../nbs/07c_engines.ipynb #ca628084
+# %% ../nbs/07c_engines.ipynb #3ca5e2f3
 def sample_with(engine,     # 'transformers', 'vllm' or 'auto'
                 model,      # a causal LM
                 tokenizer,  # its tokenizer
@@ -326,6 +326,7 @@ def sample_with(engine,     # 'transformers', 'vllm' or 'auto'
     if engine == 'transformers': return sample_problems(model, tokenizer, prompts, path, model_hash, **how)
     from mot_nb.students import save_student
     dtype = str(next(model.parameters()).dtype).removeprefix('torch.')
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix='.engine.', suffix='.part', dir=Path(path).parent) as tmp:     # where a resumed run clears it away
         with VllmEngine(save_student(Path(tmp)/'student', model, tokenizer), tokenizer, model_hash, model=model, dtype=dtype) as e: return e.sample(prompts, path, **how)
 

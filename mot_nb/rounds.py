@@ -6,13 +6,13 @@
 __all__ = ['mtd_steps', 'plan', 'Progress', 'RunResult', 'read_run', 'run', 'profile_run', 'student_scores', 'record_run',
            'read_record', 'main']
 
-# %% ../nbs/10_rounds.ipynb #5767d8a2
+# %% ../nbs/10_rounds.ipynb #eca0c457
 import contextlib, copy, json, os, shutil, sys, tempfile, time
 from dataclasses import dataclass, replace
 from pathlib import Path
 import torch
 from .run import (MotError, RunSettings, append_line, cache_folder, derive_seed, environment, hash_bytes, hash_file, hash_json, hash_tensors, load_settings, profile_settings,
-                        read_lines, settings_dict, sweep, to_yaml, write_atomic, leftovers, main_memory)
+                        read_lines, settings_dict, sweep, to_yaml, write_atomic, is_leftover, main_memory)
 from .corpora import render_corpus
 from .students import check_vocabulary, empty_student, load_student, save_student, student_folder
 from .pools import load_pool, prompt_of
@@ -776,7 +776,7 @@ def read_run(out): # a run folder
 
 def _seed_folder(out, settings, seed): return out if len(settings.seeds) == 1 else out/f'seed-{seed}'
 
-# %% ../nbs/10_rounds.ipynb #3aad92bb
+# %% ../nbs/10_rounds.ipynb #10a9bf6a
 def _command(words): # a command line
     "The command as anyone could type it: of a path on this machine only the last part."
     return ' '.join(Path(w).name if w.startswith(('/', '~')) else w for w in words)
@@ -821,7 +821,7 @@ def _answering(settings, engine):
 
 def _check_run_folder(out):
     "Raises where the folder holds something else than a run: a run clears away what it does not need any more."
-    others = [p.name for p in out.iterdir() if p.name not in ('.lock', 'logs') and p not in leftovers(out)]
+    others = [p.name for p in out.iterdir() if p.name not in ('.lock', 'logs') and not is_leftover(p)]
     if not others: return
     with contextlib.suppress(OSError, ValueError, TypeError):
         if 'identity' in json.loads((out/'manifest.json').read_text()): return

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['MotError', 'nearest', 'unknown_name', 'derive_seed', 'hash_bytes', 'hash_file', 'hash_json', 'hash_tensors',
-           'write_atomic', 'atomic_folder', 'leftovers', 'sweep', 'append_line', 'read_lines', 'data_folder',
+           'write_atomic', 'atomic_folder', 'is_leftover', 'sweep', 'append_line', 'read_lines', 'data_folder',
            'cache_folder', 'StudentSettings', 'DataSettings', 'TrainSettings', 'RoundSettings', 'EvalSettings',
            'RunSettings', 'settings_dict', 'to_yaml', 'load_settings', 'profile_settings', 'main_memory', 'environment']
 
@@ -138,16 +138,16 @@ def atomic_folder(path): # the folder to make; an older one of that name is repl
         raise MotError('could not write weights', where=str(path), values=str(e)[:200], cure='free some space (a resumed run goes on where this one stopped)') from e
     finally: shutil.rmtree(stage, ignore_errors=True)
 
-# %% ../nbs/00_run.ipynb #298dd172
+# %% ../nbs/00_run.ipynb #7104e225
 _LEFT = re.compile(r'\..+\.[a-z0-9_]{8}\.(part|old)')   # names that `write_atomic` and `atomic_folder` give to what is not whole yet
 
-def leftovers(folder): # searched at any depth
-    "What a killed process left half written: the stage files and folders of this library, known by their names."
-    return [p for p in Path(folder).rglob('.*') if _LEFT.fullmatch(p.name)] if Path(folder).exists() else []
+def is_leftover(path): # of a file or folder
+    "Whether its name is that of a stage file or folder of this library, which a killed process left half written."
+    return bool(_LEFT.fullmatch(Path(path).name))
 
 def sweep(folder): # of a run, searched at any depth
     "Removes stage files and folders that a killed run left, returns their names; a folder caught between its two renames gets its old content back."
-    left = leftovers(folder)
+    left = [p for p in Path(folder).rglob('.*') if is_leftover(p)] if Path(folder).exists() else []
     for p in left:
         if p.name.endswith('.old') and (p/'x').exists():
             name = p.parent/p.name[1:].rsplit('.', 2)[0]
