@@ -27,7 +27,7 @@ def last_lines(path,    # a log file
     try: return '\n'.join(Path(path).read_text(errors='replace').splitlines()[-n:])
     except OSError as e: return f'(no log: {e.strerror})'
 
-# %% ../nbs/09a_watch.ipynb #b0d65eb4
+# %% ../nbs/09a_watch.ipynb #fb2d6e17
 class Watch:
     "One thread a rank: it shows that the rank lives, looks after the rank before it, and ends the process when the run cannot go on (own)."
     def __init__(self, folder,        # of the log files, seen by all ranks: the run folder's logs/
@@ -99,7 +99,7 @@ class Watch:
         opening.start()
         while not self._over.is_set():
             if hasattr(faulthandler, 'dump_traceback_later'): faulthandler.dump_traceback_later(self.stuck, exit=True, file=self.file)
-            ready, _, _ = select.select([self._ear], [], [], self.every)
+            ready, _, _ = select.select([self._ear], [], [], self.every if n else min(.1, self.every))   # the first sign of life does not wait
             if ready and signal.SIGTERM in os.read(self._ear, 4096): self._told_to_stop(seen)
             if os.getppid() != self.launcher: self._end(f'the launcher (process {self.launcher}) of rank {self.rank} is dead', None, tell=False)
             store = self.store
@@ -123,6 +123,7 @@ class Watch:
         for r in [(self.rank - i) % self.ranks for i in range(1, self.ranks)]:
             if store.check([f'done/{r}']): continue
             if not store.check([f'beat/{r}']):
+                self._dead_here({})                                      # dead before its first sign of life: only its log knows of it
                 if now - self.began > self.late: self._end(f'rank {r} did not start within {self.late:.0f} seconds', r)
                 return
             pid, host, _ = beat = tuple(store.get(f'beat/{r}').decode().split())
