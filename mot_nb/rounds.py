@@ -136,11 +136,12 @@ def _read_student(folder, wanted, names):
     except Exception: return None       # absent, torn or of another kind: to be made again
     return state if hash_tensors(state) == wanted else None
 
-# %% ../nbs/10_rounds.ipynb #b35043b6
+# %% ../nbs/10_rounds.ipynb #1b94fc41
 class _Run:
     "All methods of one seed, in a folder."
-    def __init__(self, settings, folder, seed, model, tokenizer, base, progress, mesh=None, say=print):
-        self.mesh, self.say = mesh, say
+    def __init__(self, settings, folder, seed, model, tokenizer, base, progress, mesh=None, say=print, base_hash=None):
+        self.mesh, self.say, self.base_hash = mesh, say, base_hash
+        self.merged = None                           # (round, weights) of the last merge
         self.s, self.folder, self.seed, self.model, self.tokenizer, self.base, self.progress = settings, Path(folder), seed, model, tokenizer, base, progress
         self.ledger = _Ledger(folder, mesh)
         self.pool = load_pool(settings.data, seed)
@@ -341,6 +342,7 @@ class _Run:
     def mot_state(self, t):
         "The merged student after round t; a round whose folder is missing or damaged is made again."
         if t == 0: return self.base
+        if self.merged and self.merged[0] == t: return self.merged[1]
         stage, label = f'merge mot-r{t}', f'mot-r{t}'
         if stage in self.ledger and self.carries(t) and (state := _read_student(self.student(label), self.ledger[stage]['hash'], self.base)) is not None: return state
         start = self.mot_state(t - 1)
@@ -350,6 +352,7 @@ class _Run:
         extra = bfloat16_loss(start, merged)
         write_atomic(self.folder/'merges'/f'{label}.json', json.dumps({'report': report.to_dict(), 'bfloat16': extra if isinstance(extra, dict) else extra.to_dict()}, indent=1))
         self.ledger.add(stage, hash=report.output_hash, **self.carry(t, ((n, merged[n], start[n]) for n in merged)))
+        self.merged = t, merged
         return merged
 
     def carry(self, t, tensors): # round; yields (name, merged, start)
@@ -392,6 +395,7 @@ class _Run:
             state = self.mot_state(t)
             if measured: self.measure(label, self.ledger[f'merge {label}']['hash'], 'mot', t, t * self.E, self.K * t * self.E, state=state)
             self.tidy(t)
+        self.merged = None
 
     def tidy(self, t):
         "Removes what round t was made from, once it is there."
@@ -422,7 +426,7 @@ class _Run:
 
     def all(self):
         "Every method asked for, and the base student first."
-        self.measure('base', hash_tensors(self.base), 'base', 0, 0, 0, state=self.base)
+        self.measure('base', self.base_hash or hash_tensors(self.base), 'base', 0, 0, 0, state=self.base)
         for m in ('std', 'mot', 'mtd', 'oneshot'): # std first: it makes MoT's first branches on its way
             if m in self.s.rounds.methods: getattr(self, m)()
         shutil.rmtree(self.folder/'work', ignore_errors=True)
@@ -439,7 +443,7 @@ def _computing(model, dtype):
     finally:
         for n, p in model.named_parameters(): p.data = old[n]
 
-# %% ../nbs/10_rounds.ipynb #41122c45
+# %% ../nbs/10_rounds.ipynb #b7778c2d
 class _MeshRun(_Run):
     "All methods of one seed, as one of the ranks of a mesh."
     def __init__(self, *args, student, hollow, **kw):
@@ -527,6 +531,7 @@ class _MeshRun(_Run):
             shown = ', '.join(f"{r['metric']} {r['value']:.3f}" for r in rows)
             self.say(f'{label}: {shown}')
             self.progress.add('eval', (time.time() - start) / len(todo), f'{label}: {shown}')
+        mesh.wait()   # nobody trains on, to a later checkpoint, before rank 0 has the records on disk: a resumed run would not come back to them
 
     def item(self, label, method, round_, steps, branch_steps, teacher=None, budget=None):
         "What a measurement's rows say of the student, in the order of `metrics.jsonl`."
@@ -606,6 +611,7 @@ class _MeshRun(_Run):
         "Ledger records of the branches just finished, one a group; called by all ranks."
         mine = [k, branch.log[-self.E:] if len(branch.log) >= self.E else branch.log] if k else None
         for k, log in {d[0]: d for d in self.mesh.collect(mine) if d}.values(): self.ledger.add(f'branch-r{t}-{k}', log=log)
+        self.mesh.wait()   # as after a measurement
 
     def complete(self, fold):
         "Whether every branch of a sum was added in this launch, on some group."
@@ -776,7 +782,7 @@ def read_run(out): # a run folder
 
 def _seed_folder(out, settings, seed): return out if len(settings.seeds) == 1 else out/f'seed-{seed}'
 
-# %% ../nbs/10_rounds.ipynb #10a9bf6a
+# %% ../nbs/10_rounds.ipynb #77807f8e
 def _command(words): # a command line
     "The command as anyone could type it: of a path on this machine only the last part."
     return ' '.join(Path(w).name if w.startswith(('/', '~')) else w for w in words)
@@ -890,7 +896,7 @@ def run(settings,        # RunSettings, a YAML file, or a dict
         _check_base(manifest, hash_tensors(base), out)
         manifest.setdefault('layout', {'ranks': 1, 'groups': 1, 'shards': 1, 'device': str(device), 'why': 'one process'})
         shown = Progress(0, 0, stream=sys.stderr if progress else None)
-        runs = [_Run(settings, _seed_folder(out, settings, seed), seed, model, tokenizer, base, shown, say=say) for seed in settings.seeds]
+        runs = [_Run(settings, _seed_folder(out, settings, seed), seed, model, tokenizer, base, shown, say=say, base_hash=manifest['student']) for seed in settings.seeds]
         manifest['dropped'] = {str(r.seed): r.dropped for r in runs}
         write_atomic(out/'manifest.json', json.dumps(manifest, indent=1))
         _all(runs, shown)

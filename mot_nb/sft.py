@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['SHORT', 'HEAD', 'PLAIN_HEADS', 'token_losses', 'row_losses', 'loss_of_rows', 'corpus_loss', 'branch_loss',
-           'batch_rows', 'learning_rate', 'compute_dtype', 'student_state', 'load_state', 'no_dropout', 'Branch']
+           'batch_rows', 'learning_rate', 'compute_dtype', 'student_state', 'load_state', 'no_dropout', 'hold_memory',
+           'Branch']
 
 # %% ../nbs/05_sft.ipynb #2ff1e19d
 import contextlib, json, math
@@ -53,7 +54,7 @@ def _use_packed_attention(model):
     model.set_attn_implementation('mot_packed')
     return before
 
-# %% ../nbs/05_sft.ipynb #cb9d0175
+# %% ../nbs/05_sft.ipynb #b3bcebfd
 def _shared_start(ids, targets, lengths): # [N], [N], tokens of each document
     "How many tokens at the start of all documents are the same and not supervised; 0 for one document."
     if len(lengths) < 2: return 0
@@ -146,10 +147,10 @@ def row_losses(model,        # a transformers causal LM
 def loss_of_rows(sums_and_counts): # [(sum of token losses, supervised tokens)] of each row, as `row_losses` gives them
     "dict of value (nats a supervised token), lo, hi (95 % interval over traces: the ratio's linearised t interval), n traces, tokens."
     import numpy as np
-    from scipy.stats import t
+    from scipy.special import stdtrit       # the quantile of Student's t; scipy.stats would take a second to import
     sums, counts = map(np.array, zip(*sums_and_counts))
     value, m = sums.sum() / counts.sum(), len(sums)
-    half = t.ppf(.975, m - 1) * ((sums - value * counts) / counts.mean()).std(ddof=1) / m ** .5 if m > 1 else None
+    half = stdtrit(m - 1, .975) * ((sums - value * counts) / counts.mean()).std(ddof=1) / m ** .5 if m > 1 else None
     return {'value': float(value), 'lo': None if half is None else float(value - half), 'hi': None if half is None else float(value + half), 'n': m, 'tokens': int(counts.sum())}
 
 def corpus_loss(model,        # a transformers causal LM
@@ -213,11 +214,22 @@ def load_state(model,   # the student to overwrite
         if t.shape != state[n].shape: raise MotError('these weights belong to another student', where=n, values=f'{tuple(state[n].shape)}, expected {tuple(t.shape)}', cure='load weights of the same model and vocabulary')
         t.copy_(state[n])
 
-# %% ../nbs/05_sft.ipynb #ed2f0b2d
+# %% ../nbs/05_sft.ipynb #b0ac9820
 def no_dropout(model): # any module
     "Sets every dropout rate to 0: recomputing activations asks for training mode, and the loss is to be the one written down."
     for m in model.modules():
         if isinstance(m, torch.nn.Dropout): m.p = 0.0
+
+def hold_memory():
+    """Lets this process keep memory that tensors gave up, instead of handing it back to the system and having it zeroed again, page by page, at every step (glibc; elsewhere
+    nothing happens). Returns whether it did."""
+    global _held
+    if _held is None:
+        import ctypes
+        try: _held = all(ctypes.CDLL(None).mallopt(*what) for what in ((-3, 2**30), (-1, 2**31 - 1)))   # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, bytes
+        except (OSError, AttributeError, TypeError): _held = False
+    return _held
+_held = None
 
 class Branch:
     "A student being fine-tuned on one corpus (MoT, branch step); full weights or LoRA."
@@ -236,6 +248,7 @@ class Branch:
         self.rows, self.train_settings, self.total, self.seed, self.label, self.step, self.on_step = list(rows), train, total_steps, seed, label, step, on_step
         self.log, self.team = [], team
         self._check_rows()
+        hold_memory()
         self.model = model
         if state is not None: load_state(model, state)
         self._attention = _use_packed_attention(model)
@@ -416,13 +429,14 @@ class Branch:
 
     def close(self):
         "Gives the model back: float32, its own attention, no adapters, no gradients, and the branch's weights in it."
-        state = self.weights()
+        state = self.weights() if self.lora else None
         self.optimiser = None
         if self.lora: self.lora.unload()
-        for p in self.model.parameters(): p.data, p.grad = p.data.float(), None
+        for n, p in self.model.named_parameters():
+            p.data, p.grad = (p.data.float() if self.lora else self.masters[n].data), None   # without adapters every parameter has its master
         self.model.set_attn_implementation(self._attention)
         self.model.gradient_checkpointing_disable()
         self.model.config.use_cache = True
         self.model.eval()
         for p in self.model.parameters(): p.requires_grad_(True)
-        load_state(self.model, state)
+        if state is not None: load_state(self.model, state)

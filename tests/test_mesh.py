@@ -35,6 +35,9 @@ def test_a_few_kills(tmp_path):
     head, *rows, last = script('kill_ranks.py', tmp_path, '--layout', 'serial', '--writes', '20:45:1', '--random', 1, '--seed', os.getpid())
     print(*rows, last, sep='\n')
     assert last['kills'] >= 3 and last['equal'] == last['folders'] == len(rows) and last['longest'] < 60
+    _, row, last = script('kill_ranks.py', tmp_path/'ahead', '--layout', 'parallel', '--writes', '28:200:1')   # between two measurements' records: the other rank is past them by then
+    print(row)
+    assert row['where'][0].endswith('ledger.jsonl') and row['kills'] == 1 and row['equal']
 
 
 @pytest.mark.long
