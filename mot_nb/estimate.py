@@ -340,7 +340,7 @@ def memory(shape,               # anything `shape_of` takes
     parts = fixed + moments[worst] + [Part('libraries', LIBRARIES[device], 'measured on this kind of machine' if device == 'cpu' else 'assumed: context, libraries, communication buffers')]
     return Parts(f'{s.name}, one rank of {S}' if S > 1 else f'{s.name}, one process', 'B', parts, f"worst moment: {worst}; P = {P:,}" + (f', S = {S}' if S > 1 else ''))
 
-# %% ../nbs/08a_estimate.ipynb #c74d7274
+# %% ../nbs/08a_estimate.ipynb #7b233f85
 @dataclass(frozen=True)
 class Layout:
     "How the ranks share the branches."
@@ -378,9 +378,15 @@ def better_layout(shape,      # anything `shape_of` takes
                   ranks,      # N, GPUs or processes
                   branches,   # K
                   room,       # bytes a rank may use
+                  want='auto', # 'auto', 'parallel' (as many groups as there can be), 'serial' (one), or a number of groups: `rounds.layout`
                   **how):     # batch, micro_tokens, compute, checkpointing, lora_rank, device...
-    "The `Layout` to take, with its reason in one sentence: of those that fit, the one that leaves no rank idle, then the one with the fewest shards."
+    "The `Layout` to take, with its reason in one sentence: of those that fit, the one that leaves no rank idle, then the one with the fewest shards; `mesh.choose_layout` follows the same rule."
     all_ = layouts(shape, ranks, branches, room, **how)
+    if str(want) != 'auto':
+        B = {'parallel': all_[0].branches, 'serial': 1}.get(str(want)) or str(want)
+        l = next((l for l in all_ if str(l.branches) == str(B)), None)
+        if l is None: raise MotError('the ranks cannot be divided like this', where='rounds.layout', values=f'{want} branch groups, {branches} branches on {ranks} ranks', cure=f'auto, parallel, serial, or one of {[l.branches for l in all_]}')
+        return replace(l, reason=f'rounds.layout asks for {want}; it needs {size_text(l.memory.total)} of {size_text(room)} a rank')
     fit = [l for l in all_ if l.fits]
     if not fit:
         l = min(all_, key=lambda l: l.memory.total)
@@ -395,9 +401,9 @@ def better_layout(shape,      # anything `shape_of` takes
         reason = f'{" and ".join(out)}; this one needs {need} of {size_text(room)} a rank'
     return replace(best, reason=reason)
 
-def layout_table(shape, ranks, branches, room, **how): # as for `better_layout`
-    "All layouts side by side as a `Table`, the better one in bold."
-    best = better_layout(shape, ranks, branches, room, **how)
+def layout_table(shape, ranks, branches, room, want='auto', **how): # as for `better_layout`
+    "All layouts side by side as a `Table`, the one to take in bold."
+    best = better_layout(shape, ranks, branches, room, want, **how)
     rows = []
     for l in layouts(shape, ranks, branches, room, **how):
         mark = l.branches == best.branches
@@ -577,7 +583,7 @@ def answer_memory(shape,             # anything `shape_of` takes
     return Parts('memory of a rank that answers', 'B', [Part('student', size * parameters(s), f'{size} P'), Part('keys and values', rows * tokens * each, f'{rows:,.0f} answers x {tokens:,.0f} tokens x {each:,} B (2 x {s.layers} layers x {s.v:,} numbers x {size} B)'),
                                                         Part('held of the run', held, 'masters, and what is held beside a branch')])
 
-# %% ../nbs/08a_estimate.ipynb #1228d585
+# %% ../nbs/08a_estimate.ipynb #89e15e77
 class Plan:
     "What a run will cost, as text to decide by."
     def __init__(self,
@@ -609,7 +615,7 @@ def plan_run(settings,        # RunSettings
     K, seeds = branches, len(settings.seeds)
     if load.longest > t.micro_tokens: raise MotError('a row does not fit into a pack', where='train.micro_tokens', values=f'{t.micro_tokens:,}, longest row {load.longest:,.0f}', cure=f'set train.micro_tokens to at least {load.longest:,.0f}, or data.max_tokens to at most {t.micro_tokens:,}')
     how = dict(batch=t.batch, micro_tokens=t.micro_tokens, supervised=round(t.micro_tokens * load.supervised / load.tokens), compute=compute, checkpointing=t.checkpointing, lora_rank=t.lora_rank, length=load.squares / load.tokens, device=device)
-    best = better_layout(s, ranks, K, room, **how)
+    best = better_layout(s, ranks, K, room, settings.rounds.layout, **how)
     packs = max(1, math.ceil(load.tokens / best.shards / t.micro_tokens))
     step = step_time(s, load, rates, t.checkpointing, packs, best.shards, t.lora_rank)
     wall = step.total * best.shards / ranks / best.busy
@@ -631,7 +637,7 @@ def plan_run(settings,        # RunSettings
             f'-> {best.name}, {size_text(best.memory.total)} a rank{"" if best.fits else ": DOES NOT FIT"}, {time_text(whole.total)} ({time_text(whole["training"])} training, {time_text(whole["evaluation"]) if answering.total else "not counted:"} evaluation), {size_text(room_for.total)} of disk'
             + ('' if answers_fit else f'\n-> {size_text(answers.total)} on a rank that answers (eval.batch={under_way}): DOES NOT FIT; ' + (f'eval.batch={fewer} does' if fewer else 'measure it by itself, with vLLM: mot eval')))
     return Plan(head, [('rows of a step', f'{load.rows:,.0f} rows, {load.tokens:,.0f} tokens, {load.supervised:,.0f} of them supervised, longest row {load.longest:,.0f}: {load.said}'),
-                       ('layout', layout_table(s, ranks, K, room, **how)), ('memory of a rank', best.memory), *([('main memory', host)] if device == 'cuda' else []), ('operations', f), ('time of a step', step), ('evaluation', answering), *([('memory of a rank that answers', answers)] if samples else []), ('time', whole), ('disk', room_for)], best, answers_fit)
+                       ('layout', layout_table(s, ranks, K, room, settings.rounds.layout, **how)), ('memory of a rank', best.memory), *([('main memory', host)] if device == 'cuda' else []), ('operations', f), ('time of a step', step), ('evaluation', answering), *([('memory of a rank that answers', answers)] if samples else []), ('time', whole), ('disk', room_for)], best, answers_fit)
 
 # %% ../nbs/08a_estimate.ipynb #03edb30b
 def config_of(shape): # anything `shape_of` takes

@@ -76,6 +76,22 @@ def test_layouts():
     with pytest.raises(MotError): load_settings(overrides=['rounds.layout=wide'])
 
 
+def test_the_plan_and_the_run_choose_alike():
+    "`mot plan` and a run on ranks divide them in the same way, whatever fits."
+    from mot_nb.estimate import HELD, better_layout, memory
+    how = dict(micro_tokens=8192, compute='bfloat16', checkpointing=True)
+    seen = set()
+    for branches in (2, 3, 4):
+        for ranks in (2, 4, 8):
+            for room in (20e9, 40e9, 80e9, 160e9):
+                l = better_layout('Qwen3-8B', ranks, branches, room, batch=64, **how)
+                if not l.fits: continue
+                run = choose_layout(branches, ranks, batch=64, room=room, need=lambda S: memory('Qwen3-8B', shards=S, mesh=True, held=HELD['cuda'], **how).total)
+                assert (run.groups, run.shards) == (l.branches, l.shards), (branches, ranks, room)
+                seen.add((l.branches, l.shards))
+    assert len(seen) > 3, seen
+
+
 def test_layout_is_no_part_of_the_identity():
     from mot_nb.rounds import _identity
     assert _identity(load_settings(overrides=['rounds.layout=serial'])) == _identity(load_settings())
