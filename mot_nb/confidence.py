@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['HELD', 'CONNECTIVES', 'HEDGES', 'OPERATORS', 'KINDS', 'MARK', 'PAIRS', 'stream_head', 'row_confidence', 'token_texts',
            'word_kinds', 'Scored', 'score_traces', 'with_agreement', 'Auc', 'clustered_auc', 'drop_auc', 'auc_gap',
-           'change_by_label', 'change_table', 'token_rows', 'write_scored', 'read_scored', 'unseen_traces',
-           'kept_students', 'score_run', 'last_students', 'confidence_rows', 'auc_of', 'Measured', 'record_confidence',
-           'read_confidence', 'judge_consensus']
+           'change_by_label', 'change_table', 'token_rows', 'write_scored', 'read_scored', 'unseen_traces', 'score_run',
+           'last_students', 'confidence_rows', 'auc_of', 'Measured', 'record_confidence', 'read_confidence',
+           'judge_consensus']
 
 # %% ../nbs/12_confidence.ipynb #8f0d40e3
 import json, math, re
@@ -436,14 +436,7 @@ def unseen_traces(pool,      # a `Pool`
     common = sorted({i for t in names for i in by[t]}, key=lambda i: (-sum(i in by[t] for t in names), i))[:n]   # problems most teachers solved
     return [by[t][i] for t in names for i in common if i in by[t]], held
 
-# %% ../nbs/12_confidence.ipynb #6962d816
-def kept_students(folder): # the folder of one seed of a finished run
-    "name -> folder of every student this seed kept, in the order base, std, mtd, oneshot, mot; rounds in order."
-    order = {'std': 0, 'mtd': 1, 'oneshot': 2, 'mot': 3}
-    found = {p.name: p for p in (Path(folder)/'students').glob('*') if (p/'config.json').is_file()}
-    part = lambda n: re.match(r'(.*?)(?:-r(\d+))?$', n)
-    return {n: found[n] for n in sorted(found, key=lambda n: (order.get(n.split('-')[0], 9), part(n)[1], int(part(n)[2] or 0)))}
-
+# %% ../nbs/12_confidence.ipynb #1322cff4
 def score_run(out,             # a finished run folder whose students were kept
               n=50,            # problems
               teachers=None,   # whose traces; None: all of the run's pool that can be asked
@@ -453,17 +446,16 @@ def score_run(out,             # a finished run folder whose students were kept
               progress=None):  # function(student's name, its number, how many), or None
     "One list of `Scored` per seed, base first: every student kept, on the same traces in all seeds; and whether the traces were held out."
     from mot_nb.pools import load_pool
-    from mot_nb.rounds import _seed_folder, read_run
+    from mot_nb.rounds import kept_students, read_run
     from mot_nb.students import load_student
     from mot_nb.toy import token_labels
     result = read_run(out)
     s, runs, traces, held = result.settings, [], None, False
     data = replace(s.data, n_heldout=10**5 if s.data.pool in ('words', 'champ') else max(n, s.data.n_heldout)) if s.data.pool in ('toy', 'words', 'champ') else s.data
     for seed in s.seeds if seeds is None else seeds:
-        folder = _seed_folder(Path(out), s, seed)
-        there = kept_students(folder)
+        there = {k: p for k, p in kept_students(out, seed).items() if k != 'base'}
         for name in students or ():
-            if name not in there: raise unknown_name('student', name, there, where=f'{folder.name}: kept students')
+            if name not in there: raise unknown_name('student', name, there, where=f'{Path(out).name}, seed {seed}: kept students')
         there = {k: v for k, v in there.items() if students is None or k in students}
         if not there: raise MotError('this run kept no students', where=str(out), values=f'seed {seed}', cure='run it with rounds.keep=all')
         if traces is None: traces, held = unseen_traces(load_pool(data, seed), teachers, n)

@@ -6,23 +6,24 @@
 __all__ = ['LOST', 'NORMS', 'RowLoss', 'fixed_rows', 'place', 'combined', 'Walk', 'Direction', 'random_direction', 'difference',
            'fill', 'unfinished', 'line', 'mixtures', 'between', 'Barrier', 'barrier', 'barriers', 'Plane', 'plane',
            'grid', 'surface', 'Sharpness', 'sharpness', 'sharper', 'over_seeds', 'reverse', 'triangle_weights',
-           'triangle', 'kept_students', 'read_weights', 'branches_again']
+           'triangle', 'read_weights', 'branches_again']
 
-# %% ../nbs/13_landscape.ipynb #c1ea95f9
-import json, math, re
+# %% ../nbs/13_landscape.ipynb #6940bad8
+import json, math
 from dataclasses import dataclass
 from pathlib import Path
 import numpy as np
 import torch
 from .run import MotError, append_line, derive_seed, hash_json, hash_tensors, load_settings, read_lines, unknown_name, write_atomic
 from .corpora import pack, render_corpus
-from .students import load_student, student_folder
+from .students import load_student
 from .pools import load_pool, prompt_of
 from .sft import Branch, load_state, loss_of_rows, row_losses, student_state, token_losses
 from .merge import merge_states
 from .sampling import generate
 from .problems import is_correct
 from .scores import t_quantile
+from .rounds import kept_students
 from . import toy as _toy  # makes the toy students known by name
 
 # %% ../nbs/13_landscape.ipynb #eeff9adc
@@ -524,19 +525,7 @@ def triangle(model,       # a student of this kind; it ends where it began
         found = fill([list(w) for w in cells], point, path, about, progress)
     return {'names': list(branches), 'step': step, 'cells': [{'weights': list(w), **f} for w, f in zip(cells, found)]}
 
-# %% ../nbs/13_landscape.ipynb #a16f38bc
-def kept_students(out,       # a finished run folder
-                  seed=None): # which, where there are several; None: the first
-    "label -> folder of every student that a run kept for one seed, the base first, then the rounds in order."
-    settings = load_settings(Path(out)/'settings.yaml')
-    folder = _seed_folder(out, settings, seed)/'students'
-    there = sorted((p for p in folder.glob('*') if p.is_dir()), key=lambda p: (not p.name.startswith('mot'), re.sub(r'\d+', lambda n: n[0].zfill(6), p.name))) if folder.is_dir() else []   # r2 before r10
-    return {'base': Path(student_folder(settings.student.name, settings.student.seed)), **{p.name: p for p in there}}
-
-def _seed_folder(out, settings, seed):
-    if seed is not None and seed not in settings.seeds: raise MotError('this run has no such seed', where=str(out), values=f'{seed}, there are {list(settings.seeds)}', cure='name one of them')
-    return Path(out) if len(settings.seeds) == 1 else Path(out)/f'seed-{settings.seeds[0] if seed is None else seed}'
-
+# %% ../nbs/13_landscape.ipynb #766a0eb6
 def read_weights(folder): # a Hugging Face folder
     "name -> float32 tensor of a student on disk, each weight once."
     from safetensors.torch import load_file

@@ -60,7 +60,7 @@ def loss_lines(lines,     # name -> list of places with `x`, or one such list
     ax.set_ylabel('loss (nats per token)')
     return ax
 
-# %% ../nbs/15c_surfaces.ipynb #4c16b858
+# %% ../nbs/15c_surfaces.ipynb #40cd67a6
 def one_scale(*surfaces, # dicts of `landscape.surface`
               cap=None): # highest loss that gets a colour of its own; None: the highest within reach of half the points
     "(lowest, highest) loss for the colours of all these surfaces."
@@ -78,17 +78,25 @@ def _values(surface, scale):
     v = np.array([[math.inf if x is None else x for x in row] for row in surface['value']], float)
     return np.clip(v, scale[0], scale[1])
 
-def _places(ax, plane, names, z=None):
-    "The students on a plane, named; those outside it hollow."
+def _places(ax, plane, names):
+    "The students on a plane, named where no other name stands; those outside it hollow."
     import matplotlib.patheffects as effects
     halo = [effects.withStroke(linewidth=2.6, foreground='white')]
-    middle = np.mean(list(plane.corners.values()), 0)
+    from matplotlib.transforms import Bbox
+    ax.apply_aspect()
+    middle, point, frame = np.mean(list(plane.corners.values()), 0), ax.figure.dpi/72, ax.get_window_extent()
+    taken = [Bbox.from_bounds(*(ax.transData.transform(plane.corners[n]) - 4.5*point), 9*point, 9*point) for n in names]   # by the marks
     for label in names:
         (x, y), (name, colour, marker) = plane.corners[label], student_look(label)
         off = plane.outside.get(label, 0)
         ax.plot(x, y, marker, color=colour, mec='white' if off < .25 and marker != 'x' else colour, mfc='white' if off >= .25 else colour, ms=9, mew=1.3, zorder=5)
         right = x >= middle[0]
-        ax.annotate(name.replace('STD ', '') + (f' ({off:.1f} away)' if off >= .25 else ''), (x, y), xytext=(7 if right else -7, 5), textcoords='offset points', ha='left' if right else 'right', fontsize=8.5, color=_ink(colour), path_effects=halo, zorder=6)
+        text = ax.annotate(name.replace('STD ', '') + (f' ({off:.1f} away)' if off >= .25 else ''), (x, y), xytext=(0, 0), textcoords='offset points', fontsize=8.5, color=_ink(colour), path_effects=halo, zorder=6)
+        for side, up in [(s, u) for u in (5, -12, 16, -23, 27) for s in ((1, -1) if right else (-1, 1))] + [(1 if right else -1, 5)]:   # the last: where all are taken
+            text.set(x=7*side, y=up, ha='left' if side > 0 else 'right')
+            box = text.get_window_extent()
+            if frame.x0 < box.x0 and box.x1 < frame.x1 and not any(box.overlaps(b) for b in taken): break
+        taken.append(box)
 
 @_styled
 def contours(surface,    # dict of `landscape.surface`
@@ -108,8 +116,8 @@ def contours(surface,    # dict of `landscape.surface`
     drawn = ax.contourf(surface['x'], surface['y'], _values(surface, scale), levels=levels, cmap='viridis', norm=norm, extend='max')
     ax.contour(surface['x'], surface['y'], _values(surface, scale), levels=levels, colors='white', linewidths=.4, alpha=.6)
     if len(path): ax.plot(*zip(*(plane.corners[p] for p in path)), '-', color='white', lw=3, zorder=3); ax.plot(*zip(*(plane.corners[p] for p in path)), '-', color='#000000', lw=1.4, zorder=4)
-    _places(ax, plane, list(places if places is not None else plane.corners))
     ax.set_aspect('equal'); ax.grid(False); ax.set_title(title)
+    _places(ax, plane, list(places if places is not None else plane.corners))
     ax.set_xlabel('distance between weights'); ax.set_ylabel('')
     ax.xaxis.get_major_locator().set_params(nbins=5); ax.yaxis.get_major_locator().set_params(nbins=5)
     if bar: _bar(ax, drawn, levels)
