@@ -2,7 +2,7 @@
 #   make report   run the laptop profile and write reports/laptop/index.html    (PROFILE=smoke for the short one)
 #   make lab      open JupyterLab on the first page of the walk-through         (LAB_FLAGS=--no-browser on a server)
 #   make test     run the tests                     (TESTS=tests/test_house.py for some; LONG=1 with the longest, as CI)
-#   make bench    run branch training, merges and a whole run beside TRL and mergekit, and print the tables (10 to 15 minutes)
+#   make bench    run branch training, merges and a whole run beside TRL and mergekit, and print the tables (about 15 minutes)
 #   make vllm     install vLLM for CPUs into .venv/vllm (1.2 GB); used for answers where eval.engine is vllm or auto
 #   make docs     write README.md from nbs/index.ipynb
 VENV    := .venv

@@ -1,4 +1,4 @@
-"""Runs nbs/reports/85_speed.ipynb at real size beside TRL and mergekit and prints its tables: `make bench`, 10 to 15 minutes on two cores.
+"""Runs nbs/reports/85_speed.ipynb at real size beside TRL and mergekit and prints its tables: `make bench`, about 15 minutes on two cores.
 
     python tests/bench_speed.py [NAME=VALUE ...]     parameters of the page other than those below, as JSON: repeats=1 'branches=[3]'
 """
@@ -8,7 +8,7 @@ from mot_nb.report import execute_page
 from mot_nb.run import MotError
 
 ROOT = Path(__file__).resolve().parents[1]
-REAL = dict(student='smollm2-135m', batch=8, steps=2, lr=1e-5, branches=[2, 3, 5], rounds=2, round_steps=1, repeats=3, run_repeats=1)
+REAL = dict(student='smollm2-135m', batch=8, steps=2, lr=1e-5, branches=[2, 3, 5], rounds=2, round_steps=3, repeats=3, run_repeats=1)
 
 def commit():
     "The checkout's commit, with a mark where files differ from it; '' outside git."
