@@ -7,12 +7,12 @@ __all__ = ['PAPER_STUDENTS', 'PAPER_CORPORA', 'PAPER_TEACHERS', 'PAPER', 'Contra
            'together', 'may_be_best', 'best_teachers_at', 'teacher_table', 'differs', 'Known', 'fits_grid',
            'paper_table']
 
-# %% ../nbs/08c_best_teacher.ipynb #1bbc06d3
+# %% ../nbs/08c_best_teacher.ipynb #03effa7b
 import math
 from dataclasses import dataclass
 import numpy as np
 from .run import MotError, unknown_name
-from .scores import Table, interval_of_difference, t_quantile
+from .scores import CUT, Table, interval_of_difference, t_quantile
 
 # %% ../nbs/08c_best_teacher.ipynb #04cebf95
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def may_be_best(tables, # {teacher: [seeds, n] marks} of one place
     apart = {t: contrast(tables[top], tables[t], k, spread, level) for t in tables if t != top}
     return top, apart, [t for t, c in apart.items() if c.tied]
 
-# %% ../nbs/08c_best_teacher.ipynb #569d4fbb
+# %% ../nbs/08c_best_teacher.ipynb #25951b65
 def _places(rows):
     "{(student, corpus): {teacher: {seed: Score}}}, checked."
     out = {}
@@ -135,7 +135,7 @@ def best_teachers_at(rows): # dicts: student, corpus, teacher (None: the base), 
             g = contrast(tables[t], base, k) if base is not None else None
             c = apart.get(t)
             out.append(dict(student=student, corpus=corpus, teacher=t, value=float(tables[t].mean()), base=None if base is None else float(base.mean()), seeds=len(seeds), n=len(ids), k=k,
-                            gain=g and g.value, gain_lo=g and g.lo, gain_hi=g and g.hi, best=t == top, tied=bool(ties) and (t == top or t in ties),
+                            gain=g and g.value, gain_lo=g and g.lo, gain_hi=g and g.hi, cut=float(np.mean([of[t][s].truncated for s in seeds])), base_cut=float(np.mean([x.truncated for x in of[None].values()])) if None in of else None, best=t == top, tied=bool(ties) and (t == top or t in ties),
                             behind=0. if c is None else c.value, behind_lo=c and c.lo, behind_hi=c and c.hi))
     if not out: raise MotError('no teacher in these rows', where='best_teachers_at', values=f'{len(rows)} rows', cure='give rows with student, corpus, teacher, seed and score')
     return out
@@ -148,18 +148,19 @@ def teacher_table(rows): # as for `best_teachers_at`
     for place in places:
         of = {d['teacher']: d for d in data if (d['student'], d['corpus']) == place}
         some = next(iter(of.values()))
-        line = [*place, 'unknown' if some['base'] is None else f'{100*some["base"]:.1f}']
+        cut = lambda x: f', {100*x:.0f} % cut' if x is not None and x >= CUT else ''
+        line = [*place, 'unknown' if some['base'] is None else f'{100*some["base"]:.1f}' + cut(some['base_cut'])]
         for t in teachers:
             d = of.get(t)
             if d is None: line.append('unknown'); continue
             change = '' if d['gain'] is None else f' ({100*d["gain"]:+.1f}{"" if d["gain_lo"] <= 0 <= d["gain_hi"] else "*"})'
-            line.append((f'{100*d["value"]:.1f}{change}' + (' =' if d['tied'] else ''), d['best'] and not d['tied']))
+            line.append((f'{100*d["value"]:.1f}{change}' + (' =' if d['tied'] else '') + cut(d['cut']), d['best'] and not d['tied']))
         may = [d['teacher'] for d in of.values() if d['best']] + [d['teacher'] for d in of.values() if d['tied'] and not d['best']]
         out.append(line + [may[0] if len(may) == 1 else 'tie: ' + ', '.join(may)])
     sizes = sorted({(d['n'], d['k'], d['seeds']) for d in data})
     return Table(['student', 'corpus', 'base', *teachers, 'best teacher'], out,
                  'accuracy in %, in brackets the change against the base in points, * where its 95 % interval over problems and seeds excludes 0; = tied with the best: the interval of their difference, all pairs of a place at 95 % together, holds 0; '
-                 'bold: best without a tie; unknown: not run here; ' + ' and '.join(f'{n} problems x {k}, {s} seed{"s" if s > 1 else ""}' for n, k, s in sizes), data)
+                 'bold: best without a tie; unknown: not run here; cut: answers that reached the length limit, where they are 5 % or more: such a student is judged by its length as well; ' + ' and '.join(f'{n} problems x {k}, {s} seed{"s" if s > 1 else ""}' for n, k, s in sizes), data)
 
 # %% ../nbs/08c_best_teacher.ipynb #2fd3505c
 def differs(data,   # what `best_teachers_at` returned

@@ -306,7 +306,7 @@ def do_traces(args): # the parsed command line
     print(h, table, f'traces: {path}\ncard: {path.with_suffix(".md")}', sep='\n')
     return 0
 
-# %% ../nbs/17_cli.ipynb #3e9128c9
+# %% ../nbs/17_cli.ipynb #74c3d8b4
 def _tokenizer(s):
     "The student's tokenizer if it is on this machine, else None; nothing is fetched or converted."
     from transformers import AutoTokenizer
@@ -383,7 +383,7 @@ def check_run(s,         # RunSettings
 def do_plan(args): # the parsed command line
     "`mot plan`: what the run will cost; with --dry-run also what could be checked, 1 if something would stop it."
     import torch
-    from mot_nb.estimate import ASSUMED, Rates, bounded_load, load_of, measure_rates, plan_run, shape_of
+    from mot_nb.estimate import ASSUMED, USABLE, Rates, bounded_load, load_of, measure_rates, plan_run, shape_of
     from mot_nb.rounds import plan as steps_and_evaluations
     from mot_nb.sft import compute_dtype
     for option in ('gpus', 'memory', 'rate', 'tokens_per_second', 'answer_tokens', 'trace_tokens'):
@@ -396,11 +396,11 @@ def do_plan(args): # the parsed command line
     else: load = bounded_load(s.train.batch, s.data.max_tokens, f'bound, every row as long as data.max_tokens allows; {why}')
     gpus_here = torch.cuda.device_count()
     if args.gpus:
-        how = dict(ranks=args.gpus, room=(args.memory or 80) * 1e9, device='cuda', compute='bfloat16' if s.train.compute == 'auto' else s.train.compute)
+        how = dict(ranks=args.gpus, room=USABLE * (args.memory or 80) * 1e9, device='cuda', compute='bfloat16' if s.train.compute == 'auto' else s.train.compute)
         rates = Rates(args.rate * 1e12, said=f'given by --rate: {args.rate:g} TFLOP/s') if args.rate else ASSUMED
     else:
         device = 'cuda' if gpus_here else 'cpu'
-        how = dict(ranks=max(1, gpus_here), room=args.memory * 1e9 if args.memory else torch.cuda.mem_get_info()[0] if gpus_here else main_memory()[1], device=device, compute=str(compute_dtype(s.train, device)).removeprefix('torch.'))
+        how = dict(ranks=max(1, gpus_here), room=USABLE * (args.memory * 1e9 if args.memory else torch.cuda.get_device_properties(0).total_memory if gpus_here else main_memory()[1]), device=device, compute=str(compute_dtype(s.train, device)).removeprefix('torch.'))
         rates = Rates(args.rate * 1e12, said=f'given by --rate: {args.rate:g} TFLOP/s') if args.rate else measure_rates(shape, s.train.micro_tokens, round(load.tokens / load.rows), how['compute'], device)
     steps, evaluations = steps_and_evaluations(s, teachers)
     plan = plan_run(s, load, len(teachers), steps, evaluations, rates=rates, tokens_per_second=args.tokens_per_second, answer_tokens=args.answer_tokens, **how)

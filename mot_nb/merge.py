@@ -372,7 +372,7 @@ def merge_states(states,       # K state dicts, or branch name -> state dict
     "The weighted mean of K state dicts as a new state dict, bit for bit independent of their order (MoT, merge step)."
     return merge_with_report(states, weights, dtype, diagnostics=False)[0]
 
-# %% ../nbs/06_merge.ipynb #d98843f5
+# %% ../nbs/06_merge.ipynb #5d408ca8
 @torch.no_grad()
 def bfloat16_loss(base,    # the round's start: name -> tensor
                   state):  # the student after it: name -> tensor, same keys
@@ -391,7 +391,7 @@ def bfloat16_loss(base,    # the round's start: name -> tensor
             update, lost, kept = update + u, lost + _square(d - stored), kept + k
             if k: cross += _dot(d, stored) if min(u, k) > 1e-25 and max(u, k) < 1e30 else _dot(d.double(), stored.double())
     return {'parameters': n, 'moved': moved,                                   # numbers, and those the update changed in float32
-            'vanished': 1 - left/moved if moved else None,                         # of the moved: share with the same bfloat16 value before and after
+            'vanished': (moved - left)/moved if moved else None,                         # of the moved: share with the same bfloat16 value before and after
             'lost_norm': math.sqrt(lost/update) if update else None,           # norm of (stored update - update) / norm of the update
             'cosine': cross/math.sqrt(update*kept) if update and kept else None}  # between the stored update and the update
 

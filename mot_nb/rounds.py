@@ -6,7 +6,7 @@
 __all__ = ['mtd_steps', 'plan', 'Progress', 'RunResult', 'read_run', 'kept_students', 'run', 'profile_run', 'student_scores',
            'record_run', 'read_record', 'main']
 
-# %% ../nbs/10_rounds.ipynb #159fce80
+# %% ../nbs/10_rounds.ipynb #1c522c6d
 import contextlib, copy, json, os, re, shutil, sys, tempfile, time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,7 +22,7 @@ from .merge_lora import lora_start
 from .sampling import read_samples, samples_header
 from .engines import pick_engine, sample_with
 from .scores import Table, last_and_best, rows_over_seeds, score, score_marks
-from .estimate import HELD, memory
+from .estimate import HELD, USABLE, memory
 from .mesh import Fold, Pieces, Sharded, ShardedBranch, Stored, choose_layout, connect, damage, emptied, join_samples, losses_of_share, sample_share, samples_there, stored_loss
 from .watch import Watch
 from .adapters import AdapterBranch
@@ -136,7 +136,7 @@ def _read_student(folder, wanted, names):
     except Exception: return None       # absent, torn or of another kind: to be made again
     return state if hash_tensors(state) == wanted else None
 
-# %% ../nbs/10_rounds.ipynb #1b94fc41
+# %% ../nbs/10_rounds.ipynb #fa91cdba
 class _Run:
     "All methods of one seed, in a folder."
     def __init__(self, settings, folder, seed, model, tokenizer, base, progress, mesh=None, say=print, base_hash=None):
@@ -424,11 +424,20 @@ class _Run:
         else: self.progress.skip('eval')
         self.drop(*[f'std-{k}' for k in self.teachers])
 
+    def check_measured(self):
+        "Raises when a student of the finished methods has no record: a table without it would pass for whole."
+        m, marks = self.s.rounds.methods, self.marks()
+        by = {'std': [f'std-{k}' for k in self.teachers], 'mot': ['mot'], 'mtd': [f'mtd-{b}' for b in self.s.rounds.mtd_budgets]}
+        wanted = ['base', *(f'{n}-r{t}' for method, names in by.items() if method in m for n in names for t in marks), *(['oneshot'] if 'oneshot' in m else [])]
+        if missing := [l for l in wanted if f'measure {l}' not in self.ledger]:
+            raise MotError('students of this run were trained and never measured', where=str(self.folder), values=', '.join(missing), cure='start in a new folder: in this one a checkpoint got ahead of the records')
+
     def all(self):
         "Every method asked for, and the base student first."
         self.measure('base', self.base_hash or hash_tensors(self.base), 'base', 0, 0, 0, state=self.base)
         for m in ('std', 'mot', 'mtd', 'oneshot'): # std first: it makes MoT's first branches on its way
             if m in self.s.rounds.methods: getattr(self, m)()
+        self.check_measured()
         shutil.rmtree(self.folder/'work', ignore_errors=True)
         rows = [row for r in self.ledger.records.values() for row in r.get('rows', ())]
         write_atomic(self.folder/'metrics.jsonl', ''.join(json.dumps(r) + '\n' for r in rows))
@@ -443,7 +452,7 @@ def _computing(model, dtype):
     finally:
         for n, p in model.named_parameters(): p.data = old[n]
 
-# %% ../nbs/10_rounds.ipynb #b7778c2d
+# %% ../nbs/10_rounds.ipynb #e5dc8fc7
 class _MeshRun(_Run):
     "All methods of one seed, as one of the ranks of a mesh."
     def __init__(self, *args, student, hollow, **kw):
@@ -724,6 +733,7 @@ class _MeshRun(_Run):
         self.measure(self.item('base', 'base', 0, 0, 0), self.sharded, self.everyone)
         for m in ('std', 'mot', 'mtd', 'oneshot'):
             if m in self.s.rounds.methods: getattr(self, m)()
+        self.check_measured()
         self.mesh.wait()
         self.remove(self.folder/'work')
         order = lambda r: (('base', 'std', 'mot', 'mtd', 'oneshot').index(r['method']), r['teacher'] in self.teachers and self.teachers.index(r['teacher']), r['budget'] in self.s.rounds.mtd_budgets and self.s.rounds.mtd_budgets.index(r['budget']), r['round'])
@@ -731,7 +741,7 @@ class _MeshRun(_Run):
         if self.mesh.rank == 0: write_atomic(self.folder/'metrics.jsonl', ''.join(json.dumps(r) + '\n' for r in rows))
         self.mesh.wait()
 
-# %% ../nbs/10_rounds.ipynb #674ea011
+# %% ../nbs/10_rounds.ipynb #253c2130
 @dataclass
 class RunResult:
     "A finished run: where it lies, what it measured, and one hash over all of it."
@@ -759,10 +769,11 @@ class RunResult:
             rows = [r for r in self.rows if r['metric'] == metric and r['round'] in (0, done)]
             for r in (rows if len(self.settings.seeds) == 1 else rows_over_seeds(rows)):
                 by.setdefault((r['method'], r['teacher'] or r['budget'] or '', r['steps'], r['branch_steps']), {})[metric] = r
-        cells = [[m, which, steps, all_, cell(v.get('accuracy')), cell(v.get('loss'))] for (m, which, steps, all_), v in by.items()]
+        cut = lambda r: '–' if r is None or r.get('truncated') is None else f"{100*r['truncated']:.0f} %"
+        cells = [[m, which, steps, all_, cell(v.get('accuracy')), cut(v.get('accuracy')), cell(v.get('loss'))] for (m, which, steps, all_), v in by.items()]
         some = next((r for r in self.rows if r['metric'] == 'accuracy'), {})
         over = 'problems' if len(self.settings.seeds) == 1 else f'{len(self.settings.seeds)} seeds or over problems, the wider'
-        return Table(['method', 'teacher or budget', 'steps in sequence', 'steps in all', 'accuracy', 'loss on the common corpus'], cells,
+        return Table(['method', 'teacher or budget', 'steps in sequence', 'steps in all', 'accuracy', 'cut off', 'loss on the common corpus'], cells,
                      f"{self.settings.name}: after {done} rounds; n = {some.get('n', 0)} held-out problems x {some.get('k', 0)}; 95 % intervals over {over} (loss, one seed: over traces)")
 
     def __repr__(self): return f'{self.table()}\n{self.folder.name}, result {self.hash[:12]}'
@@ -795,7 +806,7 @@ def kept_students(out,       # a run folder
     found = {p.name: p for p in folder.glob('*') if p.is_dir() and not is_leftover(p)}
     return {'base': student_folder(settings.student.name, settings.student.seed), **{n: found[n] for n in sorted(found, key=place)}}
 
-# %% ../nbs/10_rounds.ipynb #77807f8e
+# %% ../nbs/10_rounds.ipynb #bb759211
 def _command(words): # a command line
     "The command as anyone could type it: of a path on this machine only the last part."
     return ' '.join(Path(w).name if w.startswith(('/', '~')) else w for w in words)
@@ -960,8 +971,8 @@ def _layout(settings, manifest, mesh, model, branches):
 
 def _room(mesh):
     "Bytes a rank may use: nine tenths of its GPU, or of the free main memory divided by the processes of this node; 0: not known."
-    if mesh.device.type == 'cuda': return int(torch.cuda.get_device_properties(mesh.device).total_memory * .9)
-    return int(main_memory()[1] * .9 / int(os.environ.get('LOCAL_WORLD_SIZE', mesh.ranks)))
+    if mesh.device.type == 'cuda': return int(torch.cuda.get_device_properties(mesh.device).total_memory * USABLE)
+    return int(main_memory()[1] * USABLE / int(os.environ.get('LOCAL_WORLD_SIZE', mesh.ranks)))
 
 def _manifest(settings, out):
     "The folder's manifest, made on the first call; raises when the folder holds another run."

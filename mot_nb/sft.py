@@ -214,7 +214,7 @@ def load_state(model,   # the student to overwrite
         if t.shape != state[n].shape: raise MotError('these weights belong to another student', where=n, values=f'{tuple(state[n].shape)}, expected {tuple(t.shape)}', cure='load weights of the same model and vocabulary')
         t.copy_(state[n])
 
-# %% ../nbs/05_sft.ipynb #b0ac9820
+# %% ../nbs/05_sft.ipynb #bd8258ed
 def no_dropout(model): # any module
     "Sets every dropout rate to 0: recomputing activations asks for training mode, and the loss is to be the one written down."
     for m in model.modules():
@@ -222,11 +222,13 @@ def no_dropout(model): # any module
 
 def hold_memory():
     """Lets this process keep memory that tensors gave up, instead of handing it back to the system and having it zeroed again, page by page, at every step (glibc; elsewhere
-    nothing happens). Returns whether it did."""
+    nothing happens). It holds for the whole process from then on. Returns whether it did."""
     global _held
     if _held is None:
         import ctypes
-        try: _held = all(ctypes.CDLL(None).mallopt(*what) for what in ((-3, 2**30), (-1, 2**31 - 1)))   # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, bytes
+        try:
+            own = ctypes.CDLL(None).mallopt
+            _held = any(own(-3, limit) for limit in (2**30, 2**25)) and bool(own(-1, 2**31 - 1))   # M_MMAP_THRESHOLD (older glibc: 32 MB at most), M_TRIM_THRESHOLD, bytes
         except (OSError, AttributeError, TypeError): _held = False
     return _held
 _held = None
@@ -248,7 +250,6 @@ class Branch:
         self.rows, self.train_settings, self.total, self.seed, self.label, self.step, self.on_step = list(rows), train, total_steps, seed, label, step, on_step
         self.log, self.team = [], team
         self._check_rows()
-        hold_memory()
         self.model = model
         if state is not None: load_state(model, state)
         self._attention = _use_packed_attention(model)
@@ -256,6 +257,7 @@ class Branch:
         model.config.use_cache = False
         self._checkpointing(train.checkpointing)
         self.device = next(model.parameters()).device
+        if self.device.type == 'cpu': hold_memory()
         self.dtype = compute_dtype(train, self.device)
         self._masters(adapter)
         decay = [p for p in self.masters.values() if p.ndim > 1]
@@ -428,7 +430,7 @@ class Branch:
         return held
 
     def close(self):
-        "Gives the model back: float32, its own attention, no adapters, no gradients, and the branch's weights in it."
+        "Gives the model back: float32, its own attention, no adapters, no gradients, and the branch's weights in it; what `weights` gives afterwards is what the model then holds."
         state = self.weights() if self.lora else None
         self.optimiser = None
         if self.lora: self.lora.unload()

@@ -60,7 +60,7 @@ def loss_lines(lines,     # name -> list of places with `x`, or one such list
     ax.set_ylabel('loss (nats per token)')
     return ax
 
-# %% ../nbs/15c_surfaces.ipynb #40cd67a6
+# %% ../nbs/15c_surfaces.ipynb #d1807d26
 def one_scale(*surfaces, # dicts of `landscape.surface`
               cap=None): # highest loss that gets a colour of its own; None: the highest within reach of half the points
     "(lowest, highest) loss for the colours of all these surfaces."
@@ -83,19 +83,22 @@ def _places(ax, plane, names):
     import matplotlib.patheffects as effects
     halo = [effects.withStroke(linewidth=2.6, foreground='white')]
     from matplotlib.transforms import Bbox
+    for label in names:
+        _, colour, marker = student_look(label)
+        out = plane.outside.get(label, 0) >= .25
+        ax.plot(*plane.corners[label], marker, color=colour, mec='white' if not out and marker != 'x' else colour, mfc='white' if out else colour, ms=9, mew=1.3, zorder=5)
     ax.apply_aspect()
     middle, point, frame = np.mean(list(plane.corners.values()), 0), ax.figure.dpi/72, ax.get_window_extent()
     taken = [Bbox.from_bounds(*(ax.transData.transform(plane.corners[n]) - 4.5*point), 9*point, 9*point) for n in names]   # by the marks
     for label in names:
-        (x, y), (name, colour, marker) = plane.corners[label], student_look(label)
+        (x, y), (name, colour, _) = plane.corners[label], student_look(label)
         off = plane.outside.get(label, 0)
-        ax.plot(x, y, marker, color=colour, mec='white' if off < .25 and marker != 'x' else colour, mfc='white' if off >= .25 else colour, ms=9, mew=1.3, zorder=5)
         right = x >= middle[0]
         text = ax.annotate(name.replace('STD ', '') + (f' ({off:.1f} away)' if off >= .25 else ''), (x, y), xytext=(0, 0), textcoords='offset points', fontsize=8.5, color=_ink(colour), path_effects=halo, zorder=6)
         for side, up in [(s, u) for u in (5, -12, 16, -23, 27) for s in ((1, -1) if right else (-1, 1))] + [(1 if right else -1, 5)]:   # the last: where all are taken
             text.set(x=7*side, y=up, ha='left' if side > 0 else 'right')
             box = text.get_window_extent()
-            if frame.x0 < box.x0 and box.x1 < frame.x1 and not any(box.overlaps(b) for b in taken): break
+            if frame.x0 < box.x0 and box.x1 < frame.x1 and frame.y0 < box.y0 and box.y1 < frame.y1 and not any(box.overlaps(b) for b in taken): break
         taken.append(box)
 
 @_styled

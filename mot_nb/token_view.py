@@ -159,18 +159,18 @@ def _mark(*parts):
     s, *names = parts
     return 'm' + hashlib.sha256(repr([x[:LONGEST] for x in (s.problem_id, s.teacher, *names, *s.texts)]).encode('utf-8', 'backslashreplace')).hexdigest()[:8]
 
-# %% ../nbs/15b_token_view.ipynb #ac96459d
+# %% ../nbs/15b_token_view.ipynb #eccf3cea
 def strips_view(s,            # Scored
                 students,     # names, from the top
                 base='base',  # before
                 threshold=1.0, # nats, for the counts in the list
                 steps=STEPS,  # where the colours begin
-                most=4096):   # tokens shown; the rest is counted
+                most=4096,    # tokens shown, if `room` holds them; the rest is counted
+                room=280_000): # bytes for the tokens
     "One trace, under each token a bar for the base (strong: unsure) and one a student (coloured by its change): a `View`."
     students = list(students)
     _known(s, students, base)
     changes = {m: s.change(m, base) for m in students}
-    shown = min(len(s), most)
     def token(i):
         unsure = min(9, int(-s.logprob[base][i]*3.2))
         bars = f'<i class="b b{unsure}"></i>' if unsure else '<i></i>'
@@ -181,12 +181,16 @@ def strips_view(s,            # Scored
     def line(m):
         c = changes[m]
         return f'<li><b>{inert(student_name(m))}</b>: mean change {_signed(c.mean())} nats, {int((c <= -threshold).sum())} tokens dropped by {threshold:g} or more</li>'
-    sure = np.exp(np.mean(s.logprob[base]))
-    rest = f'<p><small>… {len(s) - shown:,} tokens more</small></p>' if shown < len(s) else ''
+    sure, tokens = np.exp(np.mean(s.logprob[base])), []
+    for i in range(min(len(s), most)):
+        tokens.append(token(i))
+        room -= len(tokens[-1].encode())
+        if room < 0: tokens.pop(); break
+    rest = f'<p><small>… {len(s) - len(tokens):,} tokens more</small></p>' if len(tokens) < len(s) else ''
     source = (f'<div class="mtv" role="group" aria-label="Trace of {inert(s.teacher)} under {len(students) + 1} students"><style>{STYLE_SHEET}</style>'
               f'<p>A trace of <b>{inert(s.teacher)}</b> <small>({inert(s.problem_id)})</small>; bars under each token, from the top:</p>'
               f'<ol><li><b>{inert(base)}</b>: the stronger the bar, the less sure; geometric mean probability {sure:.2f}</li>{"".join(map(line, students))}</ol>{_legend(steps)}'
-              f'<div class="t q" dir="ltr" tabindex="0" role="region" aria-label="The trace, coloured">{"".join(map(token, range(shown)))}</div>{rest}</div>')
+              f'<div class="t q" dir="ltr" tabindex="0" role="region" aria-label="The trace, coloured">{"".join(tokens)}</div>{rest}</div>')
     plain = [f'trace of {_said(s.teacher)}, {_said(s.problem_id)}'] + [f'  {_said(student_name(m))}: mean change {_signed(changes[m].mean())} nats' for m in students]
     return View(source, '\n'.join(plain))
 

@@ -27,7 +27,7 @@ def last_lines(path,    # a log file
     try: return '\n'.join(Path(path).read_text(errors='replace').splitlines()[-n:])
     except OSError as e: return f'(no log: {e.strerror})'
 
-# %% ../nbs/09a_watch.ipynb #fb2d6e17
+# %% ../nbs/09a_watch.ipynb #3025fdcd
 class Watch:
     "One thread a rank: it shows that the rank lives, looks after the rank before it, and ends the process when the run cannot go on (own)."
     def __init__(self, folder,        # of the log files, seen by all ranks: the run folder's logs/
@@ -40,7 +40,9 @@ class Watch:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.file = open(self.path(rank), 'a', buffering=1)
         self.address = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
-        self.launcher, self.host, self._over, self._lock, self.store = os.getppid(), socket.gethostname(), threading.Event(), threading.Lock(), None
+        self.launcher = os.getppid()
+        self.launch = f"started by {self.launcher}, start {os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}, store {self.address}"   # the same on all ranks of a machine, and of this launch only
+        self.host, self._over, self._lock, self.store = socket.gethostname(), threading.Event(), threading.Lock(), None
 
     def path(self, rank): # of a process
         "Its log file."
@@ -52,7 +54,7 @@ class Watch:
 
     def start(self):
         "Begins to watch: dies with its launcher, answers SIGTERM even while the main thread waits in a collective."
-        self.log(f'rank {self.rank} of {self.ranks}: process {os.getpid()} on {self.host}, started by {self.launcher}, store {self.address}')
+        self.log(f'rank {self.rank} of {self.ranks}: process {os.getpid()} on {self.host}, {self.launch}')
         faulthandler.enable(self.file)
         with contextlib.suppress(OSError, AttributeError):
             import ctypes
@@ -123,7 +125,7 @@ class Watch:
         for r in [(self.rank - i) % self.ranks for i in range(1, self.ranks)]:
             if store.check([f'done/{r}']): continue
             if not store.check([f'beat/{r}']):
-                self._dead_here({})                                      # dead before its first sign of life: only its log knows of it
+                self._dead_here({}, [r])                                 # dead before its first sign of life: only its log knows of it
                 if now - self.began > self.late: self._end(f'rank {r} did not start within {self.late:.0f} seconds', r)
                 return
             pid, host, _ = beat = tuple(store.get(f'beat/{r}').decode().split())
@@ -132,13 +134,13 @@ class Watch:
             if now - seen[r][1] > self.silent: self._end(f'rank {r} is dead (no sign of life for {now - seen[r][1]:.0f} seconds)', r)
             return
 
-    def _dead_here(self, seen):
-        "Ends the run when a rank of this machine is gone; those not heard of yet are looked up in the first line of their log."
+    def _dead_here(self, seen, ranks=None): # which are looked up; None: all
+        "Ends the run when a rank of this machine is gone; those not heard of yet are looked up in the line with which they began this launch."
         known = {r: (int(pid), host) for r, ((pid, host, _), _) in seen.items()}
-        for r in set(range(self.ranks)) - {self.rank, *known}:
+        for r in set(range(self.ranks) if ranks is None else ranks) - {self.rank, *known}:
             for line in reversed(last_lines(self.path(r), 100_000).splitlines()):
                 if f'rank {r} of {self.ranks}: process ' in line:
-                    if line.endswith(f'store {self.address}'): known[r] = (int(line.split(' process ')[1].split()[0]), line.split(' on ')[1].split(',')[0])
+                    if line.endswith(self.launch): known[r] = (int(line.split(' process ')[1].split()[0]), line.split(' on ')[1].split(',')[0])
                     break
         for r, (pid, host) in sorted(known.items()):
             if host == self.host and not alive(pid) and not last_lines(self.path(r), 1).endswith('finished'): self._end(f'rank {r} is dead (process {pid} on {host} is gone)', r)

@@ -5,6 +5,7 @@ several times: at the named write, then at random moments. The ranks are forks o
 
 usage: kill_ranks.py FOLDER --ranks 2 --layout parallel --writes 0:1:1 --random 20 --again 1 --seed 0
        --writes FIRST:STEP:RANKS  which writes: every STEP-th from the FIRST, of the first RANKS ranks; leave it out for none
+       --at TEXT                  also at the first write of rank 0 whose name holds this
        --again N                  kills at random moments of the resumed run, before it may end
 """
 import argparse, json, os, random, shutil, signal, sys, time
@@ -26,6 +27,11 @@ SETTINGS = {'student': {'name': 'toy-tiny'}, 'data': {'pool': 'toy', 'teachers':
             'rounds': {'rounds': 2, 'methods': ['mot', 'std', 'oneshot']}, 'eval': {'max_new_tokens': 8, 'loss_rows': 4, 'batch': 2}}
 
 
+def last_stage(ledger): # file
+    "The stage that its last line records."
+    return json.loads(Path(ledger).read_text().splitlines()[-1])['stage']
+
+
 class Faults:
     "Counts what a rank writes into the run folder, and ends it at one of them."
     def __init__(self, out, at=None, trace=None): # the run folder; number of the fatal write; file that takes the names of all
@@ -34,7 +40,7 @@ class Faults:
         def new_replace(a, b, **kw): self.event('rename', b); return replace(a, b, **kw)
         def new_fsync(fd):
             path = os.readlink(f'/proc/self/fd/{fd}')
-            if path.endswith('.jsonl') and self.event('line', path): self.tear(fd)
+            if path.endswith('.jsonl') and self.event('line', path + (f' ({last_stage(path)})' if path.endswith('ledger.jsonl') else '')): self.tear(fd)
             return fsync(fd)
         def new_pwrite(fd, data, offset):
             path = os.readlink(f'/proc/self/fd/{fd}')
@@ -113,7 +119,7 @@ def attempt(out, file, n, fault=None, after=None, victim=0, every=False, trace=N
 
 def sweep():
     p = argparse.ArgumentParser()
-    p.add_argument('folder'); p.add_argument('--ranks', type=int, default=2); p.add_argument('--layout', default='parallel'); p.add_argument('--writes'); p.add_argument('--random', type=int, default=0); p.add_argument('--seed', type=int, default=0); p.add_argument('--again', type=int, default=0)
+    p.add_argument('folder'); p.add_argument('--ranks', type=int, default=2); p.add_argument('--layout', default='parallel'); p.add_argument('--writes'); p.add_argument('--at'); p.add_argument('--random', type=int, default=0); p.add_argument('--seed', type=int, default=0); p.add_argument('--again', type=int, default=0)
     a = p.parse_args()
     folder, rng = Path(a.folder).resolve(), random.Random(a.seed)
     folder.mkdir(parents=True, exist_ok=True)
@@ -131,6 +137,7 @@ def sweep():
     if a.writes:
         first, step, n = map(int, a.writes.split(':'))
         plans += [(r, w) for r in range(n) for w in range(1 + first, len(writes[r]) + 1, step)]
+    if a.at: plans.append((0, next(i for i, w in enumerate(writes[0], 1) if a.at in ' '.join(w))))
     plans += [None] * a.random
     kills = equal = 0
     longest = 0.0
