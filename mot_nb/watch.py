@@ -27,7 +27,7 @@ def last_lines(path,    # a log file
     try: return '\n'.join(Path(path).read_text(errors='replace').splitlines()[-n:])
     except OSError as e: return f'(no log: {e.strerror})'
 
-# %% ../nbs/09a_watch.ipynb #3025fdcd
+# %% ../nbs/09a_watch.ipynb #3d699c56
 class Watch:
     "One thread a rank: it shows that the rank lives, looks after the rank before it, and ends the process when the run cannot go on (own)."
     def __init__(self, folder,        # of the log files, seen by all ranks: the run folder's logs/
@@ -106,6 +106,7 @@ class Watch:
             if os.getppid() != self.launcher: self._end(f'the launcher (process {self.launcher}) of rank {self.rank} is dead', None, tell=False)
             store = self.store
             if store is None:
+                self._dead_here({})                                      # rank 0 may have died before it opened the store
                 if (not opening.is_alive() and self.store is None) or time.monotonic() - self.began > self.late: self._end('the store that connects the ranks cannot be reached', None)
                 continue
             try:

@@ -95,7 +95,7 @@ def attempt(out, file, n, fault=None, after=None, victim=0, every=False, trace=N
     begin, died, codes = time.time(), None, {}
     while len(codes) < n:
         if after is not None and died is None and time.time() - begin > after:
-            os.kill(pids[victim], signal.SIGKILL)
+            if victim not in codes: os.kill(pids[victim], signal.SIGKILL)   # it may have finished by then
             after = None
         for i, pid in enumerate(pids):
             if i in codes: continue
