@@ -8,8 +8,8 @@ __all__ = ['LOST', 'NORMS', 'RowLoss', 'fixed_rows', 'place', 'combined', 'Walk'
            'grid', 'surface', 'Sharpness', 'sharpness', 'sharper', 'over_seeds', 'reverse', 'triangle_weights',
            'triangle', 'read_weights', 'branches_again']
 
-# %% ../nbs/13_landscape.ipynb #6940bad8
-import json, math
+# %% ../nbs/13_landscape.ipynb #f89a1d6c
+import contextlib, json, math
 from dataclasses import dataclass
 from pathlib import Path
 import numpy as np
@@ -525,7 +525,7 @@ def triangle(model,       # a student of this kind; it ends where it began
         found = fill([list(w) for w in cells], point, path, about, progress)
     return {'names': list(branches), 'step': step, 'cells': [{'weights': list(w), **f} for w, f in zip(cells, found)]}
 
-# %% ../nbs/13_landscape.ipynb #766a0eb6
+# %% ../nbs/13_landscape.ipynb #beb9f20b
 def read_weights(folder): # a Hugging Face folder
     "name -> float32 tensor of a student on disk, each weight once."
     from safetensors.torch import load_file
@@ -533,11 +533,20 @@ def read_weights(folder): # a Hugging Face folder
     if not files: raise MotError('this folder holds no weights', where=str(folder), cure='run with rounds.keep=all, so that every student is kept')
     return {n: t.float() if t.is_floating_point() else t for f in files for n, t in load_file(f).items()}
 
+@contextlib.contextmanager
+def _threads_of(out):
+    "As many threads as the run of this folder was made with: sums of another number of threads round otherwise."
+    before = wanted = torch.get_num_threads()
+    with contextlib.suppress(OSError, ValueError, KeyError): wanted = json.loads((Path(out)/'manifest.json').read_text())['environment']['threads']
+    torch.set_num_threads(wanted)
+    try: yield
+    finally: torch.set_num_threads(before)
+
 def branches_again(out,        # a finished run folder, its MoT students kept (rounds.keep=merged or all)
                    round_,     # 1 … T
                    seed=None,  # which, where there are several; None: the first
                    model=None): # a student of this kind; None: loaded
-    "teacher -> weights of the branches that were merged in one round, trained again; raises unless their mean is the student on disk, bit for bit."
+    "teacher -> weights of the branches that were merged in one round, trained again with as many threads as then; raises unless their mean is the student on disk, bit for bit."
     settings = load_settings(Path(out)/'settings.yaml')
     seed = settings.seeds[0] if seed is None else seed
     if settings.train.optimiser_state == 'kept' or settings.train.lora_rank: raise MotError('these branches cannot be trained again from the weights alone', where=str(out), values=f'optimiser_state={settings.train.optimiser_state}, lora_rank={settings.train.lora_rank}', cure='use a run with fresh optimiser states and full weights')
@@ -553,10 +562,10 @@ def branches_again(out,        # a finished run folder, its MoT students kept (r
     branches = {}
     for k, c in corpora.items():
         branch = Branch(model, render_corpus(c, tokenizer, settings.data.max_tokens, settings.data.system), settings.train, settings.rounds.rounds * E, seed=derive_seed(seed, 'order', k), label=k, state=start, step=(round_ - 1) * E)
-        branch.train(E)
+        with _threads_of(out): branch.train(E)
         branches[k] = branch.weights()
         branch.close()
     w = dict(zip(settings.data.teachers or branches, settings.rounds.weights)) if settings.rounds.weights else None
     found, wanted = hash_tensors(merge_states(branches, weights=w)), hash_tensors(read_weights(kept[f'mot-r{round_}']))
-    if found != wanted: raise MotError('the branches trained again are not those that were merged', where=f'{out}, round {round_}', values=f'hash of the mean {found[:12]}, on disk {wanted[:12]}', cure='use the machine, versions and threads of the run')
+    if found != wanted: raise MotError('the branches trained again are not those that were merged', where=f'{out}, round {round_}', values=f'hash of the mean {found[:12]}, on disk {wanted[:12]}', cure='use the machine and the versions of the run')
     return branches
