@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['LOST', 'NORMS', 'RowLoss', 'fixed_rows', 'place', 'combined', 'Walk', 'Direction', 'random_direction', 'difference',
-           'fill', 'unfinished', 'line', 'mixtures', 'between', 'Barrier', 'barrier', 'barriers', 'Plane', 'plane',
-           'grid', 'surface', 'Sharpness', 'sharpness', 'sharper', 'over_seeds', 'reverse', 'triangle_weights',
-           'triangle', 'read_weights', 'branches_again']
+           'fill', 'unfinished', 'line', 'mixtures', 'between', 'Barrier', 'barrier', 'highest_barrier', 'barriers',
+           'Plane', 'plane', 'grid', 'surface', 'around', 'Sharpness', 'sharpness', 'sharper', 'over_seeds', 'reverse',
+           'triangle_weights', 'triangle', 'read_weights', 'branches_again']
 
-# %% ../nbs/13_landscape.ipynb #f89a1d6c
+# %% ../nbs/13_landscape.ipynb #306edebc
 import contextlib, json, math
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,7 @@ from .merge import merge_states
 from .sampling import generate
 from .problems import is_correct
 from .scores import t_quantile
+from .confidence import token_texts
 from .rounds import kept_students
 from . import toy as _toy  # makes the toy students known by name
 
@@ -255,7 +256,7 @@ def between(model,      # a student of this kind; it ends where it began
     label = ' to '.join(states)
     return [{'label': label, 'x': float(x), **p} for x, p in zip(at, found)]
 
-# %% ../nbs/13_landscape.ipynb #3d3fa235
+# %% ../nbs/13_landscape.ipynb #9c56fa92
 @dataclass(frozen=True)
 class Barrier:
     "How high the way between two students rises above the straight line between its ends."
@@ -281,6 +282,11 @@ def barrier(points, # places on a line, `x` from 0 to 1 with both ends among the
     inside = 0 < x < 1
     a, b = (a, b) if a or b else (points[0].get('label') or ' to ').split(' to ')
     return Barrier(a, b, top['value'] if inside else 0., top['lo'] if inside else None, top['hi'] if inside else None, x, top['n'])
+
+def highest_barrier(found): # list of `Barrier`
+    "The highest of them in words; where the loss rises nowhere above a straight line there is none."
+    top = max(found, key=lambda b: b.value)
+    return str(top) if top.value > 0 else 'none between any two'
 
 def barriers(model,     # a student of this kind; it ends where it began
              branches,  # name -> state, two or more
@@ -376,7 +382,27 @@ def surface(model,      # a student of this kind; it ends where it began
     found = mixtures(model, span, cells, measure, path, progress)
     return {'x': list(xs), 'y': list(ys), 'value': [[p['value'] for p in found[i * len(xs):(i + 1) * len(xs)]] for i in range(len(ys))], 'n': found[0]['n']}
 
-# %% ../nbs/13_landscape.ipynb #49f1221e
+# %% ../nbs/13_landscape.ipynb #c8f700f2
+def around(model,      # the student, in place; it ends where it began
+           xs, ys,     # steps along the two directions, in lengths of the student's own filters
+           measure,    # model -> [(sum, count)], such as `RowLoss`
+           seed=0,     # of the directions: the same for students that are compared
+           norm='filter', # how directions are scaled
+           label='student', # names the student
+           path=None,  # JSONL file to keep and resume; None: nowhere
+           progress=None): # called with (cells done, cells in all)
+    "(surface, `Plane`) as `contours` takes them: the loss around one student along two random directions, which are nearly at right angles, as any two are among so many weights (Li et al. 2018)."
+    with Walk(model, measure) as walk:
+        first, second = (random_direction(walk.home, derive_seed('around', seed, i), norm) for i in (0, 1))
+        def point(c):
+            walk.move((c[0], first), (c[1], second))
+            return walk.here()
+        about = {'what': 'around', 'student': walk.hash, 'measure': _identity(measure), 'norm': norm, 'seed': seed} if path else None
+        found = fill([[float(x), float(y)] for y in ys for x in xs], point, path, about, progress)
+    return ({'x': list(map(float, xs)), 'y': list(map(float, ys)), 'value': [[p['value'] for p in found[i*len(xs):(i + 1)*len(xs)]] for i in range(len(ys))], 'n': found[0]['n']},
+            Plane((label,), {label: (0., 0.)}, {label: 0.}, None))
+
+# %% ../nbs/13_landscape.ipynb #ca9eb5b7
 @dataclass(frozen=True, repr=False)
 class Sharpness:
     "How much the loss of one student rises when it is shaken."
@@ -397,8 +423,8 @@ class Sharpness:
 
     @property
     def interval(self):
-        "(lo, hi, over): 95 %, over directions or over rows, the wider."
-        return _wider(self.rises, self.by_row, self.start['counts'])
+        "(lo, hi, over): 95 %, over directions and rows."
+        return _crossed(self.rises, self.by_row, self.start['counts'])[:3]
 
     def row(self):
         "The numbers, ready for JSON."
@@ -415,14 +441,14 @@ def _t_interval(x):
     x = np.asarray(x, float)
     return float(x.mean()), t_quantile(.975, len(x) - 1) * float(x.std(ddof=1)) / math.sqrt(len(x))
 
-def _wider(rises, by_row, counts):
-    "(lo, hi, over) of the wider of two intervals around one mean."
+def _crossed(rises, by_row, counts):
+    "(lo, hi, over, half of the rows' own): every direction is taken on every row, so both vary at once and their variances add."
     m, half = _t_interval(rises)
-    lo, hi, over = m - half, m + half, 'directions'
-    if len(by_row) > 1:
-        r = loss_of_rows(list(zip(by_row, counts)))
-        if r['hi'] - r['lo'] > hi - lo: lo, hi, over = r['lo'], r['hi'], 'rows'
-    return lo, hi, over
+    if len(by_row) < 2: return m - half, m + half, 'directions', 0.
+    r = loss_of_rows(list(zip(by_row, counts)))
+    rows = (r['hi'] - r['lo'])/2
+    half = math.hypot(half, rows)
+    return m - half, m + half, 'directions and rows', rows
 
 def sharpness(model,         # the student, in place; it ends where it began
               measure,       # model -> [(sum, count)], such as `RowLoss`
@@ -461,18 +487,18 @@ def sharper(a,  # a `Sharpness`
         if getattr(a, what) != getattr(b, what): raise MotError('these students were not shaken alike', where=f'{a.label} and {b.label}', values=f'{what} {getattr(a, what)!r} and {getattr(b, what)!r}', cure='measure both with the same directions, radius and rows')
     if len(a.rises) != len(b.rises) or a.start['counts'] != b.start['counts']: raise MotError('these students were not shaken alike', where=f'{a.label} and {b.label}', values=f'{len(a.rises)} and {len(b.rises)} directions', cure='measure both with the same directions and rows')
     d = np.subtract(a.rises, b.rises)
-    lo, hi, over = _wider(d, np.subtract(a.by_row, b.by_row), a.start['counts'])
-    return {'a': a.label, 'b': b.label, 'value': float(d.mean()), 'lo': lo, 'hi': hi, 'over': over, 'n': len(d), 'radius': a.radius, 'measure': a.measure}
+    lo, hi, over, rows = _crossed(d, np.subtract(a.by_row, b.by_row), a.start['counts'])
+    return {'a': a.label, 'b': b.label, 'value': float(d.mean()), 'lo': lo, 'hi': hi, 'over': over, 'n': len(d), 'radius': a.radius, 'measure': a.measure, 'half_rows': rows}
 
 def over_seeds(found): # dicts of `sharper`, one a seed
-    "The mean of one comparison over seeds with its t interval, which holds the rows too where each seed has its own; on shared rows the seeds' mean interval where that is wider. n is the number of seeds."
+    "The mean of one comparison over seeds with its t interval, which holds the rows too where each seed has its own; on shared rows theirs (`half_rows`) is added. n is the number of seeds."
     if len(found) < 2: raise MotError('one seed has no interval over seeds', where='over_seeds', values=len(found), cure='give two seeds or more')
     m, half = _t_interval([f['value'] for f in found])
-    lo, hi, over = m - half, m + half, 'seeds'
+    over = 'seeds'
     within = [float(np.mean([f[k] for f in found])) for k in ('lo', 'hi')]
     shared = len({f.get('measure') for f in found}) < len(found)
-    if shared and within[1] - within[0] > hi - lo: lo, hi, over = *within, found[0]['over']
-    return {'a': found[0]['a'], 'b': found[0]['b'], 'value': m, 'lo': lo, 'hi': hi, 'over': over, 'n': len(found), 'radius': found[0].get('radius'), 'within': within}
+    if shared and (rows := float(np.mean([f.get('half_rows', 0.) for f in found]))): half, over = math.hypot(half, rows), 'seeds and rows'
+    return {'a': found[0]['a'], 'b': found[0]['b'], 'value': m, 'lo': m - half, 'hi': m + half, 'over': over, 'n': len(found), 'radius': found[0].get('radius'), 'within': within}
 
 # %% ../nbs/13_landscape.ipynb #f94d1d52
 def reverse(model,   # a student of this kind; it ends where it began
@@ -488,9 +514,9 @@ def reverse(model,   # a student of this kind; it ends where it began
         out += [{'from': end, 'to': to, 'x': float(x), **p} for x, p in zip(at, found)]
     return out
 
-# %% ../nbs/13_landscape.ipynb #5f1c4a1b
-def triangle_weights(step): # steps along a side: 4 gives 15 places, 8 gives 45
-    "Every (a, b, c) of whole steps that sums to 1, the corners and the middles among them."
+# %% ../nbs/13_landscape.ipynb #f9e0387d
+def triangle_weights(step): # steps along a side: 3 gives 10 places, 6 gives 28
+    "Every (a, b, c) of whole steps that sums to 1, the corners among them, and the mean of all three where the steps along a side are a multiple of 3."
     return [(i / step, j / step, (step - i - j) / step) for i in range(step, -1, -1) for j in range(step - i, -1, -1)]
 
 def triangle(model,       # a student of this kind; it ends where it began
@@ -499,15 +525,14 @@ def triangle(model,       # a student of this kind; it ends where it began
              measure,     # model -> [(sum, count)], such as `RowLoss`
              row,         # Row: the trace whose tokens are shown
              questions=(), # (prompt, right answer) pairs; none: no accuracy
-             step=4,      # steps along a side
+             step=6,      # steps along a side, a multiple of 3: the mean of the three is among them
              max_new_tokens=64, # of an answer
              path=None,   # JSONL file to keep and resume; None: nowhere
              progress=None): # called with (cells done, cells in all)
     "One record a mixture: `weights`, loss, `right` of `asked`, `tokens` as [text, probability] of one trace, and the student's own `answer` to the first question."
     if len(branches) != 3: raise MotError('a triangle has three corners', where='triangle', values=list(branches), cure='give three branches')
-    said = row.input_ids[row.n_prompt:]
-    so_far = ['', *(tokenizer.decode(said[:i + 1]) for i in range(len(said)))]
-    pieces = [b[len(a):] for a, b in zip(so_far, so_far[1:])]   # with the spaces between them
+    if step < 3 or step % 3: raise MotError('this grid misses the mean of the three', where='triangle', values=f'step={step}', cure='take a multiple of 3')
+    pieces = token_texts(row.input_ids[row.n_prompt:], tokenizer)   # with the spaces between them
     packed = pack([row], len(row))[0]
     cells = triangle_weights(step)
     with Walk(model, measure) as walk:

@@ -14,7 +14,7 @@ import numpy as np
 from .run import MotError, read_lines
 from .landscape import Plane, over_seeds
 
-# %% ../nbs/13b_landscape_record.ipynb #efa65def
+# %% ../nbs/13b_landscape_record.ipynb #8aab4382
 def together(found,    # dicts with value, lo, hi, one a seed; `measure` identifies the rows
              over='rows'): # what the interval of one seed goes over
     "One row over seeds: the t interval of `over_seeds`, or the one seed's own."
@@ -28,7 +28,7 @@ class Landscape:
     how: dict   # its first line: commit, command, hardware, settings, rows_each, directions, radii, norm
     rows: list  # the findings, in the order they were made
 
-    def part(self, name,  # 'sharpness', 'compared', 'curvature', 'bent', 'barrier', 'merge', 'plane' or 'back'
+    def part(self, name,  # 'sharpness', 'compared', 'curvature', 'bent', 'barrier', 'merge', 'around', 'plane' or 'back'
              **equal):    # fields and the values they must have
         "The findings of one kind."
         return [r for r in self.rows if r['part'] == name and all(r.get(k) == v for k, v in equal.items())]
@@ -64,9 +64,13 @@ class Landscape:
             out.append({**together(found), 'round': t, 'highest': float(np.mean(highest)), 'highest_of_all': max(highest)})
         return out
 
-    def plane(self, seed=None): # None: the first
-        "(surface, `Plane`) as `contours` takes them, or None where no plane was measured."
-        found = self.part('plane') if seed is None else self.part('plane', seed=seed)
+    def around(self):
+        "student -> (surface, `Plane`, no path) as `compared_contours` takes them, of the first seed: the loss along two random directions."
+        return {r['student']: ({k: r[k] for k in ('x', 'y', 'value', 'n')}, Plane((r['student'],), {r['student']: (0., 0.)}, {r['student']: 0.}, None), ()) for r in self.part('around', seed=(self.seeds('around') or [None])[0])}
+
+    def plane(self, which='students'): # or 'path'
+        "(surface, `Plane`) as `contours` takes them, of the first seed, or None where no such plane was measured."
+        found = self.part('plane', which=which)
         if not found: return None
         r = found[0]
         return {k: r[k] for k in ('x', 'y', 'value', 'n')}, Plane(tuple(r['names']), {k: tuple(v) for k, v in r['corners'].items()}, r['outside'], None)
