@@ -29,7 +29,7 @@ def colours(names): # teachers' names, any order
     for i, n in enumerate(sorted(n for n in names if n not in out)): out[n] = free[i % len(free)]
     return {n: out[n] for n in names}
 
-# %% ../nbs/15_plots.ipynb #c29981c4
+# %% ../nbs/15_plots.ipynb #55085cd5
 STYLE = {'font.size': 10, 'axes.titlesize': 10.5, 'axes.labelsize': 10, 'xtick.labelsize': 9, 'ytick.labelsize': 9, 'legend.fontsize': 9, 'axes.spines.top': False, 'axes.spines.right': False,
          'axes.edgecolor': '#444444', 'axes.titlelocation': 'left', 'axes.grid': True, 'axes.axisbelow': True, 'grid.color': '#E6E6E6', 'grid.linewidth': 0.7, 'lines.linewidth': 1.4, 'legend.frameon': False,
          'font.family': 'DejaVu Sans', 'figure.facecolor': 'white', 'savefig.facecolor': 'white', 'axes.facecolor': 'white', 'text.color': '#111111', 'path.simplify': True}  # of every figure
@@ -66,7 +66,7 @@ def picture_bytes(fig): # figure, axes or axes array
     from PIL import Image
     drawn, out = io.BytesIO(), io.BytesIO()
     with matplotlib.rc_context(STYLE): _figure(fig).savefig(drawn, dpi=100, format='png')
-    Image.open(drawn).convert('RGB').quantize(256).save(out, 'PNG', optimize=True)   # lines and letters need no more colours, and a third of the bytes
+    Image.open(drawn).convert('RGB').quantize(256, Image.Quantize.MAXCOVERAGE).save(out, 'PNG', optimize=True)   # lines and letters need no more colours, and a third of the bytes; rare ones stay, such as a student's mark on a landscape
     if out.tell() > LARGEST_PICTURE:
         raise MotError('this picture is too large for a page', where='picture_bytes', values=f'{out.tell():,} bytes, limit {LARGEST_PICTURE:,}', cure='draw fewer points or a smaller figure')
     return out.getvalue()

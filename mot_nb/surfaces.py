@@ -6,11 +6,12 @@
 __all__ = ['student_look', 'loss_lines', 'one_scale', 'contours', 'compared_contours', 'surface_3d', 'sharpness_dots', 'way_back',
            'triangle_picture', 'triangle_view', 'triangle_widget']
 
-# %% ../nbs/15c_surfaces.ipynb #3443ef47
+# %% ../nbs/15c_surfaces.ipynb #f428d0cc
 import html, math
 import numpy as np
 from .run import MotError
-from .plots import METHODS, PALETTE, View, _ink, _label_ends, _styled, colours, new_axes, visible
+from .plots import METHODS, PALETTE, View, _ink, _label_ends, _styled, colours, new_axes, show, visible
+from .token_view import Control
 
 # %% ../nbs/15c_surfaces.ipynb #be6b7710
 def student_look(label,       # of a student: 'base', 'mot-r2', 'std-plain-r3', 'mtd-depth-r3', 'oneshot', or a teacher's name
@@ -28,9 +29,9 @@ def student_look(label,       # of a student: 'base', 'mot-r2', 'std-plain-r3', 
         return name + (f', round {rest[1:]}' if rest[1:].isdigit() else ''), colour, marker
     return label, colours([*teachers, label])[label], 'o'
 
-# %% ../nbs/15c_surfaces.ipynb #dfe1d211
+# %% ../nbs/15c_surfaces.ipynb #a4ef70b3
 @_styled
-def loss_lines(lines,     # name -> list of places with `x`, or one such list
+def loss_lines(lines,     # name, or label of a student -> list of places with `x`; or one such list
                ends=('', ''), # what stands at 0 and at 1
                ax=None,   # where; None: a new figure
                xlabel='', # of the horizontal axis
@@ -39,12 +40,13 @@ def loss_lines(lines,     # name -> list of places with `x`, or one such list
     if not isinstance(lines, dict): lines = {lines[0].get('label', ''): lines}
     ax = new_axes() if ax is None else ax
     hues = list(PALETTE.values())
+    looks = {n: student_look(n) for n in lines} if all(n.partition('-')[0] in (*METHODS, 'std') for n in lines) else {}   # students have one colour everywhere
     labels = []
     for i, (name, points) in enumerate(lines.items()):
         points = [p for p in sorted(points, key=lambda p: p['x']) if p['value'] is not None]
         if not points: raise MotError('there is nothing to draw on this line', where=name, values='0 points with a loss', cure='measure it where the loss is a number')
         x, y = [p['x'] for p in points], [p['value'] for p in points]
-        colour = '#000000' if len(lines) == 1 else hues[i % len(hues)]
+        name, colour, _ = looks.get(name, (name, '#000000' if len(lines) == 1 else hues[i % len(hues)], ''))
         if band and all(p.get('lo') is not None for p in points): ax.fill_between(x, [p['lo'] for p in points], [p['hi'] for p in points], color=colour, alpha=.10, lw=0)
         ax.plot(x, y, '-', color=colour, lw=1.8); ax.plot(x, y, '.', color=colour, ms=5)
         for p in points:
@@ -60,7 +62,7 @@ def loss_lines(lines,     # name -> list of places with `x`, or one such list
     ax.set_ylabel('loss (nats per token)')
     return ax
 
-# %% ../nbs/15c_surfaces.ipynb #d1807d26
+# %% ../nbs/15c_surfaces.ipynb #5d50b4a6
 def one_scale(*surfaces, # dicts of `landscape.surface`
               cap=None): # highest loss that gets a colour of its own; None: the highest within reach of half the points
     "(lowest, highest) loss for the colours of all these surfaces."
@@ -78,28 +80,85 @@ def _values(surface, scale):
     v = np.array([[math.inf if x is None else x for x in row] for row in surface['value']], float)
     return np.clip(v, scale[0], scale[1])
 
-def _places(ax, plane, names):
-    "The students on a plane, named where no other name stands; those outside it hollow."
+def _overlaps(a, b):
+    "Which boxes of `a` [n, 4] overlap which of `b` [m, 4] (left, bottom, right, top): [n, m]."
+    a, b = np.reshape(a, (-1, 1, 4)), np.reshape(b, (1, -1, 4))
+    return (a[..., 0] < b[..., 2]) & (b[..., 0] < a[..., 2]) & (a[..., 1] < b[..., 3]) & (b[..., 1] < a[..., 3])
+
+def _column(names, side, at, size, taken, texts, frame, point):
+    "Boxes [n, 4] of names stacked beside their crowded marks (side -1: left, 1: right), where they cover least, and how much that is; `names` from the top."
+    if not names: return np.zeros((0, 4)), 0.
+    marks, sizes = np.array([at[n] for n in names]), np.array([size[n] for n in names])
+    pitch, best = sizes[:, 1].max() + point, None
+    for far in np.array((18, 24, 36, 52, 72, 96, 0, -24, -48))*point:  # the last: above or below the marks
+        for shift in np.arange(-150, 151, 4)*point:
+            x, y = (marks[:, 0].max() + far, marks[:, 0].min() - far)[side < 0], marks[:, 1].mean() + shift - pitch*(np.arange(len(names)) - (len(names) - 1)/2)
+            boxes = np.stack([np.full(len(names), x) if side > 0 else x - sizes[:, 0], y - sizes[:, 1]/2, x + sizes[:, 0] if side > 0 else np.full(len(names), x), y + sizes[:, 1]/2], 1)
+            s = np.linspace(0, 1, 16)[:, None, None]
+            line = (s*marks + (1 - s)*np.stack([np.full(len(names), x - 2*side*point), y], 1)).reshape(-1, 2)
+            outside = ((boxes[:, :2] < frame[:2]) | (boxes[:, 2:] > frame[2:])).any(1).sum()
+            cost = 3000*outside + 300*_overlaps(boxes, taken).sum() + 30*_overlaps(np.hstack([line, line]), texts).sum() + (abs(shift) + abs(far))/point + 200*(far <= 0)
+            if best is None or cost < best[1]: best = boxes, cost
+    return best
+
+def _places(ax, plane, names, write=True):
+    "The students on a plane, named where no mark or other name stands; where marks are crowded, in a column beside them with thin lines. Those outside the plane are hollow."
     import matplotlib.patheffects as effects
+    from matplotlib.lines import Line2D
+    from matplotlib.transforms import ScaledTranslation
     halo = [effects.withStroke(linewidth=2.6, foreground='white')]
-    from matplotlib.transforms import Bbox
     for label in names:
         _, colour, marker = student_look(label)
         out = plane.outside.get(label, 0) >= .25
         ax.plot(*plane.corners[label], marker, color=colour, mec='white' if not out and marker != 'x' else colour, mfc='white' if out else colour, ms=9, mew=1.3, zorder=5)
-    ax.apply_aspect()
-    middle, point, frame = np.mean(list(plane.corners.values()), 0), ax.figure.dpi/72, ax.get_window_extent()
-    taken = [Bbox.from_bounds(*(ax.transData.transform(plane.corners[n]) - 4.5*point), 9*point, 9*point) for n in names]   # by the marks
+    if not write: return
+    ax.figure.draw_without_rendering()                  # from here on nothing moves any more
+    point, frame, at = ax.figure.dpi/72, ax.get_window_extent().extents, {n: ax.transData.transform(plane.corners[n]) for n in names}
+    middle, texts, size, waiting, named = np.mean(list(at.values()), 0), {}, {}, [], []
+    taken = [[*(xy - 5*point), *(xy + 5*point)] for xy in at.values()]      # by the marks
+    def near(label, far, of): return [n for n in of if np.hypot(*(at[n] - at[label])) < far*point]
+    def free(box): return (box[:2] > frame[:2]).all() and (box[2:] < frame[2:]).all() and not _overlaps(box, taken).any()
     for label in names:
-        (x, y), (name, colour, _) = plane.corners[label], student_look(label)
-        off = plane.outside.get(label, 0)
-        right = x >= middle[0]
-        text = ax.annotate(name.replace('STD ', '') + (f' ({off:.1f} away)' if off >= .25 else ''), (x, y), xytext=(0, 0), textcoords='offset points', fontsize=8.5, color=_ink(colour), path_effects=halo, zorder=6)
-        for side, up in [(s, u) for u in (5, -12, 16, -23, 27) for s in ((1, -1) if right else (-1, 1))] + [(1 if right else -1, 5)]:   # the last: where all are taken
+        (name, colour, _), off = student_look(label), plane.outside.get(label, 0)
+        text = texts[label] = ax.annotate(name.replace('STD ', '') + (f' ({off:.1f} away)' if off >= .25 else ''), plane.corners[label], xytext=(0, 0), textcoords='offset points', fontsize=8.5, color=_ink(colour), path_effects=halo, zorder=6, in_layout=False)
+        size[label] = text.get_window_extent().size
+        def beside(side, up):
             text.set(x=7*side, y=up, ha='left' if side > 0 else 'right')
-            box = text.get_window_extent()
-            if frame.x0 < box.x0 and box.x1 < frame.x1 and frame.y0 < box.y0 and box.y1 < frame.y1 and not any(box.overlaps(b) for b in taken): break
-        taken.append(box)
+            return text.get_window_extent().extents
+        sides = (1, -1) if at[label][0] >= middle[0] else (-1, 1)
+        box = None if len(near(label, 11, names)) > 1 else next((b for up in (5, -12, 16, -23) for s in sides if free(b := beside(s, up))), None)    # crowded: a name could be another's
+        if box is None: waiting.append(label)
+        else: taken.append(box); named.append(box)
+    while waiting:
+        heap, grown = waiting[:1], 0                    # those that are waiting and close together
+        while grown != len(heap): grown, heap = len(heap), [n for n in waiting if any(m in near(n, 30, heap) for m in heap)]
+        waiting = [n for n in waiting if n not in heap]
+        across, found = sorted(heap, key=lambda n: at[n][0]), None
+        for k in range(len(heap) + 1):                  # so many to the left
+            columns = [sorted(part, key=lambda n: -at[n][1]) for part in (across[:k], across[k:])]
+            left, one = _column(columns[0], -1, at, size, taken, named, frame, point)
+            right, other = _column(columns[1], 1, at, size, [*taken, *left], [*named, *left], frame, point)
+            if found is None or one + other + 4*abs(2*k - len(heap)) < found[0]: found = one + other + 4*abs(2*k - len(heap)), [*columns[0], *columns[1]], [*left, *right], k
+        for i, (label, box) in enumerate(zip(*found[1:3])):
+            side = -1 if i < found[3] else 1
+            end = (np.array([box[2] if side < 0 else box[0], (box[1] + box[3])/2]) - at[label])/point       # points from the mark
+            texts[label].set(x=end[0], y=end[1], ha='right' if side < 0 else 'left', va='center')
+            taken.append(box); named.append(box)
+            ax.add_artist(Line2D([0, (end[0] - 2*side)/72], [0, end[1]/72], color='#777777', lw=.8, zorder=5.5, transform=ax.figure.dpi_scale_trans + ScaledTranslation(*plane.corners[label], ax.transData), path_effects=[effects.withStroke(linewidth=1.5, foreground='#ffffffcc')]))
+
+def _filled(surface, plane, path, scale, ax, title):
+    "Contours and the training path on an axes, without names and bar; returns what the bar is made of."
+    import matplotlib as mpl
+    levels = _levels(scale)
+    norm = mpl.colors.BoundaryNorm(levels, 256)
+    drawn = ax.contourf(surface['x'], surface['y'], _values(surface, scale), levels=levels, cmap='viridis', norm=norm, extend='max')
+    ax.contour(surface['x'], surface['y'], _values(surface, scale), levels=levels, colors='white', linewidths=.4, alpha=.6)
+    if len(path): ax.plot(*zip(*(plane.corners[p] for p in path)), '-', color='white', lw=3, zorder=3); ax.plot(*zip(*(plane.corners[p] for p in path)), '-', color='#000000', lw=1.4, zorder=4)
+    ax.set_aspect('equal'); ax.grid(False); ax.set_title(title)
+    units = 'distance between weights' if len(plane.corners) > 1 else 'step, in lengths of the filters'   # around one student
+    ax.set_xlabel(units); ax.set_ylabel(units)
+    ax.xaxis.get_major_locator().set_params(nbins=5); ax.yaxis.get_major_locator().set_params(nbins=5)
+    return drawn
 
 @_styled
 def contours(surface,    # dict of `landscape.surface`
@@ -111,19 +170,11 @@ def contours(surface,    # dict of `landscape.surface`
              title='',   # over the panel
              bar=True):  # draw the colour bar
     "Filled contours of the loss on a plane with the students placed and the training path; returns the axes."
-    import matplotlib as mpl
     ax = new_axes(size=(6.4, 4.6)) if ax is None else ax
     scale = scale or one_scale(surface)
-    levels = _levels(scale)
-    norm = mpl.colors.BoundaryNorm(levels, 256)
-    drawn = ax.contourf(surface['x'], surface['y'], _values(surface, scale), levels=levels, cmap='viridis', norm=norm, extend='max')
-    ax.contour(surface['x'], surface['y'], _values(surface, scale), levels=levels, colors='white', linewidths=.4, alpha=.6)
-    if len(path): ax.plot(*zip(*(plane.corners[p] for p in path)), '-', color='white', lw=3, zorder=3); ax.plot(*zip(*(plane.corners[p] for p in path)), '-', color='#000000', lw=1.4, zorder=4)
-    ax.set_aspect('equal'); ax.grid(False); ax.set_title(title)
+    drawn = _filled(surface, plane, path, scale, ax, title)
+    if bar: _bar(ax, drawn, _levels(scale))
     _places(ax, plane, list(places if places is not None else plane.corners))
-    ax.set_xlabel('distance between weights'); ax.set_ylabel('')
-    ax.xaxis.get_major_locator().set_params(nbins=5); ax.yaxis.get_major_locator().set_params(nbins=5)
-    if bar: _bar(ax, drawn, levels)
     return ax
 
 def _bar(ax, drawn, levels):
@@ -138,9 +189,14 @@ def compared_contours(panels, # title -> (surface, plane, path)
     "Planes side by side under one colour scale; returns the axes."
     import matplotlib as mpl
     scale = scale or one_scale(*(s for s, _, _ in panels.values()))
-    axes = np.atleast_1d(new_axes(1, len(panels), (1.2 + 3.6*len(panels), 3.6))).tolist()
-    for ax, (title, (surface, plane, path)) in zip(axes, panels.items()): contours(surface, plane, path, scale=scale, ax=ax, title=title, bar=False)
+    cols = len(panels) if len(panels) < 4 else math.ceil(len(panels)/2)
+    rows = math.ceil(len(panels)/cols)
+    axes = np.atleast_1d(new_axes(rows, cols, (1.2 + 3.1*cols, 3.1*rows))).ravel().tolist()
+    for ax in axes[len(panels):]: ax.remove()
+    axes = axes[:len(panels)]
+    for ax, (title, (surface, plane, path)) in zip(axes, panels.items()): _filled(surface, plane, path, scale, ax, title)
     _bar(axes, mpl.cm.ScalarMappable(mpl.colors.BoundaryNorm(_levels(scale), 256, extend='max'), 'viridis'), _levels(scale))
+    for ax, (_, plane, _) in zip(axes, panels.values()): _places(ax, plane, list(plane.corners), write=len(plane.corners) > 1)   # a single student has its name above
     return axes
 
 # %% ../nbs/15c_surfaces.ipynb #6ff995c0
@@ -237,7 +293,7 @@ def triangle_picture(t,          # dict of `landscape.triangle`
     bar.ax.yaxis.get_major_locator().set_params(nbins=5)
     return ax
 
-# %% ../nbs/15c_surfaces.ipynb #1a0b5ce1
+# %% ../nbs/15c_surfaces.ipynb #1c6078d1
 _STYLE = ('<style>.mot-tri{position:relative;min-height:22em;max-width:56em}.mot-tri .rows{width:22em}.mot-tri .row{display:flex;justify-content:center}'
           '.mot-tri .c{width:var(--d);height:var(--d);margin:1px;border-radius:50%;cursor:crosshair;outline-offset:1px}.mot-tri .c:hover,.mot-tri .c:focus{outline:3px solid CanvasText}'
           '.mot-tri .p{position:absolute;left:24em;right:0;top:0;min-height:21em;background:Canvas;color:CanvasText;padding:.2em .6em;font-size:.92em;line-height:1.6}'
@@ -254,7 +310,7 @@ def _panel(t, cell):
     "What one place of the triangle shows, as HTML."
     esc = lambda s: html.escape(visible(str(s)))
     weights = ' · '.join(f'{esc(n)} <b>{w:.2f}</b>' for n, w in zip(t['names'], cell['weights']))
-    loss = 'no number' if cell['value'] is None else f"{cell['value']:.3f}" + ('' if cell.get('lo') is None else f" [{cell['lo']:.3f}, {cell['hi']:.3f}]")
+    loss = _loss(cell) + ('' if cell['value'] is None or cell.get('lo') is None else f" [{cell['lo']:.3f}, {cell['hi']:.3f}]")
     right = f" · right <b>{cell['right']}</b> of {cell['asked']}" if 'asked' in cell else ''
     tokens = ''.join(f'<i style="--p:{p:.2f}" title="{p:.2f}">{esc(w)}</i>' for w, p in cell['tokens'])
     answer = f'<div style="margin-top:.5em"><small>its own answer to a held-out problem</small><div style="white-space:pre-wrap;overflow-wrap:anywhere">{esc(cell["answer"])}</div></div>' if 'answer' in cell else ''
@@ -276,24 +332,34 @@ def _dots(t, panel):
     return ''.join(rows)
 
 def _middle(t):
-    "The place nearest to the uniform mean."
-    return min(t['cells'], key=lambda c: sum((w - 1/3)**2 for w in c['weights']))
+    "The place of the mean, or the nearest to it where there is none; and what to call it."
+    near = min(t['cells'], key=lambda c: sum((w - 1/3)**2 for w in c['weights']))
+    return near, 'at the mean' if max(abs(w - 1/3) for w in near['weights']) < 1e-6 else f"at ({', '.join(f'{w:.2f}' for w in near['weights'])}), nearest to the mean"
+
+def _loss(cell): return 'no number' if cell['value'] is None else f"{cell['value']:.3f}"
 
 def _corners(t, body):
     names = [f'<b style="color:{_ink(student_look(n, t["names"])[1])};background:#ffffffcc;padding:0 .3em;border-radius:3px">{html.escape(visible(n))}</b>' for n in t['names']]
     return (f'<div class="rows" style="--d:{18/(t["step"] + 1):.2f}em"><div style="text-align:center">{names[0]}</div>{body}'
-            f'<div style="display:flex;justify-content:space-between">{names[1]}{names[2]}</div><small>dark: low loss; the middle is the mean</small></div>')
+            f'<div style="display:flex;justify-content:space-between">{names[1]}{names[2]}</div><small>dark: low loss; {"the middle is the mean" if _middle(t)[1] == "at the mean" else "none of these places is the mean"}</small></div>')
 
 def triangle_view(t): # dict of `landscape.triangle`
     "The triangle as a `View`: the place under the mouse or the focus shows its numbers and words; no script, no network."
     body = _dots(t, lambda c: f'<div class="p" style="display:none">{_panel(t, c)}</div>')
-    middle = _middle(t)
-    text = f"triangle of {', '.join(t['names'])}: {len(t['cells'])} mixtures, loss {middle['value']:.3f} in the middle, corners " + ', '.join(f"{c['value']:.3f}" for n in range(3) for c in t['cells'] if c['weights'][n] == 1)
+    middle, called = _middle(t)
+    text = f"triangle of {', '.join(map(visible, t['names']))}: {len(t['cells'])} mixtures, loss {_loss(middle)} {called}, corners " + ', '.join(_loss(c) for n in range(3) for c in t['cells'] if c['weights'][n] == 1)
     return View(f'{_STYLE}<div class="mot-tri">{_corners(t, body)}<div class="p">{_panel(t, middle)}</div></div>', text)
 
-# %% ../nbs/15c_surfaces.ipynb #27f5c48b
+# %% ../nbs/15c_surfaces.ipynb #9c083a18
 def triangle_widget(t): # dict of `landscape.triangle`
-    "Sliders and a triangle of buttons over the measured mixtures (ipywidgets); `.chosen` is the record shown."
+    "A `Control`: sliders and a triangle of buttons over the measured mixtures, `.chosen` the record shown; its still form is the picture and the record of the mean."
+    def still():
+        text = triangle_view(t).text
+        return View(f'{show(triangle_picture(t), text)._repr_html_()}<p>{html.escape(text)}</p>{_STYLE}<div class="mot-tri" style="min-height:0">{_panel(t, _middle(t)[0])}</div>', text)
+    return Control(still, lambda: _triangle_box(t))
+
+def _triangle_box(t):
+    "The moving form of `triangle_widget` (ipywidgets)."
     import ipywidgets as w
     known = [c['value'] for c in t['cells'] if c['value'] is not None]
     lo, hi = min(known), max(known)

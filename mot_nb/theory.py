@@ -6,7 +6,7 @@
 __all__ = ['s_E', 'gradient_path', 'branch_step', 'branch_step_by_products', 'Spectrum', 'spectrum', 's_slope', 'falls_until',
            'proximal_metric', 'proximal_weight', 'Bowl', 'teachers_in_the_plane', 'rounds_on_bowls', 'resting_point',
            'joint_lowest', 'RoundStart', 'compared', 'adamw_on_bowl', 'measure_rounds', 'record_theory', 'over_seeds',
-           'main']
+           'nearer', 'main']
 
 # %% ../nbs/14_theory.ipynb #d809fd87
 import json, math, sys
@@ -147,7 +147,7 @@ def proximal_weight(curvature, # eigenvalue(s) of the Hessian
     power, rest = _power(np.where(flat, 1., x), E)
     return np.where(flat, 1/(eta*E), x*power/rest/eta)
 
-# %% ../nbs/14_theory.ipynb #72f8863d
+# %% ../nbs/14_theory.ipynb #23ad592c
 @dataclass(frozen=True)
 class Bowl:
     "A teacher whose loss is a bowl."
@@ -187,12 +187,21 @@ def rounds_on_bowls(bowls,      # the teachers
 def resting_point(bowls, # the teachers
                   eta,   # learning rate
                   E):    # steps of a branch
-    "Where the rounds come to rest: the mean of the lowest points, weighed by s_E(H)H = 1-(1-eta*H)**E (own)."
-    weights = []
-    for b in bowls:
-        values, vectors = np.linalg.eigh(np.array(b.H, np.float64))
-        weights.append(vectors @ np.diag(s_E(values, eta, E)*values) @ vectors.T)
-    return np.linalg.lstsq(sum(weights), sum(w @ np.array(b.lowest) for w, b in zip(weights, bowls)), rcond=None)[0]
+    "Where the rounds come to rest, an array [n]: the mean of the lowest points, weighed by s_E(H)H = 1-(1-eta*H)**E, and 0 along directions in which no teacher pulls; refused where rounds do not come to rest (own)."
+    eta, E = _steps(eta, E)
+    found = [np.linalg.eigh(np.array(b.H, np.float64)) for b in bowls]
+    found = [(np.where(np.abs(v) < 1e-14*np.abs(v).max(), 0, v), Q) for v, Q in found]                # flat up to rounding is flat
+    pulls = [_power(eta*v, E)[1] for v, _ in found]
+    low, high = min(v.min() for v, _ in found), max(v.max() for v, _ in found)
+    size, factor = max(1., *(np.abs(p).max() for p in pulls)), math.inf
+    if np.isfinite(size):
+        weights = [Q @ np.diag(p) @ Q.T/len(bowls) for p, (_, Q) in zip(pulls, found)]
+        pull, Q = np.linalg.eigh(sum(weights))                                                          # a round multiplies distances by 1 - pull
+        wish, none, factor = Q.T @ sum(w @ np.array(b.lowest) for w, b in zip(weights, bowls)), np.abs(pull) < 1e-14*size, np.abs(1 - pull).max()
+        drifts = np.abs(wish[none]).max(initial=0) > 1e-12*size*max(1., *(np.abs(b.lowest).max() for b in bowls))
+        if pull.min() > -1e-14*size and pull.max() < 2 - 1e-14*size and not drifts: return Q @ np.where(none, 0, wish/np.where(none, 1, pull))
+    cures = [f'take eta below 2/{high:g} = {2/high:.3g}']*bool(eta*high >= 2) + ['give bowls without curvatures below zero']*bool(low < 0)
+    raise MotError('these rounds come to rest nowhere', where='resting_point', values=f'eta = {eta:g}, E = {E}, eta*curvature from {eta*low:.3g} to {eta*high:.3g}; a round multiplies a distance by up to {factor:.3g}', cure=' and '.join(cures))
 
 def joint_lowest(bowls): # the teachers
     "The lowest point of the mean loss: where training on the union of all corpora (MTD) ends."
@@ -382,7 +391,7 @@ def measure_rounds(settings,       # RunSettings of a small student: all graphs 
             if row['round'] == r: row['hash'] = hash_tensors(state)
     return out
 
-# %% ../nbs/14_theory.ipynb #91ee97c6
+# %% ../nbs/14_theory.ipynb #2de54c69
 def record_theory(settings,  # RunSettings of a small student
                   path,      # the JSONL to write, or to go on with
                   at=(1,),   # rounds to measure
@@ -405,20 +414,44 @@ def record_theory(settings,  # RunSettings of a small student
         write_atomic(path, ''.join(json.dumps(r) + '\n' for r in [{**head, 'settings': {**head['settings'], 'seeds': done}}, *rows]))   # what is there, whenever it ends
     return Path(path)
 
+def _with_interval(each,   # seed -> values, one a branch
+                   ratio): # whether they are ratios, averaged as logarithms
+    "value, lo, hi (95 % t interval over seeds, or None) and n of the seeds' means."
+    from mot_nb.scores import t_quantile
+    there, back = (np.log, np.exp) if ratio else (np.asarray, np.asarray)
+    with np.errstate(divide='ignore', invalid='ignore'):
+        means = np.array([there(v).mean() for v in each.values()])
+        half = t_quantile(.975, len(means) - 1)*means.std(ddof=1)/len(means)**.5 if len(means) > 1 else math.nan
+    ends = [float(back(means.mean() + h)) if math.isfinite(h) else None for h in (0, -half, half)]
+    return dict(zip(('value', 'lo', 'hi'), ends), n=len(means))
+
 def over_seeds(rows,      # as `measure_rounds` returns them
                layer,     # a layer's name, or 'all'
                what=0,    # 0: cosine, 1: length of the predicted over the measured, 2: what is left over the measured
                **want):   # values the rows must have: measured='gd', predicted='bowl', ...
-    "dict of value, lo, hi (95 % t interval over seeds, None for one seed) and n seeds; teachers are averaged within a seed."
-    from mot_nb.scores import t_quantile
+    "dict of value, lo, hi (95 % t interval over seeds, None for one seed), n seeds, and median, least, most of all branches; teachers are averaged within a seed. The ratios 1 and 2 by their logarithms: value is the geometric mean, lo is above 0."
     each = {}
     for r in rows:
         if layer in r['layers'] and r['layers'][layer][what] is not None and all(r[k] == v for k, v in want.items()): each.setdefault(r['seed'], []).append(r['layers'][layer][what])
     if not each: raise MotError('no row was measured like this', where='over_seeds', values={'layer': layer, **want}, cure='look at the values the rows have')
-    means = np.array([np.mean(v) for v in each.values()])
-    half = t_quantile(.975, len(means) - 1)*means.std(ddof=1)/len(means)**.5 if len(means) > 1 else None
-    value = float(means.mean())
-    return {'value': value, 'lo': None if half is None else float(value - half), 'hi': None if half is None else float(value + half), 'n': len(means)}
+    values = np.concatenate(list(each.values()))
+    return {**_with_interval(each, what > 0), 'median': float(np.median(values)), 'least': float(values.min()), 'most': float(values.max())}
+
+def nearer(rows,        # as `measure_rounds` returns them
+           one,         # a prediction
+           other,       # another of the same branches
+           layer='all', # a layer's name
+           what=2,      # 2: what is left, one over other (geometric mean); 0: cosine, one minus other
+           **want):     # values the rows must have
+    "Two predictions, paired by branch: dict of value, lo, hi (95 % t interval over seeds, or None), n seeds, and in how many of how many branches `one` is nearer (wins, branches)."
+    if what not in (0, 2): raise MotError('nearness is a matter of cosine or of what is left', where='nearer', values=what, cure='give what=0 or what=2')
+    got = {p: {tuple(r[k] for k in ('seed', 'round', 'teacher', 'measured', 'E', 'sharp')): r['layers'][layer][what] for r in rows
+               if r['predicted'] == p and layer in r['layers'] and r['layers'][layer][what] is not None and all(r[k] == v for k, v in want.items())} for p in (one, other)}
+    pairs = {k: (v, got[other][k]) for k, v in got[one].items() if k in got[other]}
+    if not pairs: raise MotError('no branch has both predictions', where='nearer', values={'one': one, 'other': other, 'layer': layer, **want}, cure='look at the values the rows have')
+    each = {}
+    for (seed, *_), (a, b) in pairs.items(): each.setdefault(seed, []).append(a/b if what else a - b)
+    return {**_with_interval(each, what > 0), 'wins': sum(a < b if what else a > b for a, b in pairs.values()), 'branches': len(pairs)}
 
 # %% ../nbs/14_theory.ipynb #dd6fecd9
 def main(words=None): # the command line; None: this process'

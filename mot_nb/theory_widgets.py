@@ -4,14 +4,15 @@
 
 # %% auto #0
 __all__ = ['PLANE', 'multipliers', 'multiplier', 'multiplier_said', 'bowl_paths', 'bowls_said', 'gradient_shares', 'by_layer',
-           'live', 'explorer', 'explore_multiplier', 'explore_teachers']
+           'explorer', 'explore_multiplier', 'explore_teachers']
 
-# %% ../nbs/15d_theory_widgets.ipynb #210eac42
-import html, os
+# %% ../nbs/15d_theory_widgets.ipynb #0becc325
+import functools, html
 import numpy as np
 from .run import MotError
 from .theory import Bowl, falls_until, joint_lowest, proximal_metric, resting_point, rounds_on_bowls, s_E, teachers_in_the_plane
-from .plots import PALETTE, View, _styled, colours, new_axes, picture_bytes, show
+from .plots import PALETTE, View, _styled, colours, new_axes, show
+from .token_view import Control
 
 # %% ../nbs/15d_theory_widgets.ipynb #5c1d1b7c
 @_styled
@@ -66,8 +67,13 @@ def multiplier_said(eta, E,      # learning rate, steps
     return (f'E = {E}, η = {eta:g}, curvature {curvature:g}: s_E = {s:.4f}, {s/(eta*E):.1%} of one long step; the branch goes {s*curvature:.1%} of the way to the bottom. '
             f'As a proximal step its metric is {float(proximal_metric(curvature, eta, E)):.2f}, at least 1/(ηE) = {1/(eta*E):.2f}. With this E {falls}.')
 
-# %% ../nbs/15d_theory_widgets.ipynb #b518cc05
+# %% ../nbs/15d_theory_widgets.ipynb #5107da7d
 PLANE = (-.25, 1.45, -1.35, 1.35)  # the part of the plane that is shown, always the same: left, right, bottom, top
+
+def _rest(bowls, eta, E):
+    "Where the rounds rest, or None where they do not."
+    try: return resting_point(bowls, eta, E)
+    except MotError: return None
 
 @_styled
 def bowl_paths(bowls,    # list of Bowl in the plane
@@ -88,9 +94,11 @@ def bowl_paths(bowls,    # list of Bowl in the plane
             ax.plot(*path.T, '.-', color=hue[b.name], lw=1, ms=3.5, alpha=.9, label=b.name if t == 0 else None)
         ax.plot(*b.lowest, '+', color=hue[b.name], ms=11, mew=2)
     ax.plot(*np.clip(merged, -9, 9).T, 'o-', color='k', lw=1.6, ms=5, zorder=5, label='MoT, after each round')
-    for point, look, label in ((resting_point(bowls, eta, E), dict(marker='*', ms=15, mfc='#FFD34D'), 'where rounds rest'), (joint_lowest(bowls), dict(marker='s', ms=8, mfc='none'), 'MTD ends'),
+    rest = _rest(bowls, eta, E)
+    if rest is None: ax.set_title('the rounds do not rest')
+    for point, look, label in ((rest, dict(marker='*', ms=15, mfc='#FFD34D'), 'where rounds rest'), (joint_lowest(bowls), dict(marker='s', ms=8, mfc='none'), 'MTD ends'),
                                (np.mean([b.lowest for b in bowls], 0), dict(marker='D', ms=10, mfc='none'), 'mean of the lowest points')):
-        ax.plot(*point, color='k', ls='none', zorder=6, label=label, **look)
+        if point is not None: ax.plot(*point, color='k', ls='none', zorder=6, label=label, **look)
     ax.set(xlim=PLANE[:2], ylim=PLANE[2:], xlabel='shared direction: all teachers want 1', ylabel='opposed direction')
     ax.figure.legend(loc='outside right upper')
     return ax
@@ -101,10 +109,11 @@ def bowls_said(bowls, eta, E, # teachers, learning rate, steps
     "What `bowl_paths` shows, in a sentence."
     sharpest = max(np.linalg.eigvalsh(np.array(b.H)).max() for b in bowls)
     begin = f'{len(bowls)} teacher{"s" if len(bowls) > 1 else ""}, E = {E}, η = {eta:g}, sharpest curvature {sharpest:g}: '
-    if eta*sharpest >= 2: return begin + f'η · curvature = {eta*sharpest:.2f} is 2 or more, and the branches of the sharpest teacher run away.'
+    rest = _rest(bowls, eta, E)
+    if eta*sharpest >= 2: return begin + f'η · curvature = {eta*sharpest:.2f} is 2 or more, and the branches of the sharpest teacher run away' + ('; the rounds do not rest.' if rest is None else '.')
     merged = rounds_on_bowls(bowls, start, eta, E, T)[1]
     pair = lambda p: f'({p[0]:.2f}, {p[1] + 0:.2f})'.replace('-0.00', '0.00')
-    return (begin + f'after 1 round the student is at {pair(merged[1])}, after {T} at {pair(merged[-1])}. Rounds rest at {pair(resting_point(bowls, eta, E))}, MTD ends at {pair(joint_lowest(bowls))}, '
+    return (begin + f'after 1 round the student is at {pair(merged[1])}, after {T} at {pair(merged[-1])}. ' + ('The rounds do not rest' if rest is None else f'Rounds rest at {pair(rest)}') + f', MTD ends at {pair(joint_lowest(bowls))}, '
             f'the lowest points have the mean {pair(np.mean([b.lowest for b in bowls], 0))}.')
 
 # %% ../nbs/15d_theory_widgets.ipynb #2d7aec5b
@@ -148,45 +157,38 @@ def by_layer(rows,     # dicts: layer, group, value, lo, hi
     ax.set_yticks(range(len(layers)), layers[::-1]); ax.set(xlabel=label, ylim=(-.6, len(layers) - .4)); ax.grid(False, axis='y')
     return ax
 
-# %% ../nbs/15d_theory_widgets.ipynb #84bf6cda
-def live():
-    "Whether a Jupyter server started this kernel: somebody can move sliders."
-    return 'JPY_SESSION_NAME' in os.environ
-
+# %% ../nbs/15d_theory_widgets.ipynb #df046251
 def explorer(draw,     # function(**values) -> (axes, sentence)
-             sliders,  # name -> (lowest, highest, step, value, label); whole numbers make a slider of whole numbers
-             sliding=None): # True: a box of sliders; False: a still picture; None: what `live` says
-    "Sliders over one picture that follows them, as an ipywidgets box; or the picture alone as a `View`."
+             sliders): # name -> (lowest, highest, step, value, label); whole numbers make a slider of whole numbers
+    "A `Control`: sliders over one picture that follows them; its still form is the picture at the values given."
     def drawn(**values):
         axes, said = draw(**values)
-        return f'{show(axes, said)._repr_html_()}<p>{html.escape(said)}</p>', said
-    begin = {k: s[3] for k, s in sliders.items()}
-    if not (live() if sliding is None else sliding): return View(*drawn(**begin))
-    import ipywidgets as w
-    def slider(lo, hi, step, value, label):
-        kind = w.IntSlider if all(isinstance(v, int) for v in (lo, hi, step, value)) else w.FloatSlider
-        return kind(value=value, min=lo, max=hi, step=step, description=label, continuous_update=False, style={'description_width': '11em'}, layout={'width': '32em'})
-    made, shown = {k: slider(*s) for k, s in sliders.items()}, w.HTML()
-    def follow(change=None): shown.value = drawn(**{k: s.value for k, s in made.items()})[0]
-    for s in made.values(): s.observe(follow, 'value')
-    follow()
-    return w.VBox([*made.values(), shown])
+        return View(f'{show(axes, said)._repr_html_()}<p>{html.escape(said)}</p>', said)
+    first = functools.cache(lambda: drawn(**{k: s[3] for k, s in sliders.items()}))     # drawn once for the still form and the moving one
+    def box():
+        import ipywidgets as w
+        def slider(lo, hi, step, value, label):
+            kind = w.IntSlider if all(isinstance(v, int) for v in (lo, hi, step, value)) else w.FloatSlider
+            return kind(value=value, min=lo, max=hi, step=step, description=label, continuous_update=False, style={'description_width': '11em'}, layout={'width': '32em'})
+        made, shown = {k: slider(*s) for k, s in sliders.items()}, w.HTML(first().source)
+        def follow(change=None): shown.value = drawn(**{k: s.value for k, s in made.items()}).source
+        for s in made.values(): s.observe(follow, 'value')
+        return w.VBox([*made.values(), shown])
+    return Control(first, box)
 
 def explore_multiplier(eta=.1, E=5,     # learning rate, steps
-                       curvature=18.,   # of the marked direction
-                       sliding=None):   # as in `explorer`
+                       curvature=18.):  # of the marked direction
     "The multiplier s_E with sliders for eta, E and the curvature of a direction."
     return explorer(lambda eta, E, curvature: (multiplier(eta, E, curvature), multiplier_said(eta, E, curvature)),
-                    {'eta': (.02, .5, .01, eta, 'learning rate η'), 'E': (1, 60, 1, E, 'steps E'), 'curvature': (.1, 20., .1, curvature, 'curvature')}, sliding)
+                    {'eta': (.02, .5, .01, eta, 'learning rate η'), 'E': (1, 60, 1, E, 'steps E'), 'curvature': (.1, 20., .1, curvature, 'curvature')})
 
 def explore_teachers(eta=.15, E=6,      # learning rate, steps of a branch
                      K=2,               # teachers
                      opposed=1.2,       # curvature of the opposed direction
-                     uneven=5.,         # the first teacher's is this many times the others'
-                     sliding=None):     # as in `explorer`
+                     uneven=5.):        # the first teacher's is this many times the others'
     "Teachers with a shared and an opposed direction, with sliders for eta, E, K and the curvatures."
     def draw(eta, E, K, opposed, uneven):
         bowls = teachers_in_the_plane(K, 1., opposed, uneven)
         return bowl_paths(bowls, eta, E), bowls_said(bowls, eta, E)
     return explorer(draw, {'eta': (.01, .6, .01, eta, 'learning rate η'), 'E': (1, 40, 1, E, 'steps E'), 'K': (1, 5, 1, K, 'teachers K'), 'opposed': (.2, 4., .1, opposed, 'curvature, opposed'),
-                           'uneven': (1., 8., .5, uneven, 'first teacher, times')}, sliding)
+                           'uneven': (1., 8., .5, uneven, 'first teacher, times')})

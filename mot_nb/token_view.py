@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['STEPS', 'LIGHT', 'DARK', 'STYLE_SHEET', 'LONGEST', 'step_of', 'inert', 'student_look', 'student_name',
-           'largest_drops', 'trace_view', 'strips_view', 'auc_figure', 'change_figure', 'fade_figure', 'families',
-           'Explorer']
+           'largest_drops', 'trace_view', 'strips_view', 'auc_figure', 'change_figure', 'fade_figure', 'Control',
+           'families', 'Explorer']
 
 # %% ../nbs/15b_token_view.ipynb #b4fe68f5
 import html, math, re
@@ -218,35 +218,36 @@ def auc_figure(aucs,       # list of `Auc`, from the top
         ax.set_xlabel(f'dropped by {aucs[0].marked:g} nats or more: share of {kind}\nminus share of {told(aucs[0].negative)} (points), 95 % interval')
     return ax
 
-# %% ../nbs/15b_token_view.ipynb #65e20cd6
+# %% ../nbs/15b_token_view.ipynb #d7d67af4
 @_styled
 def change_figure(rows,    # what `change_by_label` returned
                   ax=None): # where; None: a new figure
     "Mean change by kind of token, one mark a student, 95 % intervals; returns the axes."
     labels, students = list(dict.fromkeys(r['label'] for r in rows)), list(dict.fromkeys(r['student'] for r in rows))
-    ax = new_axes(size=(7.2, 1.5 + (.18 + .17*len(students))*len(labels))) if ax is None else ax
+    ax = new_axes(size=(7.2, .75 + .2*math.ceil(len(students)/4) + (.18 + .17*len(students))*len(labels))) if ax is None else ax
     gap = .7/len(students)
     for j, m in enumerate(students):
         name, colour, marker = student_look(m)
         for r in (r for r in rows if r['student'] == m):
             y = len(labels) - 1 - labels.index(r['label']) + .35 - gap*(j + .5)
             if r['lo'] is not None: ax.plot([r['lo'], r['hi']], [y, y], color=colour, lw=1.6, solid_capstyle='butt')
-            ax.plot(r['value'], y, marker, color=colour, ms=5.5, zorder=3, label=name if r['label'] == labels[0] else None)
+            ax.plot(r['value'], y, marker, color=colour, ms=5.5, zorder=3)
+        ax.plot([], [], marker, color=colour, ms=5.5, label=name)
     ax.axvline(0, color='#444444', lw=1, zorder=1)
     for y in range(len(labels) - 1): ax.axhline(y + .5, color='#E6E6E6', lw=.7)
-    size = {l: max(r['n'] for r in rows if r['label'] == l) for l in labels}
+    size = {l: max(r['n']//r.get('seeds', 1) for r in rows if r['label'] == l) for l in labels}   # every seed scores the same tokens
     ax.set_yticks(range(len(labels)), [f'{l}\n{size[l]:,} tokens' for l in reversed(labels)]); ax.set_ylim(-.6, len(labels) - .4); ax.grid(False, axis='y')
     ax.set_xlabel('← less sure     mean change against the base (nats), 95 % interval     surer →')
-    ax.legend(loc='upper center', bbox_to_anchor=(.5, -.26 if len(labels) < 4 else -.16), ncols=4)
+    ax.figure.legend(*ax.get_legend_handles_labels(), loc='outside lower center', ncols=4)   # takes the room it needs, whatever the height
     return ax
 
-# %% ../nbs/15b_token_view.ipynb #f6c142e0
+# %% ../nbs/15b_token_view.ipynb #4e632e0b
 @_styled
 def fade_figure(rows,     # dicts: family ('mot', 'std-plain', …), round, label, value, lo, hi
                 ax=None): # where; None: a new figure
-    "Mean change by round for two kinds of tokens: one line a student, full for shared and dashed for quirk tokens; returns the axes."
+    "Mean change by round for two or three kinds of tokens: one line a student and kind, full for what teachers share; returns the axes."
     ax = new_axes(size=(7.2, 3.6)) if ax is None else ax
-    dashes = {l: d for l, d in zip(sorted({r['label'] for r in rows}, key=lambda l: l != 'shared'), ('-', (0, (4, 2)), (0, (1, 1.5))))}
+    dashes = {l: d for l, d in zip(sorted(dict.fromkeys(r['label'] for r in rows), key=lambda l: l not in ('shared', 'all')), ('-', (0, (4, 2)), (0, (1, 1.5))))}   # the rest in the order given
     for family in dict.fromkeys(r['family'] for r in rows):
         name, colour, marker = student_look(family)
         for label, dash in dashes.items():
@@ -259,7 +260,41 @@ def fade_figure(rows,     # dicts: family ('mot', 'std-plain', …), round, labe
     ax.legend(loc='center left', bbox_to_anchor=(1.01, .5))
     return ax
 
-# %% ../nbs/15b_token_view.ipynb #056203f3
+# %% ../nbs/15b_token_view.ipynb #6a9be2e7
+def _frontend():
+    "Whether a living frontend asked for this display: it names the cell it runs, papermill and nbclient do not."
+    try:
+        from IPython import get_ipython
+        return bool(get_ipython().get_parent().get('metadata', {}).get('cellId'))
+    except Exception: return False
+
+class Control:
+    "A widget with a still form; what else is asked of it (`.children`, `.chosen`) is asked of the widget."
+    def __init__(self,
+                 still, # function() -> View: the first state
+                 make): # function() -> ipywidgets box
+        self.still, self.make, self.box = still, make, None
+
+    def widget(self):
+        "The moving form, made once (ipywidgets); raises where ipywidgets is not installed."
+        if self.box is None: self.box = self.make()
+        return self.box
+
+    def __getattr__(self, name):
+        if name.startswith('_') or name in ('still', 'make', 'box'): raise AttributeError(name)
+        return getattr(self.widget(), name)
+
+    def __repr__(self): return self.still().text
+    def _repr_html_(self): return self.still().source
+    def _repr_mimebundle_(self, include=None, exclude=None):
+        still = self.still()
+        bundle = {'text/plain': still.text, 'text/html': still.source}
+        if _frontend():
+            try: bundle.update({k: v for k, v in self.widget()._repr_mimebundle_().items() if 'widget' in k})
+            except ImportError: pass                     # without ipywidgets the still form is all there is
+        return bundle
+
+# %% ../nbs/15b_token_view.ipynb #603bcec0
 def families(students): # names of students
     "(family, {round: student}) of each: 'mot' of 'mot-r1', 'mot-r2', …; a student without a round stands at every round (None)."
     out = {}
@@ -268,14 +303,7 @@ def families(students): # names of students
         out.setdefault(m[1] if m else name, {})[int(m[2]) if m else None] = name
     return out
 
-def _frontend():
-    "Whether a living frontend asked for this display: it names the cell it runs, papermill and nbclient do not."
-    try:
-        from IPython import get_ipython
-        return bool(get_ipython().get_parent().get('metadata', {}).get('cellId'))
-    except Exception: return False
-
-class Explorer:
+class Explorer(Control):
     "Scored traces to be looked through; controls in JupyterLab, else a static view."
     def __init__(self,
                  scored,      # list of Scored, all under the same students
@@ -292,7 +320,7 @@ class Explorer:
             if f not in self.families: raise unknown_name('student', f, self.families, where='Explorer')
         self.start = list(start or list(self.families)[:1])
         self.rounds = sorted({r for f in self.families.values() for r in f if r is not None}) or [0]
-        self.box = None
+        super().__init__(self.view, self._box)
 
     def student(self, family, # a name of `families`
                 at):          # round
@@ -314,7 +342,7 @@ class Explorer:
         return View(v.source.replace('</style>', '</style>' + self._by_round(s, students, at), 1), v.text)
 
     def _by_round(self, s, students, at):
-        "A line for each student: mean change of each kind of token, round by round."
+        "A line for each student and round up to this one: mean change of each kind of token."
         labels = s.labels.get('truth') or s.labels.get('agreement') or s.labels.get('kind')
         if not labels: return ''
         kinds = [k for k in dict.fromkeys(labels) if k][:7]
@@ -322,16 +350,15 @@ class Explorer:
         def cell(m, k): return _signed(np.mean([c for c, l in zip(s.change(m, self.base), labels) if l == k]))
         rows = ''
         for family in dict.fromkeys(f for f, kept in self.families.items() for m in students if m in kept.values()):
-            for r in rounds:
+            for r in [None] if None in self.families[family] else rounds:     # a student without a round has one line
                 m = self.student(family, r)
                 if m is None: continue
-                here = ' aria-current="true"' if r == rounds[-1] else ''
-                rows += f'<tr{here}><td>{inert(student_look(family)[0])}, round {r:d}</td>' + ''.join(f'<td>{cell(m, k)}</td>' for k in kinds) + '</tr>'
+                here = ' aria-current="true"' if r in (None, rounds[-1]) else ''
+                rows += f'<tr{here}><td>{inert(student_look(family)[0])}{"" if r is None else f", round {r:d}"}</td>' + ''.join(f'<td>{cell(m, k)}</td>' for k in kinds) + '</tr>'
         return f'<table><caption>Mean change on this trace (nats)</caption><thead><tr><th scope="col">student</th>{"".join(f"<th scope=col>{inert(k)}</th>" for k in kinds)}</tr></thead><tbody>{rows}</tbody></table>'
 
-    def widget(self):
-        "The controls over a view, made once (ipywidgets); raises where ipywidgets is not installed."
-        if self.box is not None: return self.box
+    def _box(self):
+        "The controls over a view (ipywidgets)."
         import ipywidgets as w
         wide = {'description_width': '6em'}
         name = lambda s: f'{_said(s.teacher, 30)} · {_said(s.problem_id, 30)}'
@@ -343,14 +370,4 @@ class Explorer:
         def draw(change=None): shown.value = self.view(trace.value, chosen.value, at.value, threshold.value).source
         for control in (trace, chosen, at, threshold): control.observe(draw, 'value')
         self.controls = dict(trace=trace, students=chosen, round=at, threshold=threshold, shown=shown)
-        self.box = w.VBox([w.HBox([w.VBox([trace, at, threshold]), chosen]), shown])
-        return self.box
-
-    def __repr__(self): return self.view().text
-    def _repr_html_(self): return self.view().source
-    def _repr_mimebundle_(self, include=None, exclude=None):
-        bundle = {'text/plain': repr(self), 'text/html': self._repr_html_()}
-        if _frontend():
-            try: bundle.update({k: v for k, v in self.widget()._repr_mimebundle_().items() if 'widget' in k})
-            except ImportError: pass                     # without ipywidgets the static view is all there is
-        return bundle
+        return w.VBox([w.HBox([w.VBox([trace, at, threshold]), chosen]), shown])

@@ -154,14 +154,18 @@ def test_branches_must_be_those_that_were_merged(tmp_path):
 @pytest.mark.long
 def test_template(tmp_path):
     "Template 83 on a small run of its own: a record with every part, and a second call that reads what the first measured."
+    from mot_nb.landscape_record import read_landscape
     from mot_nb.report import execute_page
     page, record = house.ROOT/'nbs'/'reports'/'83_landscape.ipynb', tmp_path/'r.jsonl'
-    params = {'record': str(record), 'surfaces': str(tmp_path/'s'), 'rows_each': 2, 'directions': 3, 'products': 3, 'probes': 2, 'plane_points': 3, 'barrier_points': 3}
+    params = {'record': str(record), 'surfaces': str(tmp_path/'s'), 'rows_each': 2, 'directions': 3, 'products': 3, 'probes': 2, 'plane_points': 3, 'around_points': 3, 'barrier_points': 3, 'barrier_seeds': 2, 'back_seeds': 2}
     execute_page(page, tmp_path/'a.ipynb', params)
     head, *rows = read_lines(record)
-    assert head['kind'] == 'landscape' and head['hardware'] and {r['part'] for r in rows} == {'sharpness', 'compared', 'curvature', 'barrier', 'merge', 'plane', 'back'}
+    assert head['kind'] == 'landscape' and head['hardware'] and {r['part'] for r in rows} == {'sharpness', 'compared', 'curvature', 'bent', 'barrier', 'merge', 'around', 'plane', 'back'}
     assert {r['seed'] for r in rows if r['part'] == 'sharpness'} == {0, 1} and all(r['lo'] < r['hi'] for r in rows if r['part'] == 'compared')
     assert not any(unfinished(f) for f in (tmp_path/'s').glob('*.jsonl'))
+    kept = read_landscape(record)
+    assert [m['n'] for m in kept.merges()] == [2, 2] and {h['n'] for h in kept.half_way()} == {2} and kept.plane('path')[1].names[0] == 'base' and len(kept.around()) == 4
+    with pytest.raises(MotError, match='std-plain-r2'): execute_page(page, tmp_path/'b.ipynb', {**params, 'record': '', 'students': ['base', 'std-plane-r2']})
 
 
 @pytest.mark.skipif(browser() is None, reason='no Chromium on this machine')
