@@ -288,9 +288,9 @@ def last_best(result,  # RunResult, or rows of metrics.jsonl
         cells.append(line + [', '.join(map(str, best)) if name not in ('base', 'oneshot') else '–']); data.append(d)
     return Table(['student', 'last round', 'best round', 'which was best, seed by seed'], cells, f"mean over {data[0]['seeds']} seed{'s, ± half the 95 % interval: over seeds, or over problems where that is wider' if data[0]['seeds'] > 1 else ''}. {BEST_RULE if sign > 0 else BEST_RULE_LOSS.replace('held-out problems', 'traces')}", data)
 
-# %% ../nbs/10a_claims.ipynb #7cc42b64
+# %% ../nbs/10a_claims.ipynb #467a32fb
 #: modules that decide what a run's students are; their data has a hash of its own
-TRAINING = ('run', 'problems', 'corpora', 'students', 'sft', 'merge', 'merge_lora', 'operators', 'sampling', 'rounds')
+TRAINING = ('run', 'problems', 'corpora', 'students', 'sft', 'merge', 'merge_lora', 'operators', 'sampling', 'engines', 'scores', 'rounds')
 
 def _trained_by():
     "What trains a run beside its settings and data: the source of these modules, and versions."

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['HELD', 'CONNECTIVES', 'HEDGES', 'OPERATORS', 'OPERATOR_COMMANDS', 'KINDS', 'MARK', 'PAIRS', 'stream_head',
-           'row_confidence', 'token_texts', 'word_kinds', 'Scored', 'score_traces', 'with_agreement', 'Auc',
+           'row_confidence', 'token_texts', 'word_kinds', 'Scored', 'score_traces', 'with_agreement', 'told', 'Auc',
            'clustered_auc', 'drop_auc', 'auc_gap', 'change_by_label', 'change_table', 'token_rows', 'write_scored',
            'read_scored', 'unseen_traces', 'score_run', 'contrasts', 'last_students', 'confidence_rows', 'auc_of',
            'Measured', 'record_confidence', 'read_confidence', 'judge_consensus']
@@ -215,7 +215,11 @@ def with_agreement(scored): # list of Scored, several teachers per problem
         return tuple('' if not w or not others else {0.: 'none', 1.: 'all'}.get(share(w), 'some') for w in _words_at(s.texts))
     return [replace(s, labels={**s.labels, 'agreement': label(s)}) for s in scored]
 
-# %% ../nbs/12_confidence.ipynb #2036e971
+# %% ../nbs/12_confidence.ipynb #cc0cf5cc
+def told(label): # of a labelling
+    "What tokens of one label are called in sentences and figures; 'none' and 'all' count the other teachers who use the word."
+    return {'none': 'words of one teacher', 'all': 'words of all teachers'}.get(label, f'{label} tokens')
+
 @dataclass(frozen=True, repr=False)
 class Auc(Shown):
     "How often a token of one kind drops more than one of the other."
@@ -241,11 +245,11 @@ class Auc(Shown):
             object.__setattr__(self, 'hi', min(self.hi, 1.))
 
     def __str__(self):
-        n = f"{self.n_positive//self.seeds:,} {self.positive} and {self.n_negative//self.seeds:,} {self.negative} tokens of {self.problems} problems" + (f' under the students of {self.seeds} seeds' if self.seeds > 1 else '')
+        n = f"{self.n_positive//self.seeds:,} {told(self.positive)} and {self.n_negative//self.seeds:,} {told(self.negative)} in {self.problems} problems" + (f' under the students of {self.seeds} seeds' if self.seeds > 1 else '')
         f, what = ((lambda v: f'{v:+.3f}'), 'AUC difference') if ' − ' in self.student else ((lambda v: f'{v:.3f}'), 'AUC')
         x, where = (self.value, self.lo, self.hi), ', at equal confidence before' if self.matched else ''
         if self.marked is not None: # an AUC of yes and no is half the difference of two shares, plus a half
-            x, f, what = [None if v is None else 100*(2*v - (0 if ' − ' in self.student else 1)) for v in x], (lambda v: f'{v:+.1f}'), f'share of tokens that dropped by {self.marked:g} nats or more, {self.positive} minus {self.negative}, in points'
+            x, f, what = [None if v is None else 100*(2*v - (0 if ' − ' in self.student else 1)) for v in x], (lambda v: f'{v:+.1f}'), f'share of tokens that dropped by {self.marked:g} nats or more, {told(self.positive)} minus {told(self.negative)}, in points'
         return f"{self.student}: {what} {f(x[0])}" + ('' if self.lo is None else f' [{f(x[1])}, {f(x[2])}]') + where + f' ({n})'
     def row(self):
         "The record as plain numbers."
@@ -568,7 +572,7 @@ def read_confidence(path): # a file written by `record_confidence`
     traces = [_scored_of(l, f'{Path(path).name}, line {i}') for i, l in enumerate(lines, 2) if l['kind'] == 'trace']
     return Measured({k: v for k, v in head.items() if k != 'kind'}, [l for l in lines if l['kind'] != 'trace'], traces)
 
-# %% ../nbs/12_confidence.ipynb #26799dda
+# %% ../nbs/12_confidence.ipynb #88651bc1
 def judge_consensus(measured,          # `Measured`
                     run='',            # name in the table
                     labelling='truth'): # which labels
@@ -576,10 +580,10 @@ def judge_consensus(measured,          # `Measured`
     from mot_nb.claims import CLAIMS, Judgement, both
     positive, negative = PAIRS[labelling]
     mot = next((a for a in measured.aucs(labelling, 'marked') if a.student.startswith('mot-')), None)
-    if mot is None: return Judgement(CLAIMS[13], run, ('this measurement has no MoT student',), 'cannot be seen here')
+    if mot is None: return Judgement(CLAIMS[13], run, ('this measurement has no MoT student' if measured.aucs(labelling, 'marked') else 'no two kinds of tokens to compare',), 'cannot be seen here')
     matched = next(a for a in measured.aucs(labelling, 'marked, matched') if a.student == mot.student)
     shared = next(r for r in measured.changes(labelling, [mot.student]) if r['label'] == negative)
     side = lambda lo, hi, at: 'undecided' if lo is None else 'supported' if lo > at else 'contradicted' if hi < at else 'undecided'
     parts = [side(mot.lo, mot.hi, .5), side(matched.lo, matched.hi, .5), side(shared['lo'], shared['hi'], 0)]
-    said = f"mean change on {negative} tokens {shared['value']:+.3f} nats" + ('' if shared['lo'] is None else f" [{shared['lo']:+.3f}, {shared['hi']:+.3f}]")
+    said = f"mean change on {told(negative)} {shared['value']:+.3f} nats" + ('' if shared['lo'] is None else f" [{shared['lo']:+.3f}, {shared['hi']:+.3f}]")
     return Judgement(CLAIMS[13], run, (str(mot), str(matched), said), 'one seed' if mot.seeds < 2 else both(*parts))

@@ -402,7 +402,7 @@ def around(model,      # the student, in place; it ends where it began
     return ({'x': list(map(float, xs)), 'y': list(map(float, ys)), 'value': [[p['value'] for p in found[i*len(xs):(i + 1)*len(xs)]] for i in range(len(ys))], 'n': found[0]['n']},
             Plane((label,), {label: (0., 0.)}, {label: 0.}, None))
 
-# %% ../nbs/13_landscape.ipynb #ca9eb5b7
+# %% ../nbs/13_landscape.ipynb #769f1c4b
 @dataclass(frozen=True, repr=False)
 class Sharpness:
     "How much the loss of one student rises when it is shaken."
@@ -428,8 +428,8 @@ class Sharpness:
 
     def row(self):
         "The numbers, ready for JSON."
-        lo, hi, over = self.interval
-        return {'student': self.label, 'hash': self.hash, 'radius': self.radius, 'norm': self.norm, 'measure': self.measure, 'directions': len(self.rises), 'rows': len(self.by_row), 'loss': self.start['value'], 'value': self.value, 'lo': lo, 'hi': hi, 'over': over,
+        lo, hi, over, half = _crossed(self.rises, self.by_row, self.start['counts'])
+        return {'student': self.label, 'hash': self.hash, 'radius': self.radius, 'norm': self.norm, 'measure': self.measure, 'directions': len(self.rises), 'rows': len(self.by_row), 'loss': self.start['value'], 'value': self.value, 'lo': lo, 'hi': hi, 'over': over, 'half_rows': half,
                 'rises': list(self.rises), 'by_row': [s / n for s, n in zip(self.by_row, self.start['counts'])]}
 
     def __repr__(self):

@@ -23,7 +23,7 @@ def page_parameters(template): # a notebook with one cell tagged `parameters`
     if not Path(template).exists(): raise MotError('this page does not exist', where=str(template), cure='give the path of a notebook')
     return inspect_notebook(str(template))
 
-# %% ../nbs/16_report.ipynb #9ec7308a
+# %% ../nbs/16_report.ipynb #afe42de0
 def _plain(value): # is this a value that Python source and JSON both hold?
     return value is None or isinstance(value, (str, bool, int, float)) or (isinstance(value, (list, tuple)) and all(map(_plain, value))) \
         or (isinstance(value, dict) and all(isinstance(k, str) and _plain(v) for k, v in value.items()))
@@ -36,14 +36,6 @@ def check_parameters(template, # a notebook with one cell tagged `parameters`
         if name not in known: raise unknown_name('parameter', name, known, where=Path(template).name)
         if not _plain(value): raise MotError('this value cannot be passed to a page', where=f'{Path(template).name}, parameter {name}', values=repr(value)[:80],
                                              cure='pass text, numbers, lists and dicts of them')
-
-@contextlib.contextmanager
-def _unattended():
-    "Kernels that start in here are told of no Jupyter server: started from JupyterLab they would inherit its session, and a page would take it that somebody moves its sliders."
-    session = os.environ.pop('JPY_SESSION_NAME', None)
-    try: yield
-    finally:
-        if session is not None: os.environ['JPY_SESSION_NAME'] = session
 
 def execute_page(template,   # the notebook to run; it stays as it is
                  out,        # where the executed copy goes
@@ -59,10 +51,9 @@ def execute_page(template,   # the notebook to run; it stays as it is
     out.parent.mkdir(parents=True, exist_ok=True)
     logging.getLogger('papermill').setLevel(logging.ERROR)
     try:
-        with _unattended():
-            papermill.execute_notebook(str(template), str(part), parameters=params, kernel_name='python3', cwd=str(template.parent),
-                                       progress_bar=False, execution_timeout=timeout,
-                                       extra_arguments=['--IPKernelApp.log_level=40'])      # its warnings are for servers
+        papermill.execute_notebook(str(template), str(part), parameters=params, kernel_name='python3', cwd=str(template.parent),
+                                   progress_bar=False, execution_timeout=timeout,
+                                   extra_arguments=['--IPKernelApp.log_level=40'])      # its warnings are for servers
         os.replace(part, out); failed.unlink(missing_ok=True)
     except (papermill.PapermillExecutionError, DeadKernelError, CellTimeoutError) as e:
         os.replace(part, failed)

@@ -29,7 +29,7 @@ def student_look(label,       # of a student: 'base', 'mot-r2', 'std-plain-r3', 
         return name + (f', round {rest[1:]}' if rest[1:].isdigit() else ''), colour, marker
     return label, colours([*teachers, label])[label], 'o'
 
-# %% ../nbs/15c_surfaces.ipynb #a4ef70b3
+# %% ../nbs/15c_surfaces.ipynb #b7e8926b
 @_styled
 def loss_lines(lines,     # name, or label of a student -> list of places with `x`; or one such list
                ends=('', ''), # what stands at 0 and at 1
@@ -40,7 +40,7 @@ def loss_lines(lines,     # name, or label of a student -> list of places with `
     if not isinstance(lines, dict): lines = {lines[0].get('label', ''): lines}
     ax = new_axes() if ax is None else ax
     hues = list(PALETTE.values())
-    looks = {n: student_look(n) for n in lines} if all(n.partition('-')[0] in (*METHODS, 'std') for n in lines) else {}   # students have one colour everywhere
+    looks = {n: student_look(n) for n in lines} if all(' to ' not in n and n.partition('-')[0] in (*METHODS, 'std') for n in lines) else {}   # students have one colour everywhere
     labels = []
     for i, (name, points) in enumerate(lines.items()):
         points = [p for p in sorted(points, key=lambda p: p['x']) if p['value'] is not None]
@@ -62,7 +62,7 @@ def loss_lines(lines,     # name, or label of a student -> list of places with `
     ax.set_ylabel('loss (nats per token)')
     return ax
 
-# %% ../nbs/15c_surfaces.ipynb #5d50b4a6
+# %% ../nbs/15c_surfaces.ipynb #59e0135a
 def one_scale(*surfaces, # dicts of `landscape.surface`
               cap=None): # highest loss that gets a colour of its own; None: the highest within reach of half the points
     "(lowest, highest) loss for the colours of all these surfaces."
@@ -101,7 +101,7 @@ def _column(names, side, at, size, taken, texts, frame, point):
             if best is None or cost < best[1]: best = boxes, cost
     return best
 
-def _places(ax, plane, names, write=True):
+def _places(ax, plane, names, path=(), write=True):
     "The students on a plane, named where no mark or other name stands; where marks are crowded, in a column beside them with thin lines. Those outside the plane are hollow."
     import matplotlib.patheffects as effects
     from matplotlib.lines import Line2D
@@ -116,6 +116,8 @@ def _places(ax, plane, names, write=True):
     point, frame, at = ax.figure.dpi/72, ax.get_window_extent().extents, {n: ax.transData.transform(plane.corners[n]) for n in names}
     middle, texts, size, waiting, named = np.mean(list(at.values()), 0), {}, {}, [], []
     taken = [[*(xy - 5*point), *(xy + 5*point)] for xy in at.values()]      # by the marks
+    way = [ax.transData.transform(plane.corners[n]) for n in path]
+    taken += [[*(xy - 2*point), *(xy + 2*point)] for a, b in zip(way, way[1:]) for xy in a + np.linspace(.08, .92, 12)[:, None]*(b - a)]   # and by the path
     def near(label, far, of): return [n for n in of if np.hypot(*(at[n] - at[label])) < far*point]
     def free(box): return (box[:2] > frame[:2]).all() and (box[2:] < frame[2:]).all() and not _overlaps(box, taken).any()
     for label in names:
@@ -174,7 +176,7 @@ def contours(surface,    # dict of `landscape.surface`
     scale = scale or one_scale(surface)
     drawn = _filled(surface, plane, path, scale, ax, title)
     if bar: _bar(ax, drawn, _levels(scale))
-    _places(ax, plane, list(places if places is not None else plane.corners))
+    _places(ax, plane, list(places if places is not None else plane.corners), path)
     return ax
 
 def _bar(ax, drawn, levels):
@@ -196,7 +198,7 @@ def compared_contours(panels, # title -> (surface, plane, path)
     axes = axes[:len(panels)]
     for ax, (title, (surface, plane, path)) in zip(axes, panels.items()): _filled(surface, plane, path, scale, ax, title)
     _bar(axes, mpl.cm.ScalarMappable(mpl.colors.BoundaryNorm(_levels(scale), 256, extend='max'), 'viridis'), _levels(scale))
-    for ax, (_, plane, _) in zip(axes, panels.values()): _places(ax, plane, list(plane.corners), write=len(plane.corners) > 1)   # a single student has its name above
+    for ax, (_, plane, path) in zip(axes, panels.values()): _places(ax, plane, list(plane.corners), path, write=len(plane.corners) > 1)   # a single student has its name above
     return axes
 
 # %% ../nbs/15c_surfaces.ipynb #6ff995c0

@@ -194,7 +194,7 @@ def strips_view(s,            # Scored
     plain = [f'trace of {_said(s.teacher)}, {_said(s.problem_id)}'] + [f'  {_said(student_name(m))}: mean change {_signed(changes[m].mean())} nats' for m in students]
     return View(source, '\n'.join(plain))
 
-# %% ../nbs/15b_token_view.ipynb #d1d39bff
+# %% ../nbs/15b_token_view.ipynb #99a4d11b
 @_styled
 def auc_figure(aucs,       # list of `Auc`, from the top
                ax=None,    # where; None: a new figure
@@ -210,7 +210,7 @@ def auc_figure(aucs,       # list of `Auc`, from the top
             ax.plot(r.value, y + dy, marker, color=colour, mfc=fill, ms=6.5, zorder=3)
     ax.axvline(.5, color='#444444', lw=1, zorder=1)
     ax.set_yticks(range(len(aucs)), [student_look(a.student)[0] for a in reversed(aucs)]); ax.set_ylim(-.6, len(aucs) - .4); ax.grid(False, axis='y')
-    told = lambda k: {'none': 'words of one teacher', 'all': 'words of all'}.get(k, f'{k} tokens')   # 'none', 'all': how many other teachers use the word
+    from mot_nb.confidence import told                   # here: it brings torch along
     kind = told(aucs[0].positive)
     if aucs[0].marked is None: ax.set_xlabel(f'← {kind} drop less          {kind} drop more →\nAUC, 95 % interval')
     else: # of yes and no: the difference of two shares
