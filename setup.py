@@ -1,7 +1,7 @@
 "Builds the package from settings.ini, the one source of settings; data/ travels in the wheel as mot_nb._data."
 from configparser import ConfigParser
 from pathlib import Path
-from setuptools import setup
+from setuptools import find_packages, setup
 
 here = Path(__file__).resolve().parent
 cfg = ConfigParser(interpolation=None)
@@ -17,7 +17,7 @@ setup(
     long_description=readme.read_text(encoding='utf-8') if readme.exists() else '', long_description_content_type='text/markdown',
     python_requires='>=' + cfg['min_python'], zip_safe=False,
     install_requires=cfg['requirements'].split(), extras_require={'dev': cfg['dev_requirements'].split()},
-    packages=['mot_nb', 'mot_nb._data'], package_dir={'mot_nb': 'mot_nb', 'mot_nb._data': 'data'},
+    packages=[*find_packages(str(here), include=['mot_nb', 'mot_nb.*']), 'mot_nb._data'], package_dir={'mot_nb': 'mot_nb', 'mot_nb._data': 'data'},
     package_data={'mot_nb._data': ['**/*']}, include_package_data=False,
     entry_points={'console_scripts': cfg['console_scripts'].split()},
 )

@@ -8,12 +8,15 @@ from pathlib import Path
 import psutil
 import torch
 
-from mot_nb.engines import ServerEngine, TransformersEngine, VllmEngine, vllm_python
-from mot_nb.pools import load_pool, prompt_of
-from mot_nb.run import DataSettings, append_line, environment, hash_tensors
-from mot_nb.server import server_models
-from mot_nb.sft import student_state
-from mot_nb.students import load_student, student_folder
+from mot_nb.answers.engines import ServerEngine, TransformersEngine, VllmEngine, vllm_python
+from mot_nb.data.pools import load_pool, prompt_of
+from mot_nb.core.hashes import hash_tensors
+from mot_nb.core.files import append_line
+from mot_nb.core.settings import DataSettings
+from mot_nb.core.machine import environment
+from mot_nb.answers.server import server_models
+from mot_nb.student.sft import student_state
+from mot_nb.student.students import load_student, student_folder
 
 STUDENT = 'smollm2-135m'
 

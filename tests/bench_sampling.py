@@ -5,10 +5,11 @@ answer to that problem, in both engines alike. Usage: python tests/bench_samplin
 """
 import json, sys, time
 import torch
-from mot_nb import sampling, words
-from mot_nb.corpora import render_prompt
-from mot_nb.run import environment
-from mot_nb.students import load_student
+from mot_nb.answers import sampling
+from mot_nb.data import words
+from mot_nb.data.corpora import render_prompt
+from mot_nb.core.machine import environment
+from mot_nb.student.students import load_student
 
 LONGEST, N = 128, 64
 

@@ -4,8 +4,8 @@
 """
 import json, subprocess, sys
 from pathlib import Path
-from mot_nb.report import execute_page
-from mot_nb.run import MotError
+from mot_nb.app.report import execute_page
+from mot_nb.core.errors import MotError
 
 ROOT = Path(__file__).resolve().parents[1]
 REAL = dict(student='smollm2-135m', batch=8, steps=2, lr=1e-5, branches=[2, 3, 5], rounds=2, round_steps=3, repeats=3, run_repeats=1)

@@ -10,9 +10,11 @@ from collections import Counter
 from pathlib import Path
 
 import house
-from mot_nb.problem_sets import problems_of
-from mot_nb.problems import is_correct
-from mot_nb.run import environment, hash_file, read_lines, write_atomic
+from mot_nb.data.problem_sets import problems_of
+from mot_nb.data.problems import is_correct
+from mot_nb.core.hashes import hash_file
+from mot_nb.core.files import read_lines, write_atomic
+from mot_nb.core.machine import environment
 from record_scores import commit
 
 SETS = {'aime24': 'aime24', 'aime25': 'aime25', 'amc23': 'amc23', 'math500': 'math_500'}

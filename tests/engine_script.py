@@ -5,10 +5,11 @@ from pathlib import Path
 import torch
 
 torch.set_num_threads(1)
-from mot_nb.engines import VllmEngine, _Process, sample_with
-from mot_nb.run import MotError, hash_tensors
-from mot_nb.sampling import sample_problems
-from mot_nb.students import byte_tokenizer, save_student, tiny_qwen3
+from mot_nb.answers.engines import VllmEngine, _Process, sample_with
+from mot_nb.core.errors import MotError
+from mot_nb.core.hashes import hash_tensors
+from mot_nb.answers.sampling import sample_problems
+from mot_nb.student.models import byte_tokenizer, save_student, tiny_qwen3
 
 what, place = sys.argv[1], Path(sys.argv[2])
 tok = byte_tokenizer()
@@ -17,7 +18,7 @@ folder, h = save_student(place/'student', model, tok), hash_tensors(model.state_
 prompts = {f'p{i}': f'What is {i} + {i + 3}?' for i in range(8)}
 
 if what == 'wait':
-    import mot_nb.engines as engines
+    import mot_nb.answers.engines as engines
     class Told(_Process):
         "Prints the process id before the engine is ready: it must end in every state."
         def send(self, **x): print(self.process.pid, flush=True); super().send(**x)

@@ -7,14 +7,15 @@ from pathlib import Path
 
 import torch
 torch.set_num_threads(1)
-import mot_nb.toy, transformers.generation.utils  # noqa: imported lazily otherwise, in every rank anew
+import transformers.generation.utils  # noqa: imported lazily otherwise, in every rank anew
 import transformers.models.qwen3.modeling_qwen3, torch.distributed.fsdp, torch.distributed.tensor, scipy.stats  # noqa
 from safetensors.torch import load_file
-from mot_nb.mesh import connect
-from mot_nb.rounds import load_settings, run
-from mot_nb.run import hash_tensors, read_lines
-from mot_nb.sft import student_state
-from mot_nb.students import load_student
+from mot_nb.scale.mesh import connect
+from mot_nb.methods.rounds import load_settings, run
+from mot_nb.core.hashes import hash_tensors
+from mot_nb.core.files import read_lines
+from mot_nb.student.sft import student_state
+from mot_nb.student.students import load_student
 import ranks
 
 folder, N = Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 8

@@ -8,7 +8,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOK_BYTES, FIGURE_BYTES = 1_000_000, 150_000
-NUMBER = re.compile(r'^(\d\d)([a-z]?)_\w+$')
+WINGS = ('core', 'data', 'student', 'answers', 'scale', 'methods', 'analysis', 'views', 'app')     # folders of nbs/ and subpackages, in order of dependence
+NUMBER = re.compile(r'^(\d\d)_\w+$')
 EXPORTED_TO = re.compile(r'^#\|\s*default_exp\s+(\S+)', re.M)
 
 
@@ -38,20 +39,25 @@ def notebooks(root=ROOT):
 
 
 def library_notebooks(root=ROOT):
-    "The notebooks that export a module, in order of dependence, as (key, module, path); key sorts 04 < 04a < 05."
+    "The notebooks that export a module, in order of dependence, as ((wing, number), module such as 'core.files', path)."
     found = []
-    for path in sorted((root/'nbs').glob('*.ipynb')):
+    for path in sorted((root/'nbs').glob('*/*.ipynb')):
         number = NUMBER.match(path.stem)
-        if not number: continue
+        if not number or path.parent.name not in WINGS: continue
         source = '\n'.join(''.join(c['source']) for c in json.loads(path.read_text(encoding='utf-8'))['cells'] if c['cell_type'] == 'code')
         module = EXPORTED_TO.search(source)
-        if module: found.append(((int(number[1]), number[2]), module[1], path))
+        if module: found.append(((WINGS.index(path.parent.name), int(number[1])), module[1], path))
     return sorted(found)
 
 
 def modules(root=ROOT):
     "The exported modules, as paths: those that say they were written by nbdev."
     return [p for p in sorted((root/'mot_nb').rglob('*.py')) if not p.name.startswith('_')]
+
+
+def dotted(path): # of a module
+    "The module's name below the package: 'core.files' for mot_nb/core/files.py."
+    return '.'.join(path.with_suffix('').parts[-2:] if path.parent.name != 'mot_nb' else [path.stem])
 
 
 # -- drift ---------------------------------------------------------------------------------------------------------------------
@@ -77,34 +83,34 @@ def clean_and_export(root=ROOT):
 
 # -- order of imports ------------------------------------------------------------------------------------------------------------
 
-def named_modules(tree, package='mot_nb'):
-    "(line, module) for every module of the package that the code names in an import, wherever it stands."
+def named_modules(tree, within='', package='mot_nb'):
+    "(line, module) for every module of the package that the code of the module `within` names in an import, wherever it stands; of `from X import a` both X and X.a."
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for a in node.names:
                 if a.name.startswith(package + '.'): yield node.lineno, a.name[len(package) + 1:]
         elif isinstance(node, ast.ImportFrom):
             base = node.module or ''
-            if node.level: base = f'{package}.{base}'.rstrip('.')
-            if base == package: yield from ((node.lineno, a.name) for a in node.names)
-            elif base.startswith(package + '.'): yield node.lineno, base[len(package) + 1:]
+            if node.level: base = '.'.join([*f'{package}.{within}'.split('.')[:-node.level], *filter(None, [base])])
+            if base.startswith(package + '.'): yield node.lineno, base[len(package) + 1:]
+            if base == package or base.startswith(package + '.'): yield from ((node.lineno, f'{base}.{a.name}'[len(package) + 1:]) for a in node.names)
         elif isinstance(node, ast.Call) and getattr(node.func, 'attr', getattr(node.func, 'id', '')) in ('import_module', '__import__'):
             for a in node.args[:1]:
                 if isinstance(a, ast.Constant) and str(a.value).startswith(package + '.'): yield node.lineno, a.value[len(package) + 1:]
 
 
 def import_order(root=ROOT):
-    "Exported imports that name a module with the same or a larger number, star imports of the package, numbers used twice."
+    "Exported imports that name a module of a later wing, or of the same wing with the same or a larger number, star imports of the package, numbers used twice."
     order, complaints = {}, []
     for key, module, path in library_notebooks(root):
         if key in order.values(): complaints.append(f'{path.name}: its number is used twice')
+        if module != f'{path.parent.name}.{path.stem[3:]}': complaints.append(f'{path.name}: it exports {module}, of another wing or name')
         order[module] = key
     for path in modules(root):
-        module = path.stem
+        module = dotted(path)
         if module not in order: complaints.append(f'{path.name}: no notebook with a number exports it'); continue
         tree = ast.parse(path.read_text(encoding='utf-8'))
-        for line, used in named_modules(tree):
-            used = used.split('.')[0]
+        for line, used in named_modules(tree, module):
             if used in order and order[used] >= order[module] and used != module:
                 complaints.append(f'{path.name}:{line}: {module} imports {used}, which comes later')
         for node in ast.walk(tree):

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import torch
 torch.set_num_threads(1)
-from mot_nb.rounds import load_settings, run
-from mot_nb.students import load_student
+from mot_nb.methods.rounds import load_settings, run
+from mot_nb.student.students import load_student
 import transformers.generation.utils  # imported lazily otherwise, in every attempt anew
 
 folder, kills, seed = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])

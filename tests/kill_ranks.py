@@ -13,13 +13,14 @@ from pathlib import Path
 
 import torch
 torch.set_num_threads(1)
-import mot_nb.toy, transformers.generation.utils  # noqa: imported lazily otherwise, in every rank anew
+import transformers.generation.utils  # noqa: imported lazily otherwise, in every rank anew
 import transformers.models.qwen3.modeling_qwen3, torch.distributed.fsdp, torch.distributed.tensor, scipy.stats  # noqa
 import safetensors.torch
-from mot_nb import rounds
-from mot_nb.rounds import load_settings, main, read_run
-from mot_nb.run import to_yaml, write_atomic
-from mot_nb.students import load_student
+from mot_nb.methods import rounds
+from mot_nb.methods.rounds import load_settings, main, read_run
+from mot_nb.core.files import write_atomic
+from mot_nb.core.settings import to_yaml
+from mot_nb.student.students import load_student
 import ranks
 
 SETTINGS = {'student': {'name': 'toy-tiny'}, 'data': {'pool': 'toy', 'teachers': ['plain', 'verbose'], 'n_train': 8, 'n_heldout': 4},

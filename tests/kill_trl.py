@@ -18,7 +18,7 @@ def train(out, resume, fatal):
     from safetensors.torch import save_file
     from transformers import AutoModelForCausalLM, AutoTokenizer
     from trl import SFTConfig, SFTTrainer
-    from mot_nb.students import student_folder
+    from mot_nb.student.students import student_folder
     folder = str(student_folder('qwen3-tiny'))
     data = Dataset.from_list([{'input_ids': list(range(5 + i, 25 + i)), 'labels': [-100]*5 + list(range(10 + i, 25 + i))} for i in range(32)])
     args = SFTConfig(output_dir=str(out), max_steps=STEPS, per_device_train_batch_size=4, max_length=None, learning_rate=1e-3, lr_scheduler_type='constant', gradient_checkpointing=False, bf16=False, use_cpu=True,
@@ -64,7 +64,7 @@ def weights(out):
 def main(record):
     "All four kills, and a stop between two checkpoints beside them."
     import importlib.metadata as m
-    from mot_nb.run import environment
+    from mot_nb.core.machine import environment
     import torch
     git = subprocess.run(['git', 'rev-parse', '--short=12', 'HEAD'], capture_output=True, text=True, cwd=Path(__file__).parent).stdout.strip()
     lines = [{'kind': 'TRL killed', 'trl': m.version('trl'), 'commit': git, 'command': 'python tests/kill_trl.py', 'environment': environment()}]

@@ -5,8 +5,8 @@
 """
 import json, sys
 from pathlib import Path
-from mot_nb.report import execute_page
-from mot_nb.run import MotError
+from mot_nb.app.report import execute_page
+from mot_nb.core.errors import MotError
 
 from bench_speed import ROOT, commit, shown
 

@@ -11,7 +11,9 @@ import argparse, subprocess, sys
 from pathlib import Path
 
 import house
-from mot_nb.run import DataSettings, derive_seed, environment, hash_tensors, load_settings
+from mot_nb.core.hashes import derive_seed, hash_tensors
+from mot_nb.core.settings import DataSettings, load_settings
+from mot_nb.core.machine import environment
 
 RECORDED = house.ROOT/'data'/'recorded'
 BEST = {'toy': dict(students=['toy-tiny', 'toy'], pool='toy', teachers=['plain', 'verbose', 'checker', 'foreign'], corpora=['all', 'short'], seeds=[0, 1, 2, 3, 4], n_train=200, n_heldout=200, steps=50, batch=16, lr=1e-3, max_new_tokens=80),
@@ -30,7 +32,7 @@ def command(*words):
 
 def best_teacher(work, only, words):
     "Runs the template at real size for each pool, each adding to the file of the one before; then adds the single-teacher students of a finished run on the words pool."
-    from mot_nb.report import execute_page
+    from mot_nb.app.report import execute_page
     for pool, how in BEST.items():
         if only in ('', pool):
             execute_page(house.ROOT/'nbs'/'reports'/'80_best_teacher.ipynb', work/f'80_best_teacher-{pool}.ipynb',
@@ -38,9 +40,9 @@ def best_teacher(work, only, words):
 
 
     if words:
-        from mot_nb.claims import scores_of
-        from mot_nb.rounds import read_run
-        from mot_nb.scores import read_results, write_results
+        from mot_nb.analysis.claims import scores_of
+        from mot_nb.methods.rounds import read_run
+        from mot_nb.answers.scores import read_results, write_results
         done = read_run(words)
         found, s, place = scores_of(done), done.settings, 'all word problems'
         end = max(r['round'] for r in done.rows)
@@ -53,10 +55,10 @@ def best_teacher(work, only, words):
 
 def sixteen(name, folder, pool, prompts, path, **how):
     "Marks of 16 samples a problem of one student."
-    from mot_nb.sampling import sample_problems
-    from mot_nb.scores import grade, score_marks
-    from mot_nb.sft import student_state
-    from mot_nb.students import load_student
+    from mot_nb.answers.sampling import sample_problems
+    from mot_nb.answers.scores import grade, score_marks
+    from mot_nb.student.sft import student_state
+    from mot_nb.student.students import load_student
     model, tokenizer = load_student(str(folder))
     weights = hash_tensors(student_state(model))
     samples = sample_problems(model, tokenizer, prompts, path, weights, k=16, seed=derive_seed('avg16'), progress=lambda done, total, left: print(f'{name}: {done}/{total}, {left:.0f} s left', file=sys.stderr) if done % 64 == 0 else None, **how)
@@ -67,9 +69,9 @@ def sixteen(name, folder, pool, prompts, path, **how):
 
 def avg16(work, words):
     "16 samples a problem: the toy students of a run made here, and SmolLM2 before and after MoT."
-    from mot_nb.pools import load_pool, prompt_of
-    from mot_nb.rounds import run
-    from mot_nb.scores import write_results
+    from mot_nb.data.pools import load_pool, prompt_of
+    from mot_nb.methods.rounds import run
+    from mot_nb.answers.scores import write_results
     s = load_settings({'name': 'toy, every student kept', 'student': {'name': 'toy-tiny'}, 'data': {'pool': 'toy', 'teachers': ['plain', 'verbose', 'checker', 'foreign'], 'n_train': 200, 'n_heldout': 60},
                        'train': {'lr': 1e-3, 'steps': 10, 'batch': 16, 'compute': 'float32'}, 'rounds': {'rounds': 5, 'keep': 'last'}, 'eval': {'max_new_tokens': 80, 'every_round': False}})
     done, rows = run(s, work/'toy'), []
@@ -89,7 +91,7 @@ def avg16(work, words):
 
 def forgetting(words):
     "The offline suite on the base and on every student of the run."
-    from mot_nb.forgetting import forgetting_table, make_suite, measure_students
+    from mot_nb.analysis.forgetting import forgetting_table, make_suite, measure_students
     students = {'base': ('smollm2-135m', {'method': 'base'})}
     kept = {f.name: f for f in (words/'students').iterdir()}
     for label, name in (('MoT', 'mot-r3'), ('STD worked', 'std-worked-r3'), ('STD narrative', 'std-narrative-r3'), ('STD equations', 'std-equations-r3'), ('MTD (depth)', 'mtd-depth-r3'), ('one-shot merge', 'oneshot')):
@@ -100,9 +102,9 @@ def forgetting(words):
 def lm_eval(python, work):
     "Items of the suite asked by lm-eval and by this library, item by item, on a tiny student with random weights."
     import json
-    from mot_nb.forgetting import ask, make_suite, option_scores, run_lm_eval
-    from mot_nb.run import write_atomic
-    from mot_nb.students import load_student, student_folder
+    from mot_nb.analysis.forgetting import ask, make_suite, option_scores, run_lm_eval
+    from mot_nb.core.files import write_atomic
+    from mot_nb.student.students import load_student, student_folder
     suite, tasks = make_suite(60, 30, 4, 4), work/'lm-tasks'
     kinds = {'letters': suite.mmlu, 'texts': suite.logiqa}
     for how, choices in kinds.items():

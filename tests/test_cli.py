@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import house
-from mot_nb.cli import main
+from mot_nb.app.cli import main
 
 SMALL = ['smoke/words', 'data.n_train=6', 'data.n_heldout=4', 'data.teachers=worked,equations', 'rounds.rounds=1', 'rounds.methods=mot', 'train.steps=1']
 
@@ -54,7 +54,7 @@ def test_eval_goes_on_with_its_file(mot, tmp_path):
 
 
 def test_merge_of_one_student_with_itself(mot, tmp_path):
-    from mot_nb.students import student_folder
+    from mot_nb.student.students import student_folder
     folder = student_folder('qwen3-tiny')
     code, out, err = mot('merge', 'mean', folder, folder)
     assert code == 0, err

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mot_nb.engines import vllm_python
+from mot_nb.answers.engines import vllm_python
 
 HERE = Path(__file__).parent
 needs_vllm = pytest.mark.skipif(vllm_python() is None, reason='vLLM is not installed: make vllm')
@@ -50,7 +50,7 @@ def test_it_ends_with_its_parent(how, tmp_path):
 
 def test_without_vllm_the_run_says_so_before_it_begins(tmp_path, monkeypatch):
     monkeypatch.setenv('MOT_VLLM', str(tmp_path/'none'))
-    from mot_nb.cli import main
+    from mot_nb.app.cli import main
     assert main(['run', 'smoke/toy', 'eval.engine=vllm', '--out', str(tmp_path/'a'), '--quiet']) == 1
     assert main(['run', 'smoke/toy', 'eval.engine=server', '--out', str(tmp_path/'a'), '--quiet']) == 1
     assert not (tmp_path/'a').exists()

@@ -38,7 +38,7 @@ def run_python(code, *args, python=sys.executable, **kw):
 
 def test_imports_are_quiet(tmp_path):
     "No socket and nothing heavy at import: every exported module, in a fresh interpreter."
-    run_python(QUIET, *[p.stem for p in house.modules()], cwd=tmp_path)
+    run_python(QUIET, *[house.dotted(p) for p in house.modules()], cwd=tmp_path)
 
 
 BLOCK = '''
@@ -75,12 +75,13 @@ def test_wheel_installs_and_imports_without_nbdev(tmp_path):
         assert mot_nb.__file__.startswith(sys.argv[1]), mot_nb.__file__
         for m in sys.argv[2:]: importlib.import_module('mot_nb.' + m)
         assert not {'nbdev', 'fastcore'} & set(sys.modules)
-        from mot_nb.run import data_folder, profile_settings
+        from mot_nb.core.files import data_folder
+        from mot_nb.core.settings import profile_settings
         files = [p for p in data_folder().rglob('*') if p.is_file()]
         assert str(data_folder()).startswith(sys.argv[1]), data_folder()
         assert profile_settings('smoke', 'toy').name
         print(len(files))
-        ''', str(venv), *[p.stem for p in house.modules()], python=python, cwd=tmp_path)
+        ''', str(venv), *[house.dotted(p) for p in house.modules()], python=python, cwd=tmp_path)
     shipped = [n for n in house.tracked() if n.startswith('data/') and not Path(n).name.startswith('.')]
     assert int(out) >= len(shipped) > 0, (out, len(shipped))
     said = subprocess.run([str(venv/'bin'/'mot'), '--help'], capture_output=True, text=True, cwd=tmp_path)
@@ -90,8 +91,8 @@ def test_wheel_installs_and_imports_without_nbdev(tmp_path):
 def test_the_rules_can_fail(tmp_path):
     "Each rule finds its own breach, planted in a copy."
     copy = house.copy_tree(tmp_path/'copy')
-    module = copy/'mot_nb'/'run.py'
-    module.write_text(module.read_text() + '\nfrom mot_nb.merge import x\nimport pickle\ndef bare(x): return AutoModel.from_pretrained(x, trust_remote_code=True)\n'
+    module = copy/'mot_nb'/'core'/'files.py'
+    module.write_text(module.read_text() + '\nfrom mot_nb.student.merge import x\nimport pickle\ndef bare(x): return AutoModel.from_pretrained(x, trust_remote_code=True)\n'
                       f'where = "{"/".join(["", "home", "someone", "x"])}"\n')
     (copy/'nbs'/'99_big.ipynb').write_text('{"cells": [{"cell_type": "markdown", "metadata": {}, "source": ["' + 'x'*1_000_001 + '"]}], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}')
     (copy/'README.md').write_text('another text')
@@ -99,11 +100,11 @@ def test_the_rules_can_fail(tmp_path):
     def found(rule, *words):
         complaints = house.CHECKS[rule](copy)
         assert any(all(w in c for w in words) for c in complaints), (rule, words, complaints)
-    found('import_order', 'run imports merge')
+    found('import_order', 'core.files imports student.merge')
     found('unsafe_calls', 'import pickle'); found('unsafe_calls', 'trust_remote_code')
     found('undocumented', 'bare has no docstring'); found('undocumented', 'bare(x) has no comment')
-    found('traces_of_machines', 'run.py', 'a path of one machine')
+    found('traces_of_machines', 'core/files.py', 'a path of one machine')
     found('sizes', '99_big'); found('parameter_cells', '99_big', 'kernelspec')
     found('readme_drift', 'differs'); found('lock_drift', 'pins no public version')
     (copy/'nbs'/'99_big.ipynb').unlink()
-    found('clean_and_export', 'run.py')
+    found('clean_and_export', 'core/files.py')

@@ -6,11 +6,13 @@ import pytest
 import torch
 
 import house
-from mot_nb.corpora import Row
-from mot_nb.landscape import RowLoss, Walk, between, branches_again, fill, mixtures, random_direction, sharper, sharpness, unfinished
-from mot_nb.run import MotError, hash_file, hash_tensors, read_lines
-from mot_nb.sft import student_state
-from mot_nb.students import load_student, student_folder
+from mot_nb.data.corpora import Row
+from mot_nb.analysis.landscape import RowLoss, Walk, between, branches_again, fill, mixtures, random_direction, sharper, sharpness, unfinished
+from mot_nb.core.errors import MotError
+from mot_nb.core.hashes import hash_file, hash_tensors
+from mot_nb.core.files import read_lines
+from mot_nb.student.sft import student_state
+from mot_nb.student.students import load_student, student_folder
 from test_widgets import KERNEL, OPEN, Page, browser, lab, missing, until  # noqa: F401  `lab` is a fixture
 
 
@@ -56,9 +58,9 @@ def test_a_step_does_not_depend_on_the_one_before(student):
 
 PROBE = """
 import sys, time
-from mot_nb.landscape import RowLoss, sharpness
-from mot_nb.corpora import Row
-from mot_nb.students import load_student
+from mot_nb.analysis.landscape import RowLoss, sharpness
+from mot_nb.data.corpora import Row
+from mot_nb.student.students import load_student
 model, tokenizer = load_student(sys.argv[1])
 class Slow(RowLoss):
     def __call__(self, m): time.sleep(float(sys.argv[3])); return super().__call__(m)
@@ -139,7 +141,7 @@ def test_refusals(student, tmp_path):
 def test_branches_must_be_those_that_were_merged(tmp_path):
     "With another seed of the order, or damaged weights, the branches trained again are refused."
     from safetensors.torch import load_file, save_file
-    from mot_nb.rounds import run
+    from mot_nb.methods.rounds import run
     small = {'student': {'name': 'toy-tiny'}, 'data': {'pool': 'toy', 'teachers': ['plain', 'verbose'], 'n_train': 8, 'n_heldout': 0}, 'train': {'lr': 1e-3, 'steps': 1, 'batch': 4, 'compute': 'float32'},
              'rounds': {'rounds': 2, 'methods': ['mot'], 'keep': 'merged'}, 'eval': {'loss_rows': 4}}
     run(small, tmp_path/'r', progress=False)
@@ -154,8 +156,8 @@ def test_branches_must_be_those_that_were_merged(tmp_path):
 @pytest.mark.long
 def test_template(tmp_path):
     "Template 83 on a small run of its own: a record with every part, and a second call that reads what the first measured."
-    from mot_nb.landscape_record import read_landscape
-    from mot_nb.report import execute_page
+    from mot_nb.analysis.landscape_record import read_landscape
+    from mot_nb.app.report import execute_page
     page, record = house.ROOT/'nbs'/'reports'/'83_landscape.ipynb', tmp_path/'r.jsonl'
     params = {'record': str(record), 'surfaces': str(tmp_path/'s'), 'rows_each': 2, 'directions': 3, 'products': 3, 'probes': 2, 'plane_points': 3, 'around_points': 3, 'barrier_points': 3, 'barrier_seeds': 2, 'back_seeds': 2}
     execute_page(page, tmp_path/'a.ipynb', params)
@@ -171,8 +173,8 @@ def test_template(tmp_path):
 @pytest.mark.skipif(browser() is None, reason='no Chromium on this machine')
 def test_triangle_in_a_browser(tmp_path):
     "In a real browser: the middle is shown, a place that gets the focus shows its own numbers instead, and hostile tokens stay text."
-    from mot_nb.landscape import triangle_weights
-    from mot_nb.surfaces import triangle_view
+    from mot_nb.analysis.landscape import triangle_weights
+    from mot_nb.views.surfaces import triangle_view
     nasty = '</div></style><script>document.title="broken"</script><img src=x onerror=document.title="broken">\u202e'
     cells = [{'weights': list(w), 'value': .5 + i/100, 'lo': None, 'hi': None, 'n': 2, 'right': i, 'asked': 20, 'answer': nasty, 'tokens': [[nasty, .5], ['7', .9]]} for i, w in enumerate(triangle_weights(3))]
     view = triangle_view({'names': ['a', nasty, 'c'], 'step': 3, 'cells': cells})
@@ -188,7 +190,7 @@ def test_triangle_in_a_browser(tmp_path):
 def test_triangle_widget_in_jupyterlab(lab, tmp_path):
     "A real JupyterLab, a real browser: a click on a corner of the triangle shows that branch alone, and the sliders follow."
     from nbformat.v4 import new_code_cell, new_notebook
-    code = '''from mot_nb.surfaces import triangle_widget
+    code = '''from mot_nb.views.surfaces import triangle_widget
 cells = [{'weights': [a/2, b/2, (2 - a - b)/2], 'value': .5 + .1*a + .01*b, 'lo': None, 'hi': None, 'n': 2, 'tokens': [['7', a/2], [' plus', b/2]]} for a in (2, 1, 0) for b in range(2 - a, -1, -1)]
 triangle_widget({'names': ['plain', 'verbose', 'foreign'], 'step': 2, 'cells': cells})'''
     content = json.dumps(new_notebook(cells=[new_code_cell(code)], metadata={'kernelspec': {'display_name': 'python3', 'language': 'python', 'name': 'python3'}}))

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from mot_nb.mesh import choose_layout
-from mot_nb.run import MotError, load_settings, to_yaml
-from mot_nb.watch import alive
+from mot_nb.scale.mesh import choose_layout
+from mot_nb.core.errors import MotError
+from mot_nb.core.settings import load_settings, to_yaml
+from mot_nb.scale.watch import alive
 
 ENV = {**os.environ, 'OMP_NUM_THREADS': '1', 'TORCH_CPP_LOG_LEVEL': 'ERROR'}
 
@@ -47,7 +48,7 @@ def test_killed_launcher_leaves_nobody(tmp_path):
                               'train': {'lr': 1e-4, 'steps': 2000, 'batch': 4, 'compute': 'float32'}, 'rounds': {'rounds': 1, 'methods': ['mot']}, 'eval': {'loss_rows': 2}})
     (tmp_path/'s.yaml').write_text(to_yaml(settings))
     launch = subprocess.Popen([str(Path(sys.executable).with_name('accelerate')), 'launch', '--multi_gpu', '--num_processes', '2', '--num_machines', '1', '--mixed_precision', 'no', '--dynamo_backend', 'no',
-                               '-m', 'mot_nb.rounds', str(tmp_path/'s.yaml'), 'name=x', '--out', str(tmp_path/'run'), '--quiet'], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=ENV)
+                               '-m', 'mot_nb.methods.rounds', str(tmp_path/'s.yaml'), 'name=x', '--out', str(tmp_path/'run'), '--quiet'], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=ENV)
     logs, end = [tmp_path/f'run/logs/rank-{r}.log' for r in (0, 1)], time.time() + 300
     while not all(l.exists() and 'step 3/' in l.read_text() for l in logs):
         assert launch.poll() is None and time.time() < end, [l.exists() and l.read_text()[-1000:] for l in logs]
@@ -78,7 +79,7 @@ def test_layouts():
 
 def test_the_plan_and_the_run_choose_alike():
     "`mot plan` and a run on ranks divide them in the same way, whatever fits."
-    from mot_nb.estimate import HELD, better_layout, memory
+    from mot_nb.scale.plan import HELD, better_layout, memory
     how = dict(micro_tokens=8192, compute='bfloat16', checkpointing=True)
     seen = set()
     for branches in (2, 3, 4):
@@ -93,6 +94,6 @@ def test_the_plan_and_the_run_choose_alike():
 
 
 def test_layout_is_no_part_of_the_identity():
-    from mot_nb.rounds import _identity
+    from mot_nb.methods.rounds import _identity
     assert _identity(load_settings(overrides=['rounds.layout=serial'])) == _identity(load_settings())
     assert _identity(load_settings(overrides=['rounds.rounds=4'])) != _identity(load_settings())

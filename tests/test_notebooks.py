@@ -3,10 +3,10 @@ import pytest
 
 import forked, house
 
-LIBRARY = sorted((house.ROOT/'nbs').glob('[01]*.ipynb')) + [house.ROOT/'nbs'/'index.ipynb']
+LIBRARY = [p for wing in house.WINGS for p in sorted((house.ROOT/'nbs'/wing).glob('[0-9]*.ipynb'))] + [house.ROOT/'nbs'/'index.ipynb']
 
 
-@pytest.mark.parametrize('notebook', LIBRARY, ids=lambda p: p.stem)
+@pytest.mark.parametrize('notebook', LIBRARY, ids=lambda p: f'{p.parent.name}/{p.stem}')
 def test_library_notebook(notebook, tmp_path):
     import papermill
     with forked.kernels():

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 import check_plan, house
-from mot_nb.cli import main
-from mot_nb.run import MotError, load_settings
+from mot_nb.app.cli import main
+from mot_nb.core.errors import MotError
+from mot_nb.core.settings import load_settings
 
 PUBLISHED = {'Qwen3-0.6B': 596_049_920, 'Qwen3-1.7B': 1_720_574_976, 'Qwen3-4B': 4_022_468_096, 'Qwen3-8B': 8_190_735_360, 'Qwen3-14B': 14_768_307_200,
              'Qwen3-32B': 32_762_123_264, 'Qwen3-30B-A3B': 30_532_122_624, 'smollm2-135m': 134_515_008}  # exact counts of the models on the hub
@@ -18,7 +19,7 @@ def test_every_tensor_of_a_published_shape(name):
     "Names and shapes are those of the model that transformers builds, without memory, from the same configuration."
     import torch
     from transformers import AutoModelForCausalLM
-    from mot_nb.estimate import config_of, parameters, shape_of, tensors
+    from mot_nb.scale.plan import config_of, parameters, shape_of, tensors
     with torch.device('meta'): model = AutoModelForCausalLM.from_config(config_of(name))
     assert {n: tuple(p.shape) for n, p in model.named_parameters()} == tensors(name, 'model')
     in_files = tensors(name)
@@ -32,8 +33,8 @@ def experts(tmp_path_factory):
     "Three tiny Qwen3-MoE branches as transformers saves them."
     import torch
     from transformers import AutoModelForCausalLM
-    from mot_nb.estimate import Shape, config_of
-    from mot_nb.students import byte_tokenizer, save_student
+    from mot_nb.scale.plan import Shape, config_of
+    from mot_nb.student.models import byte_tokenizer, save_student
     folder = tmp_path_factory.mktemp('experts')
     config = config_of(Shape('tiny-moe', 2, 32, 4, 2, 16, 48, 259, experts=6, experts_per_token=2, moe_intermediate=24))
     for i in range(3):
@@ -53,8 +54,8 @@ def without(folder, name):
 def test_a_missing_expert_is_refused(experts, tmp_path, capsys):
     "Whole branches merge; where every branch lacks the same expert matrix the merge is refused and names it, and so is loading."
     import shutil
-    from mot_nb.estimate import check_folder
-    from mot_nb.students import load_student
+    from mot_nb.scale.plan import check_folder
+    from mot_nb.student.students import load_student
     branches = [str(experts/f'branch{i}') for i in range(3)]
     assert check_folder(branches[0]) == 57
     assert main(['merge', str(tmp_path/'mean'), *branches]) == 0 and check_folder(tmp_path/'mean') == 57
@@ -71,7 +72,7 @@ def test_a_missing_expert_is_refused(experts, tmp_path, capsys):
 
 def test_predictions_against_measurements():
     "Memory and time of `Branch.train`, recorded in fresh processes, with and without checkpointing: within 20 % for three shapes. The toy's time, all small calls, is only within a factor of two, and shown as it is."
-    from mot_nb.estimate import compare
+    from mot_nb.scale.plan import compare
     head, rows = check_plan.recorded()
     found = compare(rows).data
     large = [r for r in found if r['student'] != 'toy-tiny']
@@ -82,7 +83,7 @@ def test_predictions_against_measurements():
 
 def test_layouts():
     "A layout that fits wins over one that does not, full ranks over idle ones, and the reason says so."
-    from mot_nb.estimate import better_layout, branch_and_rank_bytes, memory, HELD
+    from mot_nb.scale.plan import better_layout, branch_and_rank_bytes, memory, HELD
     how = dict(micro_tokens=8192, compute='bfloat16', checkpointing=True)
     small, large = better_layout('Qwen3-0.6B', 8, 4, 80e9, **how), better_layout('Qwen3-14B', 8, 4, 80e9, **how)
     assert (small.name, small.branches, small.shards) == ('parallel', 4, 2) and (large.name, large.branches) == ('serial', 1) and 'would need' in large.reason
@@ -134,7 +135,7 @@ def test_saved_plans_are_those_of_the_profile_that_ships(capsys):
     "The pages that show a plan were run after the last change of its profile."
     assert main(['plan', 'paper/qwen3-8b', '--gpus', '8', '--memory', '80', '--tokens-per-second', '2000']) == 0
     fresh = capsys.readouterr().out.splitlines()[1]
-    for page in ('17_cli', 'paper/54_scores', 'paper/58_eight_gpus'):
+    for page in ('app/02_cli', 'paper/54_scores', 'paper/58_eight_gpus'):
         saved = [l.rstrip() for c in json.loads((house.ROOT/'nbs'/f'{page}.ipynb').read_text())['cells'] for o in c.get('outputs', ()) for l in o.get('text', ()) if l.startswith('-> ')]
         assert saved == [fresh], f'{page}: run this notebook again'
 
@@ -160,4 +161,4 @@ def test_slurm_script():
                'exec() { "$@"; }; export -f exec; '
     done = subprocess.run(['bash', '-c', stand_in + f'source {script} a.yaml train.lr=2e-5'], capture_output=True, text=True,
                           env={'PATH': '/usr/bin:/bin', 'SLURM_JOB_NODELIST': 'node-[a-b]', 'SLURM_JOB_ID': '7', 'SLURM_NNODES': '2', 'SLURM_NODEID': '1', 'SLURM_GPUS_ON_NODE': '8'})
-    assert done.stdout.split() == ['--nnodes=2', '--node_rank=1', '--nproc_per_node=8', '--master_addr=node-a', '--master_port=20007', '-m', 'mot_nb.rounds', 'a.yaml', 'train.lr=2e-5'], done.stderr
+    assert done.stdout.split() == ['--nnodes=2', '--node_rank=1', '--nproc_per_node=8', '--master_addr=node-a', '--master_port=20007', '-m', 'mot_nb.methods.rounds', 'a.yaml', 'train.lr=2e-5'], done.stderr

@@ -35,7 +35,7 @@ def run(settings, out):
     if not (out/'metrics.jsonl').exists(): (out/'metrics.jsonl').write_text('{"value": 0.5}\\n')
 """)
     monkeypatch.setenv('PYTHONPATH', str(tmp_path))
-    monkeypatch.setattr('mot_nb.report._RUN', 'standin:run')
+    monkeypatch.setattr('mot_nb.app.report._RUN', 'standin:run')
     return tmp_path
 
 
@@ -44,7 +44,7 @@ def times_run(folder):
 
 
 def test_report_is_made_once_and_resumes(small):
-    from mot_nb.report import broken_anchors, external_references, report
+    from mot_nb.app.report import broken_anchors, external_references, report
     lines = []
     index = report('tiny', small/'out', show=lines.append)
     text = index.read_text()
@@ -69,8 +69,8 @@ def test_report_is_made_once_and_resumes(small):
 
 
 def test_a_failed_page_is_kept_and_said(small):
-    from mot_nb.report import report
-    from mot_nb.run import MotError
+    from mot_nb.app.report import report
+    from mot_nb.core.errors import MotError
     write_page(small/'nbs'/'paper'/'52_c.ipynb', '1/0', "'never'", title='Broken')
     with pytest.raises(MotError, match='1 of 3 pages') as caught: report('tiny', small/'out', show=None)
     assert '52_c.ipynb, cell 3' in str(caught.value)
@@ -84,14 +84,14 @@ def test_a_failed_page_is_kept_and_said(small):
 
 
 def test_two_reports_do_not_write_to_one_folder(small):
-    from mot_nb.report import _alone, report
-    from mot_nb.run import MotError
+    from mot_nb.app.report import _alone, report
+    from mot_nb.core.errors import MotError
     with _alone(small/'out'), pytest.raises(MotError, match='another report'): report('tiny', small/'out', show=None)
 
 
 def test_report_from_an_installed_package_says_what_to_do(small):
-    from mot_nb.report import report
-    from mot_nb.run import MotError
+    from mot_nb.app.report import report
+    from mot_nb.core.errors import MotError
     os.rename(small/'nbs', small/'elsewhere')
     with pytest.raises(MotError, match='from a checkout'): report('tiny', small/'out', show=None)
 
@@ -99,7 +99,7 @@ def test_report_from_an_installed_package_says_what_to_do(small):
 @pytest.mark.xdist_group('smoke report')
 def test_smoke_report_opens_without_network(smoke_report):
     "The real pages: one file, nothing fetched, every formula read, every link within it leading somewhere, no trace of this machine."
-    from mot_nb.report import broken_anchors, external_references
+    from mot_nb.app.report import broken_anchors, external_references
     text = (smoke_report/'index.html').read_text()
     assert not external_references(text) and not broken_anchors(text)
     assert 'class="unread"' not in text and 'did not run to their end' not in text

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from mot_nb.corpora import filter_correct, read_corpus
-from mot_nb.problems import read_problems
-from mot_nb.rounds import load_settings, run
-from mot_nb.run import MotError, data_folder
-from mot_nb.students import load_student
+from mot_nb.data.corpora import filter_correct, read_corpus
+from mot_nb.data.problems import read_problems
+from mot_nb.methods.rounds import load_settings, run
+from mot_nb.core.errors import MotError
+from mot_nb.core.files import data_folder
+from mot_nb.student.students import load_student
 
 SMALL = {'student': {'name': 'toy-tiny'}, 'data': {'pool': 'toy', 'teachers': ['plain', 'verbose'], 'n_train': 8, 'n_heldout': 4},
          'train': {'lr': 1e-3, 'steps': 2, 'batch': 4, 'compute': 'float32'}, 'rounds': {'rounds': 1}, 'eval': {'max_new_tokens': 16, 'loss_rows': 4}}
@@ -55,7 +56,7 @@ def test_a_refused_start_leaves_the_folder_free(tmp_path):
 
 def test_a_student_with_a_missing_tensor_is_refused(tmp_path):
     from safetensors.torch import load_file, save_file
-    from mot_nb.students import save_student
+    from mot_nb.student.models import save_student
     model, tokenizer = load_student('qwen3-tiny')
     save_student(tmp_path/'s', model, tokenizer)
     state = load_file(tmp_path/'s/model.safetensors')
@@ -66,7 +67,7 @@ def test_a_student_with_a_missing_tensor_is_refused(tmp_path):
 
 def test_weights_follow_the_order_of_the_settings(tmp_path):
     "verbose is named first and gets all the weight, although the pool lists plain before it."
-    from mot_nb.rounds import read_run
+    from mot_nb.methods.rounds import read_run
     s = load_settings(SMALL, ['data.teachers=verbose,plain', 'rounds.weights=1,0', 'rounds.methods=std,mot'])
     rows = run(s, tmp_path/'r', progress=False).rows
     hashes = {r['student']: r['hash'] for r in rows}
@@ -166,7 +167,7 @@ def test_a_long_trace_is_found_before_training(tmp_path):
 
 def test_a_damaged_optimiser_state_is_not_used(tmp_path):
     settings = {**SMALL, 'train': {**SMALL['train'], 'optimiser_state': 'kept'}, 'rounds': {'rounds': 2, 'methods': ['mot'], 'branches': 'disk'}}
-    from mot_nb import rounds
+    from mot_nb.methods import rounds
     branch = rounds._Run.mot_branch
     def until_round_2(self, t, k, start):
         if t == 2: raise KeyboardInterrupt
@@ -187,8 +188,8 @@ def test_a_mixture_of_experts_is_read_back(tmp_path):
     "Its experts lie apart in the file and together in the model: round 1 is read back after a kill, not made again, and the one-shot merge finds its students."
     import shutil
     from transformers import Qwen3MoeConfig, Qwen3MoeForCausalLM
-    from mot_nb.run import read_lines
-    from mot_nb.students import byte_tokenizer, save_student
+    from mot_nb.core.files import read_lines
+    from mot_nb.student.models import byte_tokenizer, save_student
     tokenizer = byte_tokenizer()
     config = Qwen3MoeConfig(vocab_size=len(tokenizer), hidden_size=32, intermediate_size=64, moe_intermediate_size=16, num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=1, head_dim=16,
                             num_experts=4, num_experts_per_tok=2, decoder_sparse_step=1, eos_token_id=2, pad_token_id=0, bos_token_id=None)

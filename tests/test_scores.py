@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 import house
-from mot_nb.run import MotError
-from mot_nb.scores import Table, coverage_summary, interval_over_problems, paired_difference, read_results, score_marks, write_results
-from mot_nb.sequential import Rule, kind_of, replay, sequential_difference, sequential_score, wanted
-from mot_nb.best_teacher import PAPER, best_teachers_at, contrast, differs, fits_grid, may_be_best, paper_table, seed_spread, simulate_place, teacher_table
+from mot_nb.core.errors import MotError
+from mot_nb.answers.scores import Table, coverage_summary, interval_over_problems, paired_difference, read_results, score_marks, write_results
+from mot_nb.answers.sequential import Rule, kind_of, replay, sequential_difference, sequential_score, wanted
+from mot_nb.analysis.best_teacher import PAPER, best_teachers_at, contrast, differs, fits_grid, may_be_best, paper_table, seed_spread, simulate_place, teacher_table
 
 TEMPLATES = house.ROOT/'nbs'/'reports'
 
@@ -135,7 +135,7 @@ def items(tmp_path):
 
 
 def test_a_measurement_goes_on_and_is_paired_with_the_base(items, tmp_path):
-    from mot_nb.forgetting import TASKS, forgetting_table, make_suite, measure_students, read_forgetting
+    from mot_nb.analysis.forgetting import TASKS, forgetting_table, make_suite, measure_students, read_forgetting
     suite = make_suite(4, 3, 2, 4, files=items)
     students = {'base': ('qwen3-tiny', {}), 'again': ('qwen3-tiny', {'method': 'mot'})}
     measure_students(students, suite, tmp_path/'f.jsonl', None, commit='x')
@@ -152,7 +152,8 @@ def test_a_measurement_goes_on_and_is_paired_with_the_base(items, tmp_path):
 
 def test_items_of_the_package_are_the_expected_ones(tmp_path, monkeypatch):
     "Where the package's items are in the cache they are read; a file that was changed is refused."
-    from mot_nb import forgetting, students
+    from mot_nb.analysis import forgetting
+    from mot_nb.student import packaged
     real = forgetting.cache_folder()
     for task, n in (('mmlu', 1000), ('logiqa', 1354)):
         s = forgetting.EVALS[task]
@@ -160,12 +161,12 @@ def test_items_of_the_package_are_the_expected_ones(tmp_path, monkeypatch):
         if there.exists(): assert len(forgetting.read_choices(task, there)) == n
     wrong = tmp_path/'wrong.jsonl'; wrong.write_text('{}\n')
     monkeypatch.setenv('MOT_CACHE', str(tmp_path/'cache'))
-    monkeypatch.setattr(students, '_file_of_package', lambda *a: wrong)
+    monkeypatch.setattr(packaged, '_file_of_package', lambda *a: wrong)
     with pytest.raises(MotError, match='not the one expected'): forgetting.items_file('mmlu')
 
 
 def test_results_of_lm_eval_stand_in_the_same_table(tmp_path):
-    from mot_nb.forgetting import change, forgetting_table, read_lm_eval
+    from mot_nb.analysis.forgetting import change, forgetting_table, read_lm_eval
     def write(where, right, samples):
         where.mkdir()
         m = float(np.mean(right))
@@ -185,7 +186,7 @@ def said(path): return '\n'.join(''.join(o.get('data', {}).get('text/markdown', 
 
 @pytest.mark.long
 def test_best_teacher_template_runs_and_draws_from_its_file(tmp_path):
-    from mot_nb.report import execute_page
+    from mot_nb.app.report import execute_page
     record = tmp_path/'r.jsonl'
     execute_page(TEMPLATES/'80_best_teacher.ipynb', tmp_path/'80.ipynb', {'record': str(record), 'teachers': ['plain', 'foreign'], 'corpora': ['short'], 'seeds': [0], 'steps': 2, 'n_heldout': 16, 'command': 'a test'})
     head, rows = read_results(record)
@@ -195,7 +196,7 @@ def test_best_teacher_template_runs_and_draws_from_its_file(tmp_path):
 
 
 def test_main_table_and_comparison_draw_from_files(tmp_path):
-    from mot_nb.report import execute_page
+    from mot_nb.app.report import execute_page
     recorded = house.ROOT/'data'/'recorded'
     execute_page(TEMPLATES/'81_mot_main.ipynb', tmp_path/'81.ipynb', {'results': [str(recorded/'long-toy.jsonl')], 'names': ['toy']})
     assert 'MoT minus it, points' in said(tmp_path/'81.ipynb') and 'claim' in said(tmp_path/'81.ipynb')

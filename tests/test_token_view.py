@@ -20,7 +20,7 @@ def nasty():
 
 def scored_of(texts, name=lambda i: 'x'):
     "A scored trace that holds these texts as tokens and, through `name`, hostile names everywhere else."
-    from mot_nb.confidence import Scored
+    from mot_nb.analysis.confidence import Scored
     base, student = 'base' + name(1), name(2) + '-r1'
     change = [(-1)**i*(i % 7)/2 for i in range(len(texts))]
     best = tuple('' if i % 3 else texts[-1 - i] for i in range(len(texts)))
@@ -30,7 +30,7 @@ def scored_of(texts, name=lambda i: 'x'):
 
 def views_of(strings, page=150):
     "Every view of these strings: each string is a token, some are names too."
-    from mot_nb.token_view import Explorer, strips_view, trace_view
+    from mot_nb.views.token_view import Explorer, strips_view, trace_view
     out = []
     for at in range(0, len(strings), page):
         texts = strings[at:at + page]
@@ -62,7 +62,7 @@ class Strict(HTMLParser):
         if not self.open or self.open[-1] != tag: self.complaints.append(f'</{tag}> inside {self.open[-3:]}')
         else: self.open.pop()
     def handle_data(self, data):
-        from mot_nb.token_view import STYLE_SHEET
+        from mot_nb.views.token_view import STYLE_SHEET
         if self.open and self.open[-1] == 'style':
             if data != STYLE_SHEET: self.complaints.append(f'style {data[:60]!r}')
         else: self.text.append(data)
@@ -82,7 +82,7 @@ def complaints_of(source):
 
 def test_strict_parser_sees_what_it_should():
     "The parser itself is tried: one broken view for each thing it must see."
-    from mot_nb.token_view import trace_view
+    from mot_nb.views.token_view import trace_view
     s, base, student = scored_of(['a', 'b', 'c'])
     good = trace_view(s, student, base).source
     assert not complaints_of(good)
@@ -99,7 +99,7 @@ def test_nasty_strings_are_text(nasty):
         v.source.encode('utf-8'); v.text.encode('utf-8')
         assert not re.search(r'[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]', v.text)     # what a terminal shows is inert too
         assert len(v.source) < 400_000
-    from mot_nb.token_view import inert
+    from mot_nb.views.token_view import inert
     for x in nasty:
         shown = inert(x)
         assert not set(shown) & set('<>"\'`') and (len(x) <= 80 or 'characters more' in shown) and len(shown) < 2_000
@@ -107,8 +107,8 @@ def test_nasty_strings_are_text(nasty):
 
 def test_strings_alone(nasty):
     "Each string as the only token and the only name of a view: nothing hides behind its neighbours."
-    from mot_nb.token_view import trace_view
-    from mot_nb.token_view import STYLE_SHEET
+    from mot_nb.views.token_view import trace_view
+    from mot_nb.views.token_view import STYLE_SHEET
     for x in nasty:
         s, base, student = scored_of([x], lambda i: x)
         source = trace_view(s, student, base).source.replace(STYLE_SHEET, '', 1).replace('<style></style>', '', 1)   # the same everywhere, and parsed above
@@ -160,7 +160,7 @@ def test_nasty_strings_in_a_browser(nasty, tmp_path):
 
 def example():
     "Two scored traces under the base and three rounds of two students."
-    from mot_nb.confidence import Scored
+    from mot_nb.analysis.confidence import Scored
     names = ['base'] + [f'{f}-r{t}' for f in ('mot', 'std-plain') for t in (1, 2, 3)]
     texts = tuple(' 5 plus 6 gives 1 ;'.replace(' ', '| ').split('|')[1:])
     kinds = tuple('shared' if t.strip().isdigit() else 'quirk' for t in texts)
@@ -171,27 +171,27 @@ def example():
 def test_explorer_without_a_frontend(tmp_path):
     "Executed without JupyterLab the explorer is a static view; nothing is stored that could come up empty; and it is one without ipywidgets too."
     import nbformat, subprocess, sys
-    from mot_nb.confidence import write_scored
-    from mot_nb.report import execute_page, html_page
+    from mot_nb.analysis.confidence import write_scored
+    from mot_nb.app.report import execute_page, html_page
     write_scored(tmp_path/'scored.jsonl', example())
-    cells = [nbformat.v4.new_code_cell("file = ''", metadata={'tags': ['parameters']}), nbformat.v4.new_code_cell("from mot_nb.confidence import read_scored\nfrom mot_nb.token_view import Explorer\nExplorer(read_scored(file)[0])")]
+    cells = [nbformat.v4.new_code_cell("file = ''", metadata={'tags': ['parameters']}), nbformat.v4.new_code_cell("from mot_nb.analysis.confidence import read_scored\nfrom mot_nb.views.token_view import Explorer\nExplorer(read_scored(file)[0])")]
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={'kernelspec': {'name': 'python3', 'display_name': 'python3', 'language': 'python'}}), tmp_path/'page.ipynb')
     out = nbformat.read(execute_page(tmp_path/'page.ipynb', tmp_path/'out.ipynb', {'file': str(tmp_path/'scored.jsonl')}), 4)
     data = out.cells[-1].outputs[-1]['data']
     assert not complaints_of(data['text/html']) and not [k for k in data if 'widget' in k]
     assert 'class="mtv"' in html_page(out)
-    code = 'import sys; sys.modules["ipywidgets"] = None\nfrom mot_nb.confidence import read_scored\nimport mot_nb.token_view as v; v._frontend = lambda: True\nassert set(v.Explorer(read_scored(sys.argv[1])[0])._repr_mimebundle_()) == {"text/plain", "text/html"}'
+    code = 'import sys; sys.modules["ipywidgets"] = None\nfrom mot_nb.analysis.confidence import read_scored\nimport mot_nb.views.token_view as v; v._frontend = lambda: True\nassert set(v.Explorer(read_scored(sys.argv[1])[0])._repr_mimebundle_()) == {"text/plain", "text/html"}'
     done = subprocess.run([sys.executable, '-c', code, str(tmp_path/'scored.jsonl')], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.skipif(missing() is not None, reason=f'{missing()}: the controls are driven from Python in nbs/15b_token_view.ipynb')
+@pytest.mark.skipif(missing() is not None, reason=f'{missing()}: the controls are driven from Python in nbs/views/01_token_view.ipynb')
 def test_explorer_in_jupyterlab(lab, tmp_path):
     "In a real JupyterLab: trace, round, students and threshold are changed as a reader changes them, and the view follows."
     import nbformat
-    from mot_nb.confidence import write_scored
+    from mot_nb.analysis.confidence import write_scored
     write_scored(tmp_path/'scored.jsonl', example())
-    cell = nbformat.v4.new_code_cell(f"from mot_nb.confidence import read_scored\nfrom mot_nb.token_view import Explorer\nExplorer(read_scored({str(tmp_path/'scored.jsonl')!r})[0], start=['mot'])")
+    cell = nbformat.v4.new_code_cell(f"from mot_nb.analysis.confidence import read_scored\nfrom mot_nb.views.token_view import Explorer\nExplorer(read_scored({str(tmp_path/'scored.jsonl')!r})[0], start=['mot'])")
     content = json.dumps(nbformat.v4.new_notebook(cells=[cell], metadata={'kernelspec': {'name': 'python3', 'display_name': 'python3', 'language': 'python'}}))
     tab = Page(tmp_path/'profile')
     try:

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from mot_nb.cli import main
-from mot_nb.corpora import read_corpus
-from mot_nb.problems import Problem, is_correct, write_problems
-from mot_nb.run import read_lines
+from mot_nb.app.cli import main
+from mot_nb.data.corpora import read_corpus
+from mot_nb.data.problems import Problem, is_correct, write_problems
+from mot_nb.core.files import read_lines
 
 K, N = 4, 12
 
@@ -95,7 +95,7 @@ def test_killed_anywhere(teacher, pool, tmp_path, capsys):
 
 
 def _seed(problem, sample):
-    from mot_nb.run import derive_seed
+    from mot_nb.core.hashes import derive_seed
     return derive_seed(0, problem, sample) % 2**31
 
 
@@ -116,8 +116,8 @@ def test_what_is_kept_and_what_is_counted(teacher, pool, tmp_path, capsys):
     # a second teacher in the same folder; the folder is a pool
     assert main([*command(url, folder, tmp_path/'out')[:-1], '--quiet', '--name', 'twin', '--seed', '1']) == 0
     assert all(n in (tmp_path/'out'/'README.md').read_text() for n in ('adder', 'twin'))
-    from mot_nb.pools import load_pool
-    from mot_nb.run import DataSettings
+    from mot_nb.data.pools import load_pool
+    from mot_nb.core.settings import DataSettings
     again = load_pool(DataSettings(pool='folder', path=str(tmp_path/'out')), 0)
     assert set(again.corpora) == {'adder', 'twin'} and again.instruction == ' Be brief.'
     capsys.readouterr()

@@ -99,10 +99,10 @@ def lab(tmp_path_factory):
         except subprocess.TimeoutExpired: server.kill(); server.wait()
 
 
-STILL = """from mot_nb.surfaces import triangle_widget
-from mot_nb.theory_widgets import explore_multiplier, explore_teachers
-from mot_nb.token_view import Explorer
-from mot_nb.confidence import Scored
+STILL = """from mot_nb.views.surfaces import triangle_widget
+from mot_nb.views.theory_widgets import explore_multiplier, explore_teachers
+from mot_nb.views.token_view import Explorer
+from mot_nb.analysis.confidence import Scored
 cells = [{'weights': [a/3, b/3, (3 - a - b)/3], 'value': .5 + .1*a + .01*b, 'lo': None, 'hi': None, 'n': 2, 'tokens': [['7', a/3], [' plus', b/3]]} for a in (3, 2, 1, 0) for b in range(3 - a, -1, -1)]
 scored = Scored('p', 'plain', (' 5', ' plus'), {'truth': ('shared', 'quirk')}, {'base': (-1., -1.), 'mot-r1': (-.5, -2.)}, {'base': (2, 2), 'mot-r1': (2, 2)}, {'base': (' 7',)*2, 'mot-r1': (' 7',)*2})"""
 WIDGETS = {'Explorer([scored])': 'class="mtv"', "triangle_widget({'names': ['plain', 'verbose', 'foreign'], 'step': 3, 'cells': cells})": 'src="data:image/png;base64,', 'explore_multiplier()': 'src="data:image/png;base64,', 'explore_teachers()': 'src="data:image/png;base64,'}
@@ -112,7 +112,7 @@ def test_still_without_a_reader(tmp_path, monkeypatch):
     "Run by papermill from a kernel of JupyterLab, every widget is stored in its still form alone, and the report shows it."
     from nbformat import read, write
     from nbformat.v4 import new_code_cell, new_notebook
-    from mot_nb.report import execute_page, html_page
+    from mot_nb.app.report import execute_page, html_page
     monkeypatch.setenv('JPY_SESSION_NAME', '/somewhere/page.ipynb')
     write(new_notebook(cells=[new_code_cell(STILL), *map(new_code_cell, WIDGETS)], metadata={'kernelspec': {'name': 'python3', 'display_name': 'python3', 'language': 'python'}}), tmp_path/'page.ipynb')
     page = read(execute_page(tmp_path/'page.ipynb', tmp_path/'out.ipynb'), 4)

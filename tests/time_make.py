@@ -8,7 +8,8 @@ from pathlib import Path
 
 import psutil
 
-from mot_nb.run import append_line, environment
+from mot_nb.core.files import append_line
+from mot_nb.core.machine import environment
 
 ROOT = Path(__file__).parents[1]
 

@@ -1,8 +1,8 @@
 """Which sums the base student can compute: writes arithmetic.json beside this file. python data/words/probe_arithmetic.py"""
 import json, random
 import torch
-from mot_nb.run import data_folder, write_atomic
-from mot_nb.students import load_student
+from mot_nb.core.files import data_folder, write_atomic
+from mot_nb.student.students import load_student
 
 model, tokenizer = load_student('smollm2-135m')
 value = {'+': lambda a, b: a + b, '-': lambda a, b: a - b, '*': lambda a, b: a * b, '/': lambda a, b: a // b}

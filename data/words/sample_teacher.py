@@ -3,11 +3,12 @@
 python data/words/sample_teacher.py smollm2-135m smollm2 SAMPLES.jsonl     (stops and goes on; the samples file keeps every answer)
 """
 import json, sys
-from mot_nb.problems import is_correct, read_problems
-from mot_nb.run import data_folder, hash_tensors, write_atomic
-from mot_nb.sampling import sample_problems
-from mot_nb.students import load_student
-from mot_nb.words import INSTRUCTION
+from mot_nb.data.problems import is_correct, read_problems
+from mot_nb.core.hashes import hash_tensors
+from mot_nb.core.files import data_folder, write_atomic
+from mot_nb.answers.sampling import sample_problems
+from mot_nb.student.students import load_student
+from mot_nb.data.words import INSTRUCTION
 
 student, teacher, path = sys.argv[1:4]
 words = data_folder()/'words'
