@@ -15,7 +15,7 @@ from mot_nb.core.files import append_line
 from mot_nb.core.settings import DataSettings
 from mot_nb.core.machine import environment
 from mot_nb.answers.server import server_models
-from mot_nb.student.sft import student_state
+from mot_nb.student.weights import student_state
 from mot_nb.student.students import load_student, student_folder
 
 STUDENT = 'smollm2-135m'

@@ -40,7 +40,7 @@ def train(case, steps=3):
     from mot_nb.scale.plan import config_of, measure_rates
     from mot_nb.data.corpora import Row
     from mot_nb.core.settings import TrainSettings
-    from mot_nb.student.sft import Branch
+    from mot_nb.student.branch import Branch
     name, checkpointing, lengths, micro = case
     libraries = peak()
     torch.manual_seed(0)

@@ -14,7 +14,7 @@ from mot_nb.scale.mesh import connect
 from mot_nb.methods.rounds import load_settings, run
 from mot_nb.core.hashes import hash_tensors
 from mot_nb.core.files import read_lines
-from mot_nb.student.sft import student_state
+from mot_nb.student.weights import student_state
 from mot_nb.student.students import load_student
 import ranks
 

@@ -57,7 +57,7 @@ def sixteen(name, folder, pool, prompts, path, **how):
     "Marks of 16 samples a problem of one student."
     from mot_nb.answers.sampling import sample_problems
     from mot_nb.answers.scores import grade, score_marks
-    from mot_nb.student.sft import student_state
+    from mot_nb.student.weights import student_state
     from mot_nb.student.students import load_student
     model, tokenizer = load_student(str(folder))
     weights = hash_tensors(student_state(model))

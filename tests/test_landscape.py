@@ -11,7 +11,7 @@ from mot_nb.analysis.landscape import RowLoss, Walk, between, branches_again, fi
 from mot_nb.core.errors import MotError
 from mot_nb.core.hashes import hash_file, hash_tensors
 from mot_nb.core.files import read_lines
-from mot_nb.student.sft import student_state
+from mot_nb.student.weights import student_state
 from mot_nb.student.students import load_student, student_folder
 from test_widgets import KERNEL, OPEN, Page, browser, lab, missing, until  # noqa: F401  `lab` is a fixture
 

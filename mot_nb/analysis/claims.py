@@ -295,7 +295,7 @@ def last_best(result,  # RunResult, or rows of metrics.jsonl
 # %% ../../nbs/analysis/01_claims.ipynb #467a32fb
 #: modules that decide what a run's students are; their data has a hash of its own
 TRAINING = ('core.errors', 'core.hashes', 'core.files', 'core.settings', 'core.machine', 'data.problems', 'data.corpora', 'student.models', 'student.packaged', 'student.students',
-            'student.sft', 'student.merge', 'student.lora', 'student.operators', 'answers.sampling', 'answers.engines', 'answers.scores', 'methods.rounds')
+            'student.loss', 'student.weights', 'student.branch', 'student.merge', 'student.lora', 'student.operators', 'answers.sampling', 'answers.engines', 'answers.scores', 'methods.rounds')
 
 def _trained_by():
     "What trains a run beside its settings and data: the source of these modules, and versions."

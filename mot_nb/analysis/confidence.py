@@ -54,9 +54,9 @@ def stream_head(hidden,    # [N, width] last hidden states
 # %% ../../nbs/analysis/03_confidence.ipynb #df787e38
 def _states(model, batch):
     "([supervised, width] last hidden states, [supervised] targets) of a pack; no document sees another, a shared beginning is computed once."
-    from mot_nb.student.sft import _once
+    from mot_nb.student.loss import share_start
     device = next(model.parameters()).device
-    ids, positions, targets, lengths, shared = _once(batch)
+    ids, positions, targets, lengths, shared = share_start(batch)
     out = model.base_model(input_ids=ids[None].to(device), position_ids=positions[None].to(device), use_cache=False, lengths=lengths, shared=shared)
     at = (targets >= 0).nonzero().squeeze(1).to(device)
     return out.last_hidden_state[0, at], targets.to(device)[at]
@@ -77,12 +77,12 @@ def row_confidence(model,             # a transformers causal LM
     "[(log-probability in nats, rank, most likely token)] of each row, arrays over its supervised tokens, in the order of the rows; the model is left as it was."
     import torch
     from mot_nb.answers.sampling import answering
-    from mot_nb.student.sft import _use_packed_attention
+    from mot_nb.student.loss import use_packed_attention
     if not rows: return []
     head, out = model.get_output_embeddings(), []
     with answering(model):
         _check_head(model, torch.tensor([rows[0].input_ids[:8]], device=head.weight.device))
-        before = _use_packed_attention(model)
+        before = use_packed_attention(model)
         try:
             for p in pack(rows, max(micro_tokens, *map(len, rows))):
                 found = [x.cpu().numpy() for x in stream_head(*_states(model, p), head.weight, getattr(head, 'bias', None), held)]

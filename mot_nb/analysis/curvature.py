@@ -14,7 +14,8 @@ from ..core.errors import MotError
 from ..core.hashes import derive_seed
 from ..data.corpora import pack
 from ..answers.scores import t_quantile
-from ..student.sft import student_state, token_losses
+from ..student.weights import student_state
+from ..student.loss import token_losses
 
 # %% ../../nbs/analysis/05_curvature.ipynb #d72e613c
 class Hessian:

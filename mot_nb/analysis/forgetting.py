@@ -20,7 +20,8 @@ from ..data.problems import bad_lines
 from ..data.corpora import Row
 from ..student.packaged import package_file
 from ..student.students import load_student
-from ..student.sft import row_losses, student_state
+from ..student.loss import row_losses
+from ..student.weights import student_state
 from ..answers.sampling import generate
 from ..answers.scores import Table, interval_of_difference, sign_flip_p, t_quantile
 

@@ -21,7 +21,9 @@ from ..core.settings import load_settings
 from ..data.corpora import pack, render_corpus
 from ..student.students import load_student
 from ..data.pools import load_pool, prompt_of
-from ..student.sft import Branch, load_state, loss_of_rows, row_losses, student_state, token_losses
+from ..student.branch import Branch
+from ..student.weights import load_state, student_state
+from ..student.loss import loss_of_rows, row_losses, token_losses
 from ..student.merge import merge_states
 from ..answers.sampling import generate
 from ..data.problems import is_correct

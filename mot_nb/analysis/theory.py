@@ -298,7 +298,7 @@ def adamw_on_bowl(start, # RoundStart
                   E=None): # steps; None: train.steps
     "The displacement of E steps of the branch's AdamW with the gradient g + H d of the bowl (own)."
     import torch
-    from mot_nb.student.sft import learning_rate
+    from mot_nb.student.branch import learning_rate
     if train.weight_decay: raise MotError('the bowl has no weight decay', where='train.weight_decay', values=train.weight_decay, cure='set it to 0')
     d = torch.zeros(len(start.gradient), requires_grad=True)
     optimiser = torch.optim.AdamW([d], lr=train.lr, betas=train.betas, eps=train.eps, weight_decay=0.)
@@ -317,7 +317,7 @@ def _flat(state, names): # name -> tensor; order
 def _descend(model, state, names, batches, eta, marks):
     "Steps -> displacement of plain gradient steps from `state` on these batches of rows; the model's weights are changed."
     import torch
-    from mot_nb.student.sft import load_state
+    from mot_nb.student.weights import load_state
     load_state(model, state)
     weights, begin, out, ready = dict(model.named_parameters()), _flat(state, names), {}, {}
     with _Eager(model):
@@ -342,7 +342,8 @@ def measure_rounds(settings,       # RunSettings of a small student: all graphs 
     from mot_nb.data.corpora import render_corpus
     from mot_nb.student.merge import branch_weights, merge_states
     from mot_nb.data.pools import load_pool
-    from mot_nb.student.sft import Branch, batch_rows, load_state, student_state
+    from mot_nb.student.branch import Branch, batch_rows
+    from mot_nb.student.weights import load_state, student_state
     from mot_nb.student.students import load_student
     t, T, E = settings.train, settings.rounds.rounds, settings.train.steps
     marks = tuple(steps or (E,))

@@ -60,7 +60,7 @@ def diagnose():
         add(what, f'{_gb(_free(path))} free', _free(path) > need, f'{_gb(need)} are needed' + ('' if what == 'disk, here' else '; set MOT_CACHE to a folder on another disk'))
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     add('GPU', ', '.join(gpus) or 'none', True)
-    from mot_nb.student.sft import compute_dtype
+    from mot_nb.student.weights import compute_dtype
     dtype = str(compute_dtype(device='cpu')).removeprefix('torch.')
     add('bfloat16', f'train.compute=auto means {dtype}', dtype == 'bfloat16', 'no fast bfloat16 products on this machine: training computes in float32, as it should', 'note')
     cached = any(cache_folder().glob('smollm2-135m-*/config.json'))
@@ -226,7 +226,7 @@ def _answering(args, s, prompts, file, seed):
         samples, weights = ServerEngine(args.url, args.student, tokenizer).sample(prompts, file, **how), f'server:{args.student}'
     elif e.engine == 'server': raise MotError('a server needs an address', where='eval.engine', values='server', cure='--url http://localhost:8000')
     else:
-        from mot_nb.student.sft import student_state
+        from mot_nb.student.weights import student_state
         from mot_nb.student.students import load_student, student_folder
         engine = pick_engine(e.engine)
         device = _device(args.device, engine)
@@ -387,7 +387,7 @@ def do_plan(args): # the parsed command line
     import torch
     from mot_nb.scale.plan import ASSUMED, USABLE, Rates, bounded_load, load_of, measure_rates, plan_run, shape_of
     from mot_nb.methods.rounds import plan as steps_and_evaluations
-    from mot_nb.student.sft import compute_dtype
+    from mot_nb.student.weights import compute_dtype
     for option in ('gpus', 'memory', 'rate', 'tokens_per_second', 'answer_tokens', 'trace_tokens'):
         if (v := getattr(args, option)) is not None and v <= 0: raise MotError('this must be above 0', where='--' + option.replace('_', '-'), values=v, cure='leave it out for its default')
     s = settings_from(args.settings, args.overrides)

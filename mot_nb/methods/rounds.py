@@ -20,7 +20,9 @@ from ..data.corpora import render_corpus
 from ..student.models import save_student
 from ..student.students import check_vocabulary, empty_student, load_student, student_folder
 from ..data.pools import load_pool, prompt_of
-from ..student.sft import Branch, compute_dtype, corpus_loss, load_state, loss_of_rows, student_state
+from ..student.branch import Branch
+from ..student.weights import compute_dtype, load_state, student_state
+from ..student.loss import corpus_loss, loss_of_rows
 from ..student.merge import bfloat16_loss, branch_weights, merge_with_report
 from ..student.lora import lora_start
 from ..answers.sampling import read_samples, samples_header

@@ -10,7 +10,7 @@ import copy
 from pathlib import Path
 import torch
 import torch.distributed as dist
-from ..student.sft import Branch
+from ..student.branch import Branch
 from .mesh import Checkpoints, emptied, share_rows
 
 # %% ../../nbs/scale/03_adapters.ipynb #6501bfc8

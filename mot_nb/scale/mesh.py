@@ -18,7 +18,9 @@ from ..core.errors import MotError
 from ..core.hashes import derive_seed, hash_file, hash_tensors
 from ..core.files import append_line, atomic_folder, read_lines, write_atomic
 from ..data.corpora import Row, pack
-from ..student.sft import batch_rows, compute_dtype, learning_rate, no_dropout, row_losses, student_state, token_losses
+from ..student.branch import batch_rows, learning_rate
+from ..student.weights import compute_dtype, no_dropout, student_state
+from ..student.loss import row_losses, token_losses
 from ..student.merge import LayerReport, MergeReport, _layer_key, _start_file, _write_all, layer_of
 from ..answers.sampling import _render_all, _stream, check_sampling, plan_batches, read_samples, samples_header
 

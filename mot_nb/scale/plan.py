@@ -17,7 +17,7 @@ from pathlib import Path
 from ..core.errors import MotError, nearest
 from ..core.settings import TrainSettings
 from ..answers.scores import Table
-from ..student.sft import HEAD
+from ..student.loss import HEAD
 
 # %% ../../nbs/scale/00_plan.ipynb #aba716ec
 @dataclass(frozen=True)
@@ -260,9 +260,9 @@ class Saved:
 def written_out(length,   # tokens of a document
                 device,   # 'cpu' or 'cuda'
                 compute='float32'): # or 'bfloat16'
-    "Whether attention writes its scores out (short documents in float32 on a CPU, see `sft`) or runs in a fused kernel that keeps none."
-    from mot_nb.student import sft
-    return device == 'cpu' and compute == 'float32' and bool(length) and length <= getattr(sft, 'SHORT', 0)
+    "Whether attention writes its scores out (short documents in float32 on a CPU, see `loss`) or runs in a fused kernel that keeps none."
+    from mot_nb.student import loss
+    return device == 'cpu' and compute == 'float32' and bool(length) and length <= getattr(loss, 'SHORT', 0)
 
 def saved_by_layer(shape,      # anything `shape_of` takes
                    compute='float32', # or 'bfloat16'
@@ -297,7 +297,7 @@ def memory(shape,               # anything `shape_of` takes
            shards=1,            # S, ranks that hold one branch together
            micro_tokens=4096,   # tokens a rank computes at once
            supervised=None,     # of them supervised; None: all, the bound
-           head_tokens=None,    # supervised tokens whose logits stand in memory at once; None: as many as `sft.HEAD` allows
+           head_tokens=None,    # supervised tokens whose logits stand in memory at once; None: as many as `loss.HEAD` allows
            compute='float32',   # or 'bfloat16'
            checkpointing=False, # keep only the input of each layer
            lora_rank=0,         # 0: full weights
@@ -460,7 +460,7 @@ def measure_rates(shape,       # anything `shape_of` takes
                   device='cpu'): # or 'cuda'
     "The `Rates` of this machine at this student's sizes, in about two seconds."
     import torch
-    from mot_nb.student.sft import _packed_attention
+    from mot_nb.student.loss import _packed_attention
     s, dtype = shape_of(shape), getattr(torch, compute)
     wide = s.intermediate if not s.experts else s.moe_intermediate
     if device == 'cpu': tokens = max(16, min(tokens, int(5e9 / (2 * wide * s.hidden))))      # a large student is measured on fewer tokens
