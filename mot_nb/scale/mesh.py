@@ -21,7 +21,7 @@ from ..data.corpora import Row, pack
 from ..student.branch import batch_rows, learning_rate
 from ..student.weights import compute_dtype, no_dropout, student_state
 from ..student.loss import row_losses, token_losses
-from ..student.merge import LayerReport, MergeReport, _layer_key, _start_file, _write_all, layer_of
+from ..student.merge import LayerReport, MergeReport, layer_key, start_file, write_all, layer_of
 from ..answers.sampling import _render_all, _stream, check_sampling, plan_batches, read_samples, samples_header
 
 # %% ../../nbs/scale/01_mesh.ipynb #dbe33efb
@@ -423,10 +423,10 @@ class ShardedBranch(Checkpoints):
         with (atomic_folder(path) if st.s == 0 else contextlib.nullcontext()) as stage:
             for file, kinds in sorted(things.items()):
                 f = None
-                if stage is not None: f, offsets = _start_file(stage/f'{file}.safetensors', {named(n, k): shapes[n] for k in kinds for n in shapes})
+                if stage is not None: f, offsets = start_file(stage/f'{file}.safetensors', {named(n, k): shapes[n] for k in kinds for n in shapes})
                 for k, pieces in kinds.items():
                     for n, full in st.walk(pieces):
-                        if f is not None and n in shapes and full.numel(): _write_all(f.fileno(), full.cpu().contiguous().view(-1).view(torch.uint8).numpy(), offsets[named(n, k)])
+                        if f is not None and n in shapes and full.numel(): write_all(f.fileno(), full.cpu().contiguous().view(-1).view(torch.uint8).numpy(), offsets[named(n, k)])
                 if f is not None: f.close()
             if stage is not None:
                 hashes = {f.name: hash_file(f) for f in sorted(stage.glob('*.safetensors'))}
@@ -495,7 +495,7 @@ class Fold:
         for d in (self.sum, self.up, self.down): _sum_over(d, mesh.between)
         K, st = len(names), self.student
         pieces = Pieces(self.sum)
-        layers = sorted({layer_of(n) for n in st.params}, key=_layer_key)
+        layers = sorted({layer_of(n) for n in st.params}, key=layer_key)
         at, rows = {l: i for i, l in enumerate(layers)}, torch.zeros(len(layers), K + 4, dtype=torch.float64)
         for n, t in pieces.items():   # the same on every branch group, different on every shard
             u, v, d = self.up[n], self.down[n], t - self.start[n].to(t.device)

@@ -15,7 +15,7 @@ import torch
 from ..core.errors import MotError
 from ..core.hashes import hash_tensors
 from ..core.files import atomic_folder, write_atomic
-from .merge import _check_target, _read_json, branch_weights, merge_states
+from .merge import check_target, read_json, branch_weights, merge_states
 
 # %% ../../nbs/student/08_lora.ipynb #760e0976
 _PLAIN_STARTS = (None, True, False, 'gaussian', 'orthogonal', 'eva')   # of A and B alone; all others change the frozen weight too
@@ -57,7 +57,7 @@ def read_lora_folder(path): # a folder with adapter_config.json and adapter_mode
     path = Path(path)
     if not (path/'adapter_model.safetensors').is_file() or not (path/'adapter_config.json').is_file():
         raise MotError('this folder holds no LoRA adapter', where=str(path), cure='it needs adapter_config.json and adapter_model.safetensors')
-    config = _read_json(path/'adapter_config.json')
+    config = read_json(path/'adapter_config.json')
     if not isinstance(config, dict): raise MotError('this is no configuration of an adapter', where=str(path/'adapter_config.json'), values=type(config).__name__, cure='copy the folder again')
     try: state = load_file(path/'adapter_model.safetensors')
     except Exception as e: # safetensors' own kind, which it does not let one name here
@@ -131,7 +131,7 @@ def merge_lora_folders(folders,       # K PEFT adapter folders, or branch name -
     paths = [Path(p) for p in (folders.values() if isinstance(folders, Mapping) else folders)]
     names = list(map(str, folders)) if isinstance(folders, Mapping) else [p.name for p in paths]
     if len(set(names)) < len(names): names = [f'{n} ({i+1})' for i, n in enumerate(names)]
-    _check_target(Path(out), paths, 'adapter_config.json')
+    check_target(Path(out), paths, 'adapter_config.json')
     read = [read_lora_folder(p) for p in paths]
     bases = {c.get('base_model_name_or_path') for _, c in read}
     if len(bases) > 1: raise MotError('the adapters belong to different students', where=', '.join(names), values=sorted(map(str, bases)), cure='merge adapters of one student')
