@@ -192,8 +192,8 @@ def loss_of_rows(sums_and_counts): # [(sum of token losses, supervised tokens)] 
     from scipy.special import stdtrit       # scipy.stats would take a second to import
     sums, counts = map(np.array, zip(*sums_and_counts))
     value, m = sums.sum() / counts.sum(), len(sums)
-    spread = ((sums - value * counts) / counts.mean()).std(ddof=1) / m ** .5 if m > 1 else None
-    half = None if spread is None else stdtrit(m - 1, .975) * spread
+    off = (sums - value * counts) / counts.mean()
+    half = stdtrit(m - 1, .975) * off.std(ddof=1) / m ** .5 if m > 1 else None
     lo, hi = (None, None) if half is None else (float(value - half), float(value + half))
     return {'value': float(value), 'lo': lo, 'hi': hi, 'n': m, 'tokens': int(counts.sum())}
 
