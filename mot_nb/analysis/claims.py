@@ -18,7 +18,8 @@ from ..core.files import cache_folder
 from ..core.settings import load_settings, settings_dict
 from ..core.machine import environment
 from ..data.pools import load_pool
-from ..answers.scores import BEST_RULE, BEST_RULE_LOSS, Shown, Table, t_quantile
+from ..answers.scores import BEST_RULE, BEST_RULE_LOSS, Shown, Table
+from ..core.intervals import t_quantile
 from .best_teacher import contrast, teacher_table
 
 # %% ../../nbs/analysis/01_claims.ipynb #62a84f9e

@@ -13,7 +13,7 @@ import torch
 from ..core.errors import MotError
 from ..core.hashes import derive_seed
 from ..data.corpora import pack
-from ..answers.scores import t_quantile
+from ..core.intervals import t_quantile
 from ..student.weights import student_state
 from ..student.loss import token_losses
 

@@ -23,7 +23,8 @@ from ..student.students import load_student
 from ..student.loss import row_losses
 from ..student.weights import student_state
 from ..answers.sampling import generate
-from ..answers.scores import Table, interval_of_difference, sign_flip_p, t_quantile
+from ..answers.scores import Table, interval_of_difference, sign_flip_p
+from ..core.intervals import t_quantile
 
 # %% ../../nbs/analysis/02_forgetting.ipynb #37a0e1c5
 EVALS = {'mmlu': dict(package='evals', version='3.0.1.post1', file='evals/registry/data/sandbagging/samples-all-large.jsonl', sha256='ae8f5342c41efd39921ee0e16c19c3ac3ef09cd8cf367158b47c69592e8f8fac'),

@@ -27,7 +27,7 @@ from ..student.loss import loss_of_rows, row_losses, token_losses
 from ..student.merge import merge_states
 from ..answers.sampling import generate
 from ..data.problems import is_correct
-from ..answers.scores import t_quantile
+from ..core.intervals import t_quantile
 from .confidence import token_texts
 from ..methods.rounds import kept_students
 

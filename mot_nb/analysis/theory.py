@@ -421,7 +421,7 @@ def record_theory(settings,  # RunSettings of a small student
 def _with_interval(each,   # seed -> values, one a branch
                    ratio): # whether they are ratios, averaged as logarithms
     "value, lo, hi (95 % t interval over seeds, or None) and n of the seeds' means."
-    from mot_nb.answers.scores import t_quantile
+    from mot_nb.core.intervals import t_quantile
     there, back = (np.log, np.exp) if ratio else (np.asarray, np.asarray)
     with np.errstate(divide='ignore', invalid='ignore'):
         means = np.array([there(v).mean() for v in each.values()])

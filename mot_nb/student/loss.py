@@ -11,6 +11,7 @@ import contextlib, math
 import torch
 import torch.nn.functional as F
 from ..core.errors import MotError
+from ..core.intervals import ratio_interval
 from ..data.corpora import pack
 
 # %% ../../nbs/student/04_loss.ipynb #f00c692a
@@ -188,14 +189,9 @@ def row_losses(model,        # a transformers causal LM
 # %% ../../nbs/student/04_loss.ipynb #f601ce07
 def loss_of_rows(sums_and_counts): # [(sum of token losses, supervised tokens)] of each row, as `row_losses` gives them
     "dict of value (nats a token), lo, hi (95 % over traces: the ratio's linearised t interval), n traces, tokens."
-    import numpy as np
-    from scipy.special import stdtrit       # scipy.stats would take a second to import
-    sums, counts = map(np.array, zip(*sums_and_counts))
-    value, m = sums.sum() / counts.sum(), len(sums)
-    off = (sums - value * counts) / counts.mean()
-    half = stdtrit(m - 1, .975) * off.std(ddof=1) / m ** .5 if m > 1 else None
-    lo, hi = (None, None) if half is None else (float(value - half), float(value + half))
-    return {'value': float(value), 'lo': lo, 'hi': hi, 'n': m, 'tokens': int(counts.sum())}
+    sums, counts = zip(*sums_and_counts)
+    value, lo, hi = ratio_interval(sums, counts)
+    return {'value': value, 'lo': lo, 'hi': hi, 'n': len(sums), 'tokens': int(sum(counts))}
 
 # %% ../../nbs/student/04_loss.ipynb #5312589b
 def corpus_loss(model,        # a transformers causal LM
