@@ -16,7 +16,7 @@ from ..core.errors import MotError, unknown_name
 from ..core.hashes import derive_seed, hash_json
 from ..core.files import append_line, data_folder
 from ..data.corpora import render_prompt
-from .sampling import Sample, _render_all, answer_text, check_sampling, choose, opened, sample_problems, samples_header, samples_of, step_keys, stop_tokens
+from .sampling import Sample, render_all, answer_text, check_sampling, choose, opened, sample_problems, samples_header, samples_of, step_keys, stop_tokens
 from .server import sample_server
 
 # %% ../../nbs/answers/02_engines.ipynb #bb41abf0
@@ -276,7 +276,7 @@ class VllmEngine:
         head, pids = dict(kind='samples', hash=hash_json(head), **head), list(prompts)
         with opened(path, head, prompts, k) as (found, missing, keep):
             if missing:
-                ids = dict(zip(pids, _render_all([prompts[p] for p in pids], self.tokenizer, system, max_new_tokens, SimpleNamespace(config=self.config))))
+                ids = dict(zip(pids, render_all([prompts[p] for p in pids], self.tokenizer, system, max_new_tokens, SimpleNamespace(config=self.config))))
                 self.start(max(map(len, ids.values())) + max_new_tokens, batch)
                 rows = [(ids[p], [derive_seed('sample', seed, p, s), float(temperature), float(top_p), int(top_k)] if temperature else None) for p, s in missing]
                 start, done, total = time.monotonic(), 0, len(pids)*k

@@ -22,7 +22,7 @@ from ..student.branch import batch_rows, learning_rate
 from ..student.weights import compute_dtype, no_dropout, student_state
 from ..student.loss import row_losses, token_losses
 from ..student.merge import LayerReport, MergeReport, layer_key, start_file, write_all, layer_of
-from ..answers.sampling import _render_all, _stream, check_sampling, plan_batches, read_samples, samples_header
+from ..answers.sampling import render_all, stream_samples, check_sampling, plan_batches, read_samples, samples_header
 
 # %% ../../nbs/scale/01_mesh.ipynb #dbe33efb
 @dataclass(frozen=True)
@@ -590,14 +590,14 @@ def sample_share(model, tokenizer, # a whole student and its tokenizer
     "Generates every n-th missing batch from the i-th and appends it to this rank's part file: batches as one process makes them."
     check_sampling(k, temperature, top_p, top_k, max_new_tokens, batch)
     pids, done = list(prompts), {(p, s) for p, s in done}
-    ids = _render_all([prompts[p] for p in pids], tokenizer, system, max_new_tokens, model)
+    ids = render_all([prompts[p] for p in pids], tokenizer, system, max_new_tokens, model)
     have = {(j, s) for j, p in enumerate(pids) for s in range(k) if (p, s) in done}
     batches = [b for b in plan_batches([len(x) for x in ids], [(j, s) for j in range(len(ids)) for s in range(k)], batch) if not have >= set(b)][i::n]
     if not batches: return
     part = Path(path).with_name(f'{Path(path).stem}.part-{i:04d}.jsonl')
     head = samples_header(model_hash, tokenizer, temperature=temperature, top_p=top_p, top_k=top_k, max_new_tokens=max_new_tokens, seed=seed, system=system)
     if not read_lines(part): append_line(part, head)
-    for out in _stream(model, tokenizer, ids, batches, pids, temperature, top_p, top_k, max_new_tokens, seed, progress):
+    for out in stream_samples(model, tokenizer, ids, batches, pids, temperature, top_p, top_k, max_new_tokens, seed, progress):
         for s in out:
             if (s.prompt_index, s.sample) in have: continue
             p = pids[s.prompt_index]
