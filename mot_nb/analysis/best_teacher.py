@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from ..core.errors import MotError, unknown_name
 from ..core.intervals import t_quantile
-from ..answers.scores import CUT, Table, interval_of_difference
+from ..answers.scores import CUT, interval_of_difference
+from ..core.tables import Table
 
 # %% ../../nbs/analysis/00_best_teacher.ipynb #0700db87
 @dataclass(frozen=True)

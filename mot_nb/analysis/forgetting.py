@@ -23,7 +23,8 @@ from ..student.students import load_student
 from ..student.loss import row_losses
 from ..student.weights import student_state
 from ..answers.sampling import generate
-from ..answers.scores import Table, interval_of_difference, sign_flip_p
+from ..core.tables import Table
+from ..answers.scores import interval_of_difference, sign_flip_p
 from ..core.intervals import t_quantile
 
 # %% ../../nbs/analysis/02_forgetting.ipynb #37a0e1c5

@@ -13,7 +13,8 @@ import numpy as np
 from ..core.errors import MotError
 from ..core.hashes import derive_seed
 from .sampling import sample_problems
-from .scores import Shown, Table, grade, interval_of_difference
+from ..core.tables import Shown, Table
+from .scores import grade, interval_of_difference
 from ..core.intervals import t_quantile, wilson
 
 # %% ../../nbs/answers/05_sequential.ipynb #0f09beea

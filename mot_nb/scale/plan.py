@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from ..core.errors import MotError, nearest
 from ..core.settings import TrainSettings
-from ..answers.scores import Table
+from ..core.tables import Table
 from ..student.loss import HEAD
 
 # %% ../../nbs/scale/00_plan.ipynb #aba716ec
