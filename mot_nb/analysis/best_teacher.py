@@ -7,14 +7,14 @@ __all__ = ['PAPER_STUDENTS', 'PAPER_CORPORA', 'PAPER_TEACHERS', 'PAPER', 'Contra
            'together', 'may_be_best', 'best_teachers_at', 'teacher_table', 'differs', 'Known', 'fits_grid',
            'paper_table']
 
-# %% ../../nbs/analysis/00_best_teacher.ipynb #c2917ddb
+# %% ../../nbs/analysis/00_best_teacher.ipynb #5a194616
 import itertools, math
 from dataclasses import dataclass
 import numpy as np
 from ..core.errors import MotError, unknown_name
 from ..core.intervals import t_quantile
-from ..answers.scores import CUT, interval_of_difference
 from ..core.tables import Table
+from ..answers.scores import CUT, interval_of_difference
 
 # %% ../../nbs/analysis/00_best_teacher.ipynb #0700db87
 @dataclass(frozen=True)
@@ -335,7 +335,7 @@ def _check_grid(known, n, k):
                            values=f'{v.value} is no multiple of 1/{n*k}, rounded',
                            cure='check the digits and how many samples stand behind it')
 
-# %% ../../nbs/analysis/00_best_teacher.ipynb #69bead0b
+# %% ../../nbs/analysis/00_best_teacher.ipynb #4a64981a
 def paper_table(known=PAPER, # tuple of `Known`
                 n=60,        # problems behind each value
                 k=16):       # samples of each problem
@@ -348,5 +348,5 @@ def paper_table(known=PAPER, # tuple of `Known`
     return Table(['student', 'corpus', *columns], rows,
                  f'The paper (arXiv 2509.08814), mean of AIME24 and AIME25 in points, {k} runs x {n} problems; with a '
                  f'sign: change against the base. {found} of {len(rows)*len(PAPER_TEACHERS)} teachers\' cells are '
-                 'known. In brackets how certain: A primary text, B a summary of it, C a sister paper. No interval is known '
-                 'for any')
+                 'known. In brackets how certain: A primary text, B a summary of it, C a sister paper. No interval is '
+                 'known for any')
