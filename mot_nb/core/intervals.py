@@ -55,7 +55,7 @@ def ratio_interval(sums,       # [n] numerators, one a trace or problem
     value, terms = ratio_terms(sums, counts)
     n = len(terms)
     if n < 2: return around(value, None)
-    return around(value, t_quantile(.5 + level/2, n - 1)*(terms.std(ddof=1)/n**.5))
+    return around(value, t_quantile(.5 + level/2, n - 1)*terms.std(ddof=1)/n**.5)
 
 # %% ../../nbs/core/07_intervals.ipynb #92ae8bbb
 def geometric_interval(values,     # [n] independent positive values
