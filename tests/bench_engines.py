@@ -8,7 +8,8 @@ from pathlib import Path
 import psutil
 import torch
 
-from mot_nb.answers.engines import ServerEngine, TransformersEngine, VllmEngine, vllm_python
+from mot_nb.answers.engines import ServerEngine, TransformersEngine, VllmEngine
+from mot_nb.answers.vllm_process import vllm_python
 from mot_nb.data.pools import load_pool, prompt_of
 from mot_nb.core.hashes import hash_tensors
 from mot_nb.core.files import append_line

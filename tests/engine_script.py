@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 
 torch.set_num_threads(1)
-from mot_nb.answers.engines import VllmEngine, _Process, sample_with
+from mot_nb.answers.engines import VllmEngine, sample_with
 from mot_nb.core.errors import MotError
 from mot_nb.core.hashes import hash_tensors
 from mot_nb.answers.sampling import sample_problems
@@ -18,8 +18,8 @@ folder, h = save_student(place/'student', model, tok), hash_tensors(model.state_
 prompts = {f'p{i}': f'What is {i} + {i + 3}?' for i in range(8)}
 
 if what == 'wait':
-    import mot_nb.answers.engines as engines
-    class Told(_Process):
+    from mot_nb.answers.vllm_process import VllmProcess
+    class Told(VllmProcess):
         "Prints the process id before the engine is ready: it must end in every state."
         def send(self, **x): print(self.process.pid, flush=True); super().send(**x)
     Told(folder, 'float32', 256, 8, 1, 1)

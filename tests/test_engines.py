@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mot_nb.answers.engines import vllm_python
+from mot_nb.answers.vllm_process import vllm_python
 
 HERE = Path(__file__).parent
 needs_vllm = pytest.mark.skipif(vllm_python() is None, reason='vLLM is not installed: make vllm')

@@ -143,7 +143,7 @@ def _read_prompts(model, prompts, prefix):
                 use_cache=True, logits_to_keep=1)
     return out.past_key_values, out.logits[:, -1], mask
 
-# %% ../../nbs/answers/00_sampling.ipynb #4d550195
+# %% ../../nbs/answers/00_sampling.ipynb #90c4176d
 def _refuse_nan(logits, step):
     "Raises where the logits of a row are not numbers."
     if not bool(logits.isnan().any()): return
@@ -151,6 +151,7 @@ def _refuse_nan(logits, step):
                    values=f'{int(logits.isnan().any(-1).sum())} of {len(logits)} rows',
                    cure='check the weights: a branch may have diverged (lower lr, clip gradients)')
 
+# %% ../../nbs/answers/00_sampling.ipynb #b1528686
 def _append_tokens(answers, live, new, stop): # lists of ids, rows of the batch, their next ids, ids that end an answer
     "Appends each row's token; returns the positions in the batch whose answers go on."
     keep = []
@@ -375,7 +376,7 @@ def _only_writer(path):
                            cure='wait for it, or give another path') from None
         yield
 
-# %% ../../nbs/answers/00_sampling.ipynb #4f9a9791
+# %% ../../nbs/answers/00_sampling.ipynb #d4cfc6c2
 def _check_header(path, old, head):
     "Raises where the first line on file is not the one asked for; both values of every setting that differs are named."
     if old['hash'] == head['hash']: return
@@ -385,6 +386,7 @@ def _check_header(path, old, head):
                    values=f'{differ}; hash on file {old["hash"]}, asked for {head["hash"]}',
                    cure='give another path, or remove the file to sample anew')
 
+# %% ../../nbs/answers/00_sampling.ipynb #6c4892aa
 def _check_prompts(path, before, asked):
     "Raises where a problem was asked with another prompt."
     for p, h in asked.items():

