@@ -5,17 +5,21 @@
 # %% auto #0
 __all__ = ['write_atomic', 'atomic_folder', 'is_leftover', 'sweep', 'append_line', 'read_lines', 'data_folder', 'cache_folder']
 
-# %% ../../nbs/core/02_files.ipynb #55321f19
+# %% ../../nbs/core/02_files.ipynb #254242f3
 import contextlib, json, os, re, shutil, tempfile
 from pathlib import Path
 from .errors import MotError
 
-# %% ../../nbs/core/02_files.ipynb #4cbc6e17
+# %% ../../nbs/core/02_files.ipynb #ae7100cd
+_FREE_SPACE = 'free some space (a run that is started again resumes where this one stopped)'
+_FULL = (28, 122)   # errno of a full disk and of a full quota
+
 def _no_room(e, path):
     "The error for a write that failed: full disk or no permission, with the cure."
-    cure = 'free some space (a resumed run goes on where this one stopped)' if e.errno in (28, 122) else 'check the folder and its permissions'
+    cure = _FREE_SPACE if e.errno in _FULL else 'check the folder and its permissions'
     return MotError(f'could not write: {e.strerror or e}', where=str(path), cure=cure)
 
+# %% ../../nbs/core/02_files.ipynb #6b723f7d
 def _sync(folder):
     "Flushes a folder's names to disk, so that a rename survives a power cut too (not possible on Windows)."
     with contextlib.suppress(OSError):
@@ -23,6 +27,15 @@ def _sync(folder):
         try: os.fsync(fd)
         finally: os.close(fd)
 
+# %% ../../nbs/core/02_files.ipynb #28a6786b
+def _write(file, data):
+    "Writes bytes into an open file, to the disk itself, and closes it."
+    with file as f:
+        f.write(data)
+        f.flush()
+        os.fsync(f.fileno())
+
+# %% ../../nbs/core/02_files.ipynb #9deed393
 def write_atomic(path,   # the file to write
                  data):  # str (written as UTF-8) or bytes
     "Writes a file so that it is there whole or not at all; returns the path."
@@ -33,8 +46,7 @@ def write_atomic(path,   # the file to write
         fd, tmp = tempfile.mkstemp(prefix=f'.{path.name}.', suffix='.part', dir=path.parent)
     except OSError as e: raise _no_room(e, path) from e
     try:
-        with os.fdopen(fd, 'wb') as f:
-            f.write(data); f.flush(); os.fsync(f.fileno())
+        _write(os.fdopen(fd, 'wb'), data)
         os.chmod(tmp, 0o644)
         os.replace(tmp, path)
         _sync(path.parent)
@@ -43,73 +55,102 @@ def write_atomic(path,   # the file to write
         with contextlib.suppress(FileNotFoundError): os.unlink(tmp)
     return path
 
-# %% ../../nbs/core/02_files.ipynb #d77be82c
+# %% ../../nbs/core/02_files.ipynb #09c3d4b6
+def _beside(path, end):
+    "A new hidden folder beside a path."
+    return Path(tempfile.mkdtemp(prefix=f'.{path.name}.', suffix=end, dir=path.parent))
+
+# %% ../../nbs/core/02_files.ipynb #228552b6
+def _flush(stage):
+    "Flushes all files of a folder to disk."
+    for f in stage.rglob('*'):
+        if f.is_file():
+            with open(f, 'rb+') as g: os.fsync(g.fileno())
+    _sync(stage)
+
+# %% ../../nbs/core/02_files.ipynb #e2b6820e
+def _take_name(stage, path):
+    "Renames a finished stage folder; an older folder of that name is moved aside, and back where the rename fails."
+    old = None
+    if path.exists():
+        old = _beside(path, '.old')
+        os.replace(path, old/'x')
+    try: os.replace(stage, path)
+    except OSError:
+        if old: os.replace(old/'x', path)
+        raise
+    _sync(path.parent)
+    if old: shutil.rmtree(old, ignore_errors=True)
+
+# %% ../../nbs/core/02_files.ipynb #1a2283a6
+@contextlib.contextmanager
+def _explained(path):
+    "Failed writes as `MotError`; safetensors hides the system's error in one of its own."
+    try: yield
+    except OSError as e: raise _no_room(e, path) from e
+    except Exception as e:
+        if type(e).__name__ != 'SafetensorError': raise
+        raise MotError('could not write weights', where=str(path), values=str(e)[:200], cure=_FREE_SPACE) from e
+
+# %% ../../nbs/core/02_files.ipynb #2fbbd9f2
 @contextlib.contextmanager
 def atomic_folder(path): # the folder to make; an older one of that name is replaced
-    "A stage folder to write into; on leaving it takes its name at once, on an error it is removed and nothing has changed."
+    "A stage folder to write into: it takes its name on leaving; after an error it is removed, nothing has changed."
     path = Path(path)
-    try:
+    with _explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        stage = Path(tempfile.mkdtemp(prefix=f'.{path.name}.', suffix='.part', dir=path.parent))
-    except OSError as e: raise _no_room(e, path) from e
-    try:
-        yield stage
-        for f in stage.rglob('*'):
-            if f.is_file():
-                with open(f, 'rb+') as g: os.fsync(g.fileno())
-        _sync(stage)
-        os.chmod(stage, 0o755)
-        old = None
-        if path.exists():
-            old = Path(tempfile.mkdtemp(prefix=f'.{path.name}.', suffix='.old', dir=path.parent))
-            os.replace(path, old/'x')
-        try: os.replace(stage, path)
-        except OSError:
-            if old: os.replace(old/'x', path)
-            raise
-        _sync(path.parent)
-        if old: shutil.rmtree(old, ignore_errors=True)
-    except OSError as e: raise _no_room(e, path) from e
-    except Exception as e: # safetensors hides the system's error in one of its own
-        if type(e).__name__ != 'SafetensorError': raise
-        raise MotError('could not write weights', where=str(path), values=str(e)[:200], cure='free some space (a resumed run goes on where this one stopped)') from e
-    finally: shutil.rmtree(stage, ignore_errors=True)
+        stage = _beside(path, '.part')
+        try:
+            yield stage
+            _flush(stage)
+            os.chmod(stage, 0o755)
+            _take_name(stage, path)
+        finally: shutil.rmtree(stage, ignore_errors=True)
 
-# %% ../../nbs/core/02_files.ipynb #7104e225
-_LEFT = re.compile(r'\..+\.[a-z0-9_]{8}\.(part|old)')   # names that `write_atomic` and `atomic_folder` give to what is not whole yet
-
+# %% ../../nbs/core/02_files.ipynb #233b5a58
 def is_leftover(path): # of a file or folder
     "Whether its name is that of a stage file or folder of this library, which a killed process left half written."
-    return bool(_LEFT.fullmatch(Path(path).name))
+    return bool(re.fullmatch(r'\..+\.[a-z0-9_]{8}\.(part|old)', Path(path).name))
 
+# %% ../../nbs/core/02_files.ipynb #b1ac2b6d
+def _sweep_one(p):
+    "Removes one leftover; a folder caught between its two renames gets its old content back."
+    if p.name.endswith('.old') and (p/'x').exists():
+        name = p.parent/p.name[1:].rsplit('.', 2)[0]
+        if not name.exists(): os.replace(p/'x', name)
+    if p.is_dir(): shutil.rmtree(p, ignore_errors=True)
+    else: p.unlink(missing_ok=True)
+
+# %% ../../nbs/core/02_files.ipynb #fdbb19c4
 def sweep(folder): # of a run, searched at any depth
-    "Removes stage files and folders that a killed run left, returns their names; a folder caught between its two renames gets its old content back."
+    "Removes stage files and folders that a killed run left, returns their names."
     left = [p for p in Path(folder).rglob('.*') if is_leftover(p)] if Path(folder).exists() else []
-    for p in left:
-        if p.name.endswith('.old') and (p/'x').exists():
-            name = p.parent/p.name[1:].rsplit('.', 2)[0]
-            if not name.exists(): os.replace(p/'x', name)
-        shutil.rmtree(p, ignore_errors=True) if p.is_dir() else p.unlink(missing_ok=True)
+    for p in left: _sweep_one(p)
     return sorted(p.relative_to(folder).as_posix() for p in left)
 
-# %% ../../nbs/core/02_files.ipynb #f4c35ece
+# %% ../../nbs/core/02_files.ipynb #f6aa0d9f
+def _drop_torn(f):
+    "Removes a last line that does not end, from an open file."
+    if not f.seek(0, 2): return
+    f.seek(-1, 2)
+    if f.read(1) == b'\n': return
+    f.seek(0)
+    f.truncate(f.read().rfind(b'\n') + 1)
+
+# %% ../../nbs/core/02_files.ipynb #93fc3c33
 def append_line(path,  # a JSONL file
                 obj):  # anything JSON can hold
-    "Appends one JSON line, flushed to disk; a torn last line left by a killed process is cut off first."
+    "Appends one JSON line, flushed to disk; a torn last line left by a killed process is removed first."
     path = Path(path)
     line = (json.dumps(obj, ensure_ascii=False) + '\n').encode()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(path, 'ab+') as f:
-            size = f.seek(0, 2)
-            if size:
-                f.seek(size - 1)
-                if f.read(1) != b'\n':
-                    f.seek(0)
-                    f.truncate(f.read().rfind(b'\n') + 1)
-            f.write(line); f.flush(); os.fsync(f.fileno())
+        with open(path, 'ab+') as file:
+            _drop_torn(file)
+            _write(file, line)
     except OSError as e: raise _no_room(e, path) from e
 
+# %% ../../nbs/core/02_files.ipynb #a6d43343
 def read_lines(path): # a JSONL file written by `append_line`; may be absent
     "The objects of a JSONL log; a torn last line is left out, a bad line elsewhere raises."
     path = Path(path)
@@ -123,14 +164,16 @@ def read_lines(path): # a JSONL file written by `append_line`; may be absent
                            cure='restore the file, or remove the line to lose only that record') from e
     return out
 
-# %% ../../nbs/core/02_files.ipynb #532bac94
+# %% ../../nbs/core/02_files.ipynb #a0dd481b
 def data_folder():
-    "The folder of the problem sets and corpora that ship: `MOT_DATA`, the checkout's data/, or the copy inside the installed package."
+    "The folder of the data that ship: `MOT_DATA`, the checkout's data/, or the copy inside the installed package."
     here = Path(__file__).resolve().parent if '__file__' in globals() else Path.cwd()
-    for p in (os.environ.get('MOT_DATA'), here.parent.parent/'data', here.parent/'_data', here.parent/'data', here/'data'):
+    places = here.parent.parent/'data', here.parent/'_data', here.parent/'data', here/'data'
+    for p in (os.environ.get('MOT_DATA'), *places):
         if p and (Path(p)/'profiles').is_dir(): return Path(p)
     raise MotError('the data folder is not here', where=str(here), cure='set MOT_DATA to the data/ folder of a checkout')
 
+# %% ../../nbs/core/02_files.ipynb #f468c895
 def cache_folder():
     "Where converted students are kept between runs: `MOT_CACHE`, or mot_nb under the user's cache folder."
     p = os.environ.get('MOT_CACHE') or Path(os.environ.get('XDG_CACHE_HOME') or Path.home()/'.cache')/'mot_nb'

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['derive_seed', 'hash_bytes', 'hash_file', 'hash_json', 'hash_tensors']
 
-# %% ../../nbs/core/01_hashes.ipynb #67b6388f
+# %% ../../nbs/core/01_hashes.ipynb #e91015ab
 import hashlib, json
 
 # %% ../../nbs/core/01_hashes.ipynb #cf88f3d6
@@ -13,21 +13,25 @@ def derive_seed(*parts): # anything with a stable repr: numbers, strings, tuples
     "A 63-bit seed from the sha256 of the parts, equal on every machine (own)."
     return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:8], 'big') >> 1
 
-# %% ../../nbs/core/01_hashes.ipynb #69104f2e
+# %% ../../nbs/core/01_hashes.ipynb #16d9e4a6
 def hash_bytes(b): # bytes
     "sha256 of bytes, in hex."
     return hashlib.sha256(b).hexdigest()
 
+# %% ../../nbs/core/01_hashes.ipynb #d8234c93
 def hash_file(path): # any file; read in blocks, so size does not matter
     "sha256 of a file, in hex."
     with open(path, 'rb') as f: return hashlib.file_digest(f, 'sha256').hexdigest()
 
-def hash_json(obj): # anything JSON can hold
+# %% ../../nbs/core/01_hashes.ipynb #e8f8d467
+def hash_json(obj): # anything JSON can hold; anything else by its `str`
     "sha256 of the canonical JSON (sorted keys) of an object, in hex."
-    return hash_bytes(json.dumps(obj, sort_keys=True, ensure_ascii=False, default=str).encode('utf-8', 'surrogatepass'))
+    text = json.dumps(obj, sort_keys=True, ensure_ascii=False, default=str)
+    return hash_bytes(text.encode('utf-8', 'surrogatepass'))
 
+# %% ../../nbs/core/01_hashes.ipynb #b71908df
 def hash_tensors(state): # name -> tensor on any device
-    "sha256 over name, dtype, shape and bytes of every tensor, in order of name: equal hashes mean equal weights, bit for bit."
+    "sha256 over name, dtype, shape and bytes of every tensor, in order of name: equal hashes, equal weights."
     import torch
     h = hashlib.sha256()
     for name in sorted(state):

@@ -5,32 +5,46 @@
 # %% auto #0
 __all__ = ['main_memory', 'environment']
 
-# %% ../../nbs/core/04_machine.ipynb #1e5d6008
+# %% ../../nbs/core/04_machine.ipynb #4d831ae5
 import contextlib, os
 from pathlib import Path
 
-# %% ../../nbs/core/04_machine.ipynb #15f1a384
+# %% ../../nbs/core/04_machine.ipynb #a8ed2a29
 def main_memory(cgroup='/sys/fs/cgroup'): # where the container's limit stands
-    "(bytes this process may use in all, bytes free now): the machine's, or the container's where that is less; what files fill counts as free."
+    "(bytes this process may use in all, bytes free now): the machine's, or the container's where that is less."
     import psutil
     m = psutil.virtual_memory()
     total, free = m.total, m.available
     with contextlib.suppress(OSError, ValueError, KeyError):
         cap, now = (int(Path(cgroup, f).read_text()) for f in ('memory.max', 'memory.current'))
-        files = int(dict(l.split() for l in Path(cgroup, 'memory.stat').read_text().splitlines())['inactive_file'])
+        stat = dict(l.split() for l in Path(cgroup, 'memory.stat').read_text().splitlines())
+        files = int(stat['inactive_file'])
         if cap < total: total, free = cap, min(free, max(0, cap - now + files))
     return total, free
 
-# %% ../../nbs/core/04_machine.ipynb #c62a5a8a
-def environment():
-    "Versions, hardware and threads: what a result may depend on beside its settings."
-    import importlib.metadata as md, platform
-    import torch
+# %% ../../nbs/core/04_machine.ipynb #ec699ac2
+_PACKAGES = ('mot_nb', 'torch', 'transformers', 'tokenizers', 'safetensors', 'numpy', 'peft')
+
+def _versions():
+    "Versions of the packages that results depend on; None: not installed."
+    import importlib.metadata as md
     def version(p):
         with contextlib.suppress(md.PackageNotFoundError): return md.version(p)
-    cpu = platform.processor() or platform.machine()
-    with contextlib.suppress(OSError):
-        cpu = next((l.split(':', 1)[1].strip() for l in open('/proc/cpuinfo') if l.startswith('model name')), cpu)
+    return {p: version(p) for p in _PACKAGES}
+
+# %% ../../nbs/core/04_machine.ipynb #593dec50
+def _processor():
+    "The processor's name."
+    import platform
+    with contextlib.suppress(OSError, StopIteration):
+        lines = open('/proc/cpuinfo')
+        return next(l.split(':', 1)[1].strip() for l in lines if l.startswith('model name'))
+    return platform.processor() or platform.machine()
+
+# %% ../../nbs/core/04_machine.ipynb #0e5d6f7a
+def environment():
+    "Versions, hardware and threads: what a result may depend on beside its settings."
+    import platform, torch
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
-    return {'python': platform.python_version(), 'system': platform.system(), 'cpu': cpu, 'cores': os.cpu_count(), 'threads': torch.get_num_threads(),
-            'gpus': gpus, **{p: version(p) for p in ('mot_nb', 'torch', 'transformers', 'tokenizers', 'safetensors', 'numpy', 'peft')}}
+    return {'python': platform.python_version(), 'system': platform.system(), 'cpu': _processor(),
+            'cores': os.cpu_count(), 'threads': torch.get_num_threads(), 'gpus': gpus, **_versions()}
