@@ -20,7 +20,7 @@ def nasty():
 
 def scored_of(texts, name=lambda i: 'x'):
     "A scored trace that holds these texts as tokens and, through `name`, hostile names everywhere else."
-    from mot_nb.analysis.confidence import Scored
+    from mot_nb.analysis.scored_traces import Scored
     base, student = 'base' + name(1), name(2) + '-r1'
     change = [(-1)**i*(i % 7)/2 for i in range(len(texts))]
     best = tuple('' if i % 3 else texts[-1 - i] for i in range(len(texts)))
@@ -160,7 +160,7 @@ def test_nasty_strings_in_a_browser(nasty, tmp_path):
 
 def example():
     "Two scored traces under the base and three rounds of two students."
-    from mot_nb.analysis.confidence import Scored
+    from mot_nb.analysis.scored_traces import Scored
     names = ['base'] + [f'{f}-r{t}' for f in ('mot', 'std-plain') for t in (1, 2, 3)]
     texts = tuple(' 5 plus 6 gives 1 ;'.replace(' ', '| ').split('|')[1:])
     kinds = tuple('shared' if t.strip().isdigit() else 'quirk' for t in texts)
@@ -171,16 +171,16 @@ def example():
 def test_explorer_without_a_frontend(tmp_path):
     "Executed without JupyterLab the explorer is a static view; nothing is stored that could come up empty; and it is one without ipywidgets too."
     import nbformat, subprocess, sys
-    from mot_nb.analysis.confidence import write_scored
+    from mot_nb.analysis.scored_traces import write_scored
     from mot_nb.app.report import execute_page, html_page
     write_scored(tmp_path/'scored.jsonl', example())
-    cells = [nbformat.v4.new_code_cell("file = ''", metadata={'tags': ['parameters']}), nbformat.v4.new_code_cell("from mot_nb.analysis.confidence import read_scored\nfrom mot_nb.views.token_view import Explorer\nExplorer(read_scored(file)[0])")]
+    cells = [nbformat.v4.new_code_cell("file = ''", metadata={'tags': ['parameters']}), nbformat.v4.new_code_cell("from mot_nb.analysis.scored_traces import read_scored\nfrom mot_nb.views.token_view import Explorer\nExplorer(read_scored(file)[0])")]
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={'kernelspec': {'name': 'python3', 'display_name': 'python3', 'language': 'python'}}), tmp_path/'page.ipynb')
     out = nbformat.read(execute_page(tmp_path/'page.ipynb', tmp_path/'out.ipynb', {'file': str(tmp_path/'scored.jsonl')}), 4)
     data = out.cells[-1].outputs[-1]['data']
     assert not complaints_of(data['text/html']) and not [k for k in data if 'widget' in k]
     assert 'class="mtv"' in html_page(out)
-    code = 'import sys; sys.modules["ipywidgets"] = None\nfrom mot_nb.analysis.confidence import read_scored\nimport mot_nb.views.token_view as v; v._frontend = lambda: True\nassert set(v.Explorer(read_scored(sys.argv[1])[0])._repr_mimebundle_()) == {"text/plain", "text/html"}'
+    code = 'import sys; sys.modules["ipywidgets"] = None\nfrom mot_nb.analysis.scored_traces import read_scored\nimport mot_nb.views.token_view as v; v._frontend = lambda: True\nassert set(v.Explorer(read_scored(sys.argv[1])[0])._repr_mimebundle_()) == {"text/plain", "text/html"}'
     done = subprocess.run([sys.executable, '-c', code, str(tmp_path/'scored.jsonl')], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
@@ -189,9 +189,9 @@ def test_explorer_without_a_frontend(tmp_path):
 def test_explorer_in_jupyterlab(lab, tmp_path):
     "In a real JupyterLab: trace, round, students and threshold are changed as a reader changes them, and the view follows."
     import nbformat
-    from mot_nb.analysis.confidence import write_scored
+    from mot_nb.analysis.scored_traces import write_scored
     write_scored(tmp_path/'scored.jsonl', example())
-    cell = nbformat.v4.new_code_cell(f"from mot_nb.analysis.confidence import read_scored\nfrom mot_nb.views.token_view import Explorer\nExplorer(read_scored({str(tmp_path/'scored.jsonl')!r})[0], start=['mot'])")
+    cell = nbformat.v4.new_code_cell(f"from mot_nb.analysis.scored_traces import read_scored\nfrom mot_nb.views.token_view import Explorer\nExplorer(read_scored({str(tmp_path/'scored.jsonl')!r})[0], start=['mot'])")
     content = json.dumps(nbformat.v4.new_notebook(cells=[cell], metadata={'kernelspec': {'name': 'python3', 'display_name': 'python3', 'language': 'python'}}))
     tab = Page(tmp_path/'profile')
     try:

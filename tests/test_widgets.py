@@ -102,7 +102,7 @@ def lab(tmp_path_factory):
 STILL = """from mot_nb.views.surfaces import triangle_widget
 from mot_nb.views.theory_widgets import explore_multiplier, explore_teachers
 from mot_nb.views.token_view import Explorer
-from mot_nb.analysis.confidence import Scored
+from mot_nb.analysis.scored_traces import Scored
 cells = [{'weights': [a/3, b/3, (3 - a - b)/3], 'value': .5 + .1*a + .01*b, 'lo': None, 'hi': None, 'n': 2, 'tokens': [['7', a/3], [' plus', b/3]]} for a in (3, 2, 1, 0) for b in range(3 - a, -1, -1)]
 scored = Scored('p', 'plain', (' 5', ' plus'), {'truth': ('shared', 'quirk')}, {'base': (-1., -1.), 'mot-r1': (-.5, -2.)}, {'base': (2, 2), 'mot-r1': (2, 2)}, {'base': (' 7',)*2, 'mot-r1': (' 7',)*2})"""
 WIDGETS = {'Explorer([scored])': 'class="mtv"', "triangle_widget({'names': ['plain', 'verbose', 'foreign'], 'step': 3, 'cells': cells})": 'src="data:image/png;base64,', 'explore_multiplier()': 'src="data:image/png;base64,', 'explore_teachers()': 'src="data:image/png;base64,'}

@@ -28,7 +28,7 @@ from ..student.merge import merge_states
 from ..answers.sampling import generate
 from ..data.problems import is_correct
 from ..core.intervals import t_quantile
-from .confidence import token_texts
+from .token_kinds import token_texts
 from ..methods.rounds import kept_students
 
 # %% ../../nbs/analysis/04_landscape.ipynb #eeff9adc

@@ -210,12 +210,12 @@ def auc_figure(aucs,       # list of `Auc`, from the top
             ax.plot(r.value, y + dy, marker, color=colour, mfc=fill, ms=6.5, zorder=3)
     ax.axvline(.5, color='#444444', lw=1, zorder=1)
     ax.set_yticks(range(len(aucs)), [student_look(a.student)[0] for a in reversed(aucs)]); ax.set_ylim(-.6, len(aucs) - .4); ax.grid(False, axis='y')
-    from mot_nb.analysis.confidence import told                   # here: it brings torch along
-    kind = told(aucs[0].positive)
+    from mot_nb.analysis.drops import told# here: it brings torch along
+    kind = kind_text(aucs[0].positive)
     if aucs[0].marked is None: ax.set_xlabel(f'← {kind} drop less          {kind} drop more →\nAUC, 95 % interval')
     else: # of yes and no: the difference of two shares
         ax.xaxis.set_major_formatter(lambda v, _: f'{100*(2*v - 1):+.0f}'.replace('-', '−'))
-        ax.set_xlabel(f'dropped by {aucs[0].marked:g} nats or more: share of {kind}\nminus share of {told(aucs[0].negative)} (points), 95 % interval')
+        ax.set_xlabel(f'dropped by {aucs[0].marked:g} nats or more: share of {kind}\nminus share of {kind_text(aucs[0].negative)} (points), 95 % interval')
     return ax
 
 # %% ../../nbs/views/01_token_view.ipynb #d7d67af4
