@@ -6,7 +6,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from mot_nb.student.merge import MergeReport, merge_folders, merge_states, merge_with_report
+from mot_nb.student.merge import merge_states, merge_with_report
+from mot_nb.student.merge_folders import merge_folders
+from mot_nb.student.merge_report import MergeReport
 from mot_nb.core.errors import MotError
 from mot_nb.core.hashes import hash_tensors
 from mot_nb.core.files import sweep
@@ -38,7 +40,7 @@ def run(code, *args, **kw):
 # kill -9 ---------------------------------------------------------------------------------------------------------------
 FORKED = '''
 import os, sys, time
-from mot_nb.student.merge import merge_folders
+from mot_nb.student.merge_folders import merge_folders
 *folders, out = sys.argv[1:]
 print('ready', flush=True)
 for line in sys.stdin:                 # one merge a line, in a child that can be killed
@@ -114,7 +116,7 @@ def test_the_system_refuses_a_file_that_large(tmp_path):
     folders = [student(tmp_path/f'b{i}', s) for i, s in enumerate(states(n=200_000, tensors=4))]
     p = run('''
 import resource, signal, sys
-from mot_nb.student.merge import merge_folders
+from mot_nb.student.merge_folders import merge_folders
 from mot_nb.core.errors import MotError
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
@@ -135,7 +137,7 @@ def test_room_is_looked_at_first(tmp_path, monkeypatch):
 # memory ----------------------------------------------------------------------------------------------------------------
 MEMORY = '''
 import sys
-from mot_nb.student.merge import merge_folders
+from mot_nb.student.merge_folders import merge_folders
 small, *folders, out = sys.argv[1:]
 def memory(what): return next(int(line.split()[1])*1024 for line in open('/proc/self/status') if line.startswith(what))
 merge_folders([small, small], out, base=small)              # everything is imported and warm

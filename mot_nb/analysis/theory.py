@@ -274,7 +274,7 @@ class RoundStart:
 
     def layers(self):
         "layer -> positions [n] (bool) of its weights, in the model's order, 'all' last."
-        from mot_nb.student.merge import layer_of
+        from mot_nb.student.merge_report import layer_of
         where = {}
         for n, s in zip(self.names, self.slices): where.setdefault(layer_of(n), np.zeros(len(self.gradient), bool))[s] = True
         return {**where, 'all': np.ones(len(self.gradient), bool)}
