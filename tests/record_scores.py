@@ -91,7 +91,8 @@ def avg16(work, words):
 
 def forgetting(words):
     "The offline suite on the base and on every student of the run."
-    from mot_nb.analysis.forgetting import forgetting_table, make_suite, measure_students
+    from mot_nb.analysis.forgetting import forgetting_table, measure_students
+    from mot_nb.analysis.suite import make_suite
     students = {'base': ('smollm2-135m', {'method': 'base'})}
     kept = {f.name: f for f in (words/'students').iterdir()}
     for label, name in (('MoT', 'mot-r3'), ('STD worked', 'std-worked-r3'), ('STD narrative', 'std-narrative-r3'), ('STD equations', 'std-equations-r3'), ('MTD (depth)', 'mtd-depth-r3'), ('one-shot merge', 'oneshot')):
@@ -102,7 +103,8 @@ def forgetting(words):
 def lm_eval(python, work):
     "Items of the suite asked by lm-eval and by this library, item by item, on a tiny student with random weights."
     import json
-    from mot_nb.analysis.forgetting import ask, make_suite, option_scores, run_lm_eval
+    from mot_nb.analysis.suite import ask, make_suite, option_scores
+    from mot_nb.analysis.lm_eval import run_lm_eval
     from mot_nb.core.files import write_atomic
     from mot_nb.student.students import load_student, student_folder
     suite, tasks = make_suite(60, 30, 4, 4), work/'lm-tasks'

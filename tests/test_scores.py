@@ -136,7 +136,8 @@ def items(tmp_path):
 
 
 def test_a_measurement_goes_on_and_is_paired_with_the_base(items, tmp_path):
-    from mot_nb.analysis.forgetting import TASKS, forgetting_table, make_suite, measure_students, read_forgetting
+    from mot_nb.analysis.suite import TASKS, make_suite
+    from mot_nb.analysis.forgetting import forgetting_table, measure_students, read_forgetting
     suite = make_suite(4, 3, 2, 4, files=items)
     students = {'base': ('qwen3-tiny', {}), 'again': ('qwen3-tiny', {'method': 'mot'})}
     measure_students(students, suite, tmp_path/'f.jsonl', None, commit='x')
@@ -153,21 +154,22 @@ def test_a_measurement_goes_on_and_is_paired_with_the_base(items, tmp_path):
 
 def test_items_of_the_package_are_the_expected_ones(tmp_path, monkeypatch):
     "Where the package's items are in the cache they are read; a file that was changed is refused."
-    from mot_nb.analysis import forgetting
+    from mot_nb.analysis import suite
     from mot_nb.student import packaged
-    real = forgetting.cache_folder()
+    real = suite.cache_folder()
     for task, n in (('mmlu', 1000), ('logiqa', 1354)):
-        s = forgetting.EVALS[task]
+        s = suite.EVALS[task]
         there = real/f"evals-{s['version']}-{task}-{s['sha256'][:12]}"/'items.jsonl'
-        if there.exists(): assert len(forgetting.read_choices(task, there)) == n
+        if there.exists(): assert len(suite.read_choices(task, there)) == n
     wrong = tmp_path/'wrong.jsonl'; wrong.write_text('{}\n')
     monkeypatch.setenv('MOT_CACHE', str(tmp_path/'cache'))
     monkeypatch.setattr(packaged, '_file_of_package', lambda *a: wrong)
-    with pytest.raises(MotError, match='not the one expected'): forgetting.items_file('mmlu')
+    with pytest.raises(MotError, match='not the one expected'): suite.items_file('mmlu')
 
 
 def test_results_of_lm_eval_stand_in_the_same_table(tmp_path):
-    from mot_nb.analysis.forgetting import change, forgetting_table, read_lm_eval
+    from mot_nb.analysis.forgetting import change, forgetting_table
+    from mot_nb.analysis.lm_eval import read_lm_eval
     def write(where, right, samples):
         where.mkdir()
         m = float(np.mean(right))
