@@ -210,7 +210,7 @@ def auc_figure(aucs,       # list of `Auc`, from the top
             ax.plot(r.value, y + dy, marker, color=colour, mfc=fill, ms=6.5, zorder=3)
     ax.axvline(.5, color='#444444', lw=1, zorder=1)
     ax.set_yticks(range(len(aucs)), [student_look(a.student)[0] for a in reversed(aucs)]); ax.set_ylim(-.6, len(aucs) - .4); ax.grid(False, axis='y')
-    from mot_nb.analysis.drops import told# here: it brings torch along
+    from mot_nb.analysis.drops import kind_text                   # here: it brings torch along
     kind = kind_text(aucs[0].positive)
     if aucs[0].marked is None: ax.set_xlabel(f'← {kind} drop less          {kind} drop more →\nAUC, 95 % interval')
     else: # of yes and no: the difference of two shares
