@@ -4,16 +4,16 @@
 
 # %% auto #0
 __all__ = ['setting', 'StudentSettings', 'DataSettings', 'TrainSettings', 'OuterSettings', 'RoundSettings', 'EvalSettings',
-           'RunSettings', 'settings_dict', 'to_yaml', 'load_settings', 'profile_settings']
+           'RunSettings', 'parse_yaml', 'settings_dict', 'to_yaml', 'load_settings', 'profile_settings']
 
-# %% ../../nbs/core/03_settings.ipynb #87c9f1d7
-import contextlib, dataclasses, math, os, typing
+# %% ../../nbs/core/03_settings.ipynb #2e8f4774
+import contextlib, dataclasses, functools, math, os, re, reprlib, typing
 from dataclasses import dataclass, field
 from pathlib import Path
 from .errors import MotError, unknown_name
 from .files import data_folder
 
-# %% ../../nbs/core/03_settings.ipynb #3862fc53
+# %% ../../nbs/core/03_settings.ipynb #6eac6127
 def setting(default,       # its value where none is given
             above=None,    # the value, or each of a tuple, is above this
             least=None,    # at least this
@@ -21,7 +21,7 @@ def setting(default,       # its value where none is given
             below=None,    # below this
             choices=(),    # names it can have
             once=False,    # of a tuple: names nothing twice
-            filled=False,  # of a tuple: not empty
+            filled=False,  # of a tuple or text: not empty
             check=None):   # (its name, the value) -> raises where the value is refused
     "A dataclass field with limits, which `load_settings` checks (own)."
     limits = dict(above=above, least=least, most=most, below=below, choices=choices)
@@ -29,20 +29,21 @@ def setting(default,       # its value where none is given
     given = {k: v for k, v in limits.items() if v is not None and v is not False and v != ()}   # 0 is a limit
     return field(default=default, metadata=given)
 
-# %% ../../nbs/core/03_settings.ipynb #6df23392
+# %% ../../nbs/core/03_settings.ipynb #0f01f1ce
 @dataclass(frozen=True)
 class StudentSettings:
     "The base student."
-    name: str = 'toy-tiny'  # 'toy-tiny', 'toy', 'smollm2-135m', 'qwen3-tiny', a folder, or a hub id
+    # 'toy-tiny', 'toy', 'smollm2-135m', 'qwen3-tiny', a folder, or a hub id
+    name: str = setting('toy-tiny', filled=True)
     seed: int = 0           # seed of its random start, for the students that are made here
 
-# %% ../../nbs/core/03_settings.ipynb #af1a739c
+# %% ../../nbs/core/03_settings.ipynb #50146d2d
 @dataclass(frozen=True)
 class DataSettings:
     "Problems and teachers."
     pool: str = 'toy'                           # 'toy', 'words', 'gsm', 'champ', or 'folder' with `path`
     path: str | None = None                     # a user's own folder: problems_train.jsonl, teachers/*.jsonl
-    teachers: tuple[str, ...] = ()              # which teachers; empty: all of the pool
+    teachers: tuple[str, ...] = setting((), once=True) # which teachers; empty: all of the pool
     n_train: int = setting(200, above=0)        # training problems (the paper: about 200)
     n_heldout: int = setting(200, least=0)      # held-out problems that are scored; 0: losses only
     # 'heldout' (unseen templates) or 'in_template' (seen templates, new numbers)
@@ -95,7 +96,7 @@ def _layout(where, value):
     cure = 'auto, parallel, serial, or how many branches at a time'
     raise MotError('this layout does not exist', where=where, values=value, cure=cure)
 
-# %% ../../nbs/core/03_settings.ipynb #e0710805
+# %% ../../nbs/core/03_settings.ipynb #a40f6c63
 @dataclass(frozen=True)
 class RoundSettings:
     "The rounds and what they are compared with."
@@ -104,7 +105,7 @@ class RoundSettings:
     methods: tuple[str, ...] = setting(('mot', 'std', 'mtd', 'oneshot'), choices=('mot', 'std', 'mtd', 'oneshot'),
                                        once=True, filled=True)
     # union baseline: 'depth' T*E steps, 'branch' E*K, 'compute' T*E*K
-    mtd_budgets: tuple[str, ...] = setting(('depth',), choices=('depth', 'branch', 'compute'))
+    mtd_budgets: tuple[str, ...] = setting(('depth',), choices=('depth', 'branch', 'compute'), once=True)
     weights: tuple[float, ...] = ()          # branch weights in the order of the teachers; empty: uniform
     # where finished branches are held until merged: 'memory', 'disk' (a killed run loses none), or 'auto': memory where
     # K students take at most a quarter of what is free and train.checkpoint_every is 0
@@ -151,32 +152,38 @@ class RunSettings:
     eval: EvalSettings = field(default_factory=EvalSettings)
     notes: str = ''                                              # free text, kept with the results
 
-# %% ../../nbs/core/03_settings.ipynb #31cf0643
+# %% ../../nbs/core/03_settings.ipynb #228ce809
 def _as_bool(value):
     "True or false, also as the words for them."
     if isinstance(value, bool): return value
-    words = {'true': True, 'yes': True, '1': True, 'false': False, 'no': False, '0': False}
+    words = {**dict.fromkeys(('true', 'yes', 'on', '1'), True), **dict.fromkeys(('false', 'no', 'off', '0'), False)}
     return words[str(value).lower()]
 
-# %% ../../nbs/core/03_settings.ipynb #1418c0a3
+# %% ../../nbs/core/03_settings.ipynb #8351c2f2
+def _octal(value):
+    "Whether this is a text such as 010, which is 8 to some and 10 to others."
+    return isinstance(value, str) and bool(re.match(r'\s*[-+]?0\d', value))
+
+# %% ../../nbs/core/03_settings.ipynb #c6506c50
 def _as_int(value):
     "A whole number; '1e3' and 5.0 are some too, but large ones lose digits as a float."
-    if isinstance(value, bool): raise ValueError
+    if isinstance(value, bool) or _octal(value): raise ValueError
     with contextlib.suppress(ValueError):
         if isinstance(value, (int, str)): return int(value)
     if float(value) != int(float(value)): raise ValueError
     return int(float(value))
 
-# %% ../../nbs/core/03_settings.ipynb #8be2944c
+# %% ../../nbs/core/03_settings.ipynb #61198787
 def _as_float(value):
     "A finite number."
-    if isinstance(value, bool) or not math.isfinite(float(value)): raise ValueError
+    if isinstance(value, bool) or _octal(value) or not math.isfinite(float(value)): raise ValueError
     return float(value)
 
-# %% ../../nbs/core/03_settings.ipynb #4865896a
+# %% ../../nbs/core/03_settings.ipynb #232a71ea
 def _as_text(value):
     "Text; a number is taken as its digits."
     if not isinstance(value, (str, int, float)) or isinstance(value, bool): raise ValueError
+    if isinstance(value, float) and not math.isfinite(value): raise ValueError
     return str(value)
 
 # %% ../../nbs/core/03_settings.ipynb #44239166
@@ -189,15 +196,16 @@ def _as_tuple(value, kinds, where):
     if len(value) != len(kinds): raise ValueError
     return tuple(_cast(v, kind, where) for v, kind in zip(value, kinds))
 
-# %% ../../nbs/core/03_settings.ipynb #3782eb75
+# %% ../../nbs/core/03_settings.ipynb #f2bbef3d
 def _as_option(value):
     "A number, a truth value or a word; '1e-3' is a string to YAML and a number here."
     if value is None or isinstance(value, (bool, int)): return value
     if not isinstance(value, (str, float)): raise ValueError
+    if value in ('yes', 'no'): return _as_bool(value)
     try: number = float(value)
     except ValueError: return value
     if not math.isfinite(number): raise ValueError
-    return int(value) if str(value).lstrip('+-').isdigit() else number
+    return _as_int(value) if str(value).lstrip('+-').isdigit() else number
 
 # %% ../../nbs/core/03_settings.ipynb #ecf430ac
 def _as_options(value, where):
@@ -216,7 +224,15 @@ def _convert(value, kind, where):
         return None if value in (None, '', 'null', 'None') else _cast(value, parts[0], where)
     return _as_options(value, where) if kind is dict else _CASTS[kind](value)
 
-# %% ../../nbs/core/03_settings.ipynb #873c82fb
+# %% ../../nbs/core/03_settings.ipynb #36106d67
+def _short(value):
+    "A value as it may be printed: nested and long ones are shortened."
+    shorten = reprlib.Repr()
+    shorten.maxlevel, shorten.maxstring, shorten.maxother = 3, 300, 300
+    shorten.maxlist = shorten.maxtuple = shorten.maxdict = shorten.maxset = 20
+    return shorten.repr(value)
+
+# %% ../../nbs/core/03_settings.ipynb #b0cdf603
 def _cast(value, kind, where):
     "One value as the type its field declares."
     if hasattr(value, 'tolist'): value = value.tolist()                 # a number or an array of NumPy or torch
@@ -224,7 +240,7 @@ def _cast(value, kind, where):
     try: return _convert(value, kind, where)
     except (ValueError, TypeError, KeyError, OverflowError):
         name = str(kind) if typing.get_args(kind) else getattr(kind, '__name__', str(kind))
-        raise MotError('this setting has the wrong type', where=where, values=f'{value!r}, expected {name}',
+        raise MotError('this setting has the wrong type', where=where, values=f'{_short(value)}, expected {name}',
                        cure=f'give a value of type {name}') from None
 
 # %% ../../nbs/core/03_settings.ipynb #29d9df0a
@@ -235,14 +251,14 @@ def _inside(v, limits):
     tests = {'above': lambda b: v > b, 'least': lambda b: v >= b, 'most': lambda b: v <= b, 'below': lambda b: v < b}
     return all(test(limits[name]) for name, test in tests.items() if name in limits)
 
-# %% ../../nbs/core/03_settings.ipynb #2b5bd2f9
+# %% ../../nbs/core/03_settings.ipynb #d7aa0825
 def _check_list(where, limits, value):
     "Refuses a list that is empty or names something twice, where it may not."
     if limits.get('filled') and not value or limits.get('once') and len(set(value)) != len(value):
-        raise MotError('this list is empty or names something twice', where=where, values=value,
-                       cure='name each once, and at least one')
+        raise MotError('this list is empty or names something twice', where=where, values=_short(value),
+                       cure='name each once' + (', and at least one' if limits.get('filled') else ''))
 
-# %% ../../nbs/core/03_settings.ipynb #d2cd472c
+# %% ../../nbs/core/03_settings.ipynb #a50dad25
 def _check(where, limits, value):
     "Refuses a value outside its limits."
     each = value if isinstance(value, tuple) else (value,)
@@ -253,13 +269,16 @@ def _check(where, limits, value):
         raise MotError('this setting is out of range', where=where, values=value, cure=cure)
     if 'check' in limits: limits['check'](where, value)
     if isinstance(value, tuple): _check_list(where, limits, value)
+    elif limits.get('filled') and not value.strip():
+        cure = 'give a name, or leave the setting out'
+        raise MotError('this setting is empty', where=where, values=repr(value), cure=cure)
 
-# %% ../../nbs/core/03_settings.ipynb #ab636777
+# %% ../../nbs/core/03_settings.ipynb #868336b7
 def _build(cls, d, path=()):
     "A settings dataclass from a nested dict; unknown keys refused."
     where = '.'.join(path) or 'settings'
     if not isinstance(d, dict):
-        raise MotError('a group of settings is expected here', where=where, values=repr(d),
+        raise MotError('a group of settings is expected here', where=where, values=_short(d),
                        cure=f'give keys of {cls.__name__}')
     kinds, fields = typing.get_type_hints(cls), {f.name: f for f in dataclasses.fields(cls)}
     known, found = ['.'.join(path + (name,)) for name in fields], {}
@@ -271,6 +290,66 @@ def _build(cls, d, path=()):
             found[k] = _cast(v, kinds[k], '.'.join(p))
             _check('.'.join(p), fields[k].metadata, found[k])
     return cls(**found)
+
+# %% ../../nbs/core/03_settings.ipynb #9d21182e
+def _untyped(loader):
+    "The rules by which a loader guesses types, but for true, false and null."
+    import yaml
+    kept = {'tag:yaml.org,2002:null', 'tag:yaml.org,2002:merge'}
+    rules = yaml.SafeLoader.yaml_implicit_resolvers
+    loader.yaml_implicit_resolvers = {c: [r for r in found if r[0] in kept] for c, found in rules.items()}
+    truth = re.compile(r'^(?:true|True|TRUE|false|False|FALSE)$')
+    loader.add_implicit_resolver('tag:yaml.org,2002:bool', truth, list('tTfF'))
+
+# %% ../../nbs/core/03_settings.ipynb #7b1a250f
+def _line(node):
+    "The line a node of YAML begins on."
+    return node.start_mark.line + 1
+
+# %% ../../nbs/core/03_settings.ipynb #a7749fd7
+def _refuse_twice(node):
+    "Raises where a key of this mapping stands twice; both lines are named."
+    seen = {}
+    for key, _ in node.value:
+        first = seen.setdefault(key.value, key) if isinstance(key.value, str) else key
+        if first is key: continue
+        lines = f'line {_line(first)} and line {_line(key)}'
+        raise MotError('this setting stands twice', where=lines, values=key.value, cure='keep one of the two lines')
+
+# %% ../../nbs/core/03_settings.ipynb #5e56591d
+@functools.cache
+def _loader():
+    "The class that reads YAML: scalars are text, keys stand once."
+    import yaml
+    class Loader(yaml.SafeLoader):
+        def compose_mapping_node(self, anchor):
+            node = super().compose_mapping_node(anchor)
+            _refuse_twice(node)
+            return node
+    _untyped(Loader)
+    return Loader
+
+# %% ../../nbs/core/03_settings.ipynb #6f9934ec
+_NOT_YAML = 'this settings file is not YAML'
+
+def _loaded(text):
+    "What the loader makes of a text."
+    loader = _loader()(text)
+    try: return loader.get_single_data()
+    finally: loader.dispose()
+
+# %% ../../nbs/core/03_settings.ipynb #705d4791
+def parse_yaml(text,   # of a settings file, or of one value
+               where): # the file or the key, for the error
+    "What YAML says, with every number as the text that was written; raises `MotError`."
+    import yaml
+    try: return _loaded(text)
+    except MotError as e: raise MotError(e.what, where=f'{where}, {e.where}', values=e.values, cure=e.cure) from None
+    except RecursionError:
+        what, values, cure = 'this YAML is nested too deeply', f'{len(text)} characters', 'settings need three levels'
+    except (yaml.YAMLError, ValueError) as e:
+        what, values, cure = _NOT_YAML, str(e), 'mend the line named above'
+    raise MotError(what, where=where, values=values, cure=cure)
 
 # %% ../../nbs/core/03_settings.ipynb #455e1f9c
 def settings_dict(s): # a settings dataclass
@@ -286,29 +365,27 @@ def to_yaml(s): # a settings dataclass
     import yaml
     return yaml.safe_dump(settings_dict(s), sort_keys=False, allow_unicode=True)
 
-# %% ../../nbs/core/03_settings.ipynb #ec644843
-def _parse(path):
-    "What a YAML file holds."
-    import yaml
-    try: return yaml.safe_load(Path(path).read_text(encoding='utf-8')) or {}
+# %% ../../nbs/core/03_settings.ipynb #28a4c7ee
+def _file_text(path):
+    "The text of a settings file."
+    try: return Path(path).read_text(encoding='utf-8')
     except OSError as e:
         what, values, cure = 'this settings file cannot be read', e.strerror, 'give the path of a YAML file'
-    except (yaml.YAMLError, UnicodeDecodeError) as e:
-        what, values, cure = 'this settings file is not YAML', str(e), 'mend the line named above'
+    except UnicodeDecodeError as e:
+        what, values, cure = _NOT_YAML, str(e), 'save it as UTF-8'
     raise MotError(what, where=str(path), values=values, cure=cure)
 
-# %% ../../nbs/core/03_settings.ipynb #fa9d671a
+# %% ../../nbs/core/03_settings.ipynb #dd66072f
 def _read(path):
     "The nested dict of a settings file."
-    d = _parse(path)
+    d = parse_yaml(_file_text(path), str(path)) or {}
     if isinstance(d, dict): return d
     raise MotError('settings are keys and values', where=str(path), values=type(d).__name__,
                    cure='start from a file in data/profiles')
 
-# %% ../../nbs/core/03_settings.ipynb #3c469366
+# %% ../../nbs/core/03_settings.ipynb #3fe3591c
 def _override(d, text):
     "Sets one 'group.key=value' in a nested dict."
-    import yaml
     key, eq, value = str(text).partition('=')
     if not eq:
         raise MotError('an override needs the form key=value', where='overrides', values=text,
@@ -317,17 +394,27 @@ def _override(d, text):
     for g in groups:
         d = d.setdefault(g, {})
         if not isinstance(d, dict): raise MotError('this setting has no parts', where=key, cure=f'give {g}=value')
-    try: d[last] = yaml.safe_load(value)
-    except yaml.YAMLError:
+    try: d[last] = parse_yaml(value, key)
+    except MotError as e:
+        if e.what != _NOT_YAML: raise
         cure = 'quote it, for example notes="[a"'
         raise MotError('this value cannot be read', where=key, values=value, cure=cure) from None
 
-# %% ../../nbs/core/03_settings.ipynb #2aa704d9
-def _own(d):
-    "A copy of nested dicts: what was given stays as it is."
-    return {k: _own(v) for k, v in d.items()} if isinstance(d, dict) else d
+# %% ../../nbs/core/03_settings.ipynb #24c37466
+def _own(d, depth=4):
+    "A copy of nested dicts, down to the options of a merge: what was given stays as it is."
+    return {k: _own(v, depth - 1) for k, v in d.items()} if isinstance(d, dict) and depth else d
 
-# %% ../../nbs/core/03_settings.ipynb #f0e6ec80
+# %% ../../nbs/core/03_settings.ipynb #78ac0774
+def _agree(s):
+    "Refuses settings that contradict each other."
+    if s.train.lora_rank and not s.train.lora_targets:
+        raise MotError('LoRA has no modules to adapt', where='train.lora_targets',
+                       values=f'none, with train.lora_rank={s.train.lora_rank}',
+                       cure='name modules such as q_proj, or set train.lora_rank=0')
+    return s
+
+# %% ../../nbs/core/03_settings.ipynb #0190671d
 def load_settings(source=None,     # a YAML file, a dict, a RunSettings, or None for the defaults
                   overrides=()):   # 'group.key=value' strings, applied last
     "The run's settings, every key and value checked (raises `MotError` with the nearest known name)."
@@ -335,7 +422,7 @@ def load_settings(source=None,     # a YAML file, a dict, a RunSettings, or None
     elif isinstance(source, RunSettings): d = settings_dict(source)
     else: d = _own(source) if isinstance(source, dict) else _read(source)
     for text in overrides: _override(d, text)
-    return _build(RunSettings, d)
+    return _agree(_build(RunSettings, d))
 
 # %% ../../nbs/core/03_settings.ipynb #ae18648b
 def profile_settings(profile,  # 'smoke' or 'laptop': a folder of data/profiles
