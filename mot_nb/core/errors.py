@@ -8,8 +8,9 @@ __all__ = ['visible', 'MotError', 'nearest', 'unknown_name']
 # %% ../../nbs/core/00_errors.ipynb #7879eae2
 import difflib, linecache, traceback, unicodedata
 
-# %% ../../nbs/core/00_errors.ipynb #22301f1a
-_SHAPELESS = {'Cc', 'Cf', 'Cs', 'Co', 'Cn', 'Zl', 'Zp'}   # controls, formats, surrogates, private, unassigned, separators
+# %% ../../nbs/core/00_errors.ipynb #4d1b4268
+# controls, formats, surrogates, private, unassigned, separators of lines and paragraphs
+_SHAPELESS = {'Cc', 'Cf', 'Cs', 'Co', 'Cn', 'Zl', 'Zp'}
 
 # %% ../../nbs/core/00_errors.ipynb #846f270f
 def visible(text): # any text

@@ -38,10 +38,11 @@ def html_text(text,             # any object; its `str` is shown
     "The text as HTML that shows and does nothing: no markup, no formula; not for attributes, see `attribute_text`."
     return re.sub(r'[$\\]', r'<span>\g<0></span>', attribute_text(text, longest))
 
-# %% ../../nbs/core/08_escape.ipynb #3e1f5bbb
+# %% ../../nbs/core/08_escape.ipynb #c49a42ad
 _SIGNS = {'$': '<span>&#36;</span>', '\\': '<span>&#92;</span>', '<': '&lt;', '&': '&amp;', ']': '&#93;', ':': '&#58;',
           '.': '&#46;', '@': '&#64;', '\t': ' ', '\n': ' '}   # others get a backslash
-_INSIDE = re.compile(r'[$\\<|*`~\t\n]|&(?=[#\w])|(?<!\w)_|_(?!\w)|\](?=[(\[:])|:(?=//)|(?<=www)\.|@(?=[\w.-]*\.\w)', re.I)
+_INSIDE = re.compile(r'[$\\<|*`~\t\n]|&(?=[#\w])|(?<![^\W_])_|_(?![^\W_])'   # formulas, HTML, tables, emphasis
+                     r'|\](?=[(\[:])|:(?=//)|(?<=www)\.|@(?=[\w.-]*\.\w)', re.I)   # links and bare addresses
 _FIRST = re.compile(r'^(?:[-+](?=\s|$)|#(?=#*(?:\s|$))|[=-](?=[=-]*\s*$)|>|(?<=^)\d+(?=[.)](?:\s|$)))')
 
 def _first(m): # a line's first sign

@@ -164,14 +164,15 @@ def read_lines(path): # a JSONL file written by `append_line`; may be absent
                            cure='restore the file, or remove the line to lose only that record') from e
     return out
 
-# %% ../../nbs/core/02_files.ipynb #a0dd481b
+# %% ../../nbs/core/02_files.ipynb #782576f7
 def data_folder():
     "The folder of the data that ship: `MOT_DATA`, the checkout's data/, or the copy inside the installed package."
     here = Path(__file__).resolve().parent if '__file__' in globals() else Path.cwd()
     places = here.parent.parent/'data', here.parent/'_data', here.parent/'data', here/'data'
     for p in (os.environ.get('MOT_DATA'), *places):
         if p and (Path(p)/'profiles').is_dir(): return Path(p)
-    raise MotError('the data folder is not here', where=str(here), cure='set MOT_DATA to the data/ folder of a checkout')
+    raise MotError('the data folder is not here', where=str(here),
+                   cure='set MOT_DATA to the data/ folder of a checkout')
 
 # %% ../../nbs/core/02_files.ipynb #f468c895
 def cache_folder():
