@@ -1,0 +1,132 @@
+"Text of models, files and names is inert in HTML, Markdown, on a terminal, in figures and in errors."
+import html, pickle, random, re
+from html.parser import HTMLParser
+
+import pytest
+
+from mot_nb.core.errors import MotError, unknown_name, visible
+from mot_nb.core.escape import LONGEST, attribute_text, figure_text, html_text, markdown_text, terminal_text
+from mot_nb.core.tables import Shown, Table
+from nasty import nasty_strings
+
+FORMULAS = ['games for $5 and $6', '$$x$$', r'\(x\)', r'\[x\]', r'\begin{equation}x\end{equation}', r'a \$ b', r'two \\ in a row', r'\ref{x} \eqref{y}', '$', '\\']
+LINKS = ['![x](http://a.b/c.png)', '[x](javascript:hit())', '<http://a.b>', 'http://a.b/c', 'HTTPS://A.B', 'www.a.b', 'x@a.bc', '[x][y]', '[x]: http://a.b', '<img src=x onerror=hit()>']
+MARKS = ['*e* **b** _e_ __b__ ~~s~~ `c`', '# h', '- l', '+ l', '1. l', '2) l', '> q', '---', '===', 'a | b', '```\nx\n```', '&lt; &#60; &copy;', 'a__b', '[^1]', '- [ ] x', '    code']
+COMMANDS = ['\x1b[2J', '\x9b2J', '\x1b]0;taken\x07', '\u202etxt.exe', '\u2066x\u2069', '\rover', '\x85', '\u2028', 'a\u200bb', '\ud800']
+STRINGS = FORMULAS + LINKS + MARKS + COMMANDS + [s for s in nasty_strings() if len(s) < 2000]
+
+
+def mixtures(n, seed=0):
+    "`n` texts of signs that mean something to one of the front ends."
+    rng = random.Random(seed)
+    signs = [*'*_`~[]()!<>|#-+=1. \n\t\\$&@:"\'{}^', 'begin', 'end', 'http://', 'www.', '#60;', '\\\\', '$$', 'b.c', '\x1b[', '\u202e']
+    return [''.join(rng.choice(signs) for _ in range(rng.randrange(1, 25))) for _ in range(n)]
+
+
+class Pieces(HTMLParser):
+    "The tags of some HTML, and the text of each element for itself, as MathJax looks at it."
+    def __init__(self, source):
+        super().__init__(convert_charrefs=True)
+        self.tags, self.texts = [], ['']
+        self.feed(source)
+        self.close()
+    def handle_starttag(self, tag, attrs): self.tags.append(tag); self.texts.append('')
+    def handle_endtag(self, tag): self.texts.append('')
+    def handle_data(self, data): self.texts[-1] += data
+
+
+def formulas(source):
+    r"What MathJax would change in this HTML: two dollar signs, \(, \[, \begin, \ref, \$ and \\ within the text of one element."
+    found = re.compile(r'\$.*\$|\\[(\[\\$]|\\(?:begin|(?:eq)?ref)\s*\{', re.S)
+    return [t for t in Pieces(source).texts if found.search(t)]
+
+
+def test_the_search_finds_formulas():
+    assert all(formulas(html.escape(s)) for s in FORMULAS[:8]) and not formulas('<p>$</p>5 and <b>$</b>')
+
+
+@pytest.mark.parametrize('make', [html_text, lambda s: Table([s], [[s], [(s, True)]], s)._repr_html_(), lambda s: type('R', (Shown,), {'__str__': lambda self: s})()._repr_html_()])
+def test_html_holds_no_markup_and_no_formula(make):
+    for s in STRINGS + mixtures(2000):
+        source = make(s)
+        assert not formulas(source) and set(Pieces(source).tags) <= {'span', 'table', 'thead', 'tbody', 'tr', 'th', 'td', 'b', 'p'}, s
+        assert source.isascii() or not re.search('[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff]', source), s
+
+
+def test_html_says_the_same_words():
+    for s in STRINGS + mixtures(500): assert ''.join(Pieces(html_text(s)).texts) == visible(s) or '\r' in s
+    assert html_text('plain, 41.5 % [40.0, 43.2]') == 'plain, 41.5 % [40.0, 43.2]'
+
+
+def test_attributes_stay_closed():
+    for s in STRINGS + mixtures(500):
+        p = Pieces(f'<img alt="{attribute_text(s)}">')
+        assert p.tags == ['img'] and p.texts == ['', ''], s
+
+
+def rendered(text):
+    "Markdown as HTML, by a CommonMark parser with tables, strikethrough and bare addresses."
+    markdown_it = pytest.importorskip('markdown_it')
+    return markdown_it.MarkdownIt('commonmark').enable(['table', 'strikethrough']).render(text)
+
+
+@pytest.mark.parametrize('form', ['{}', 'before {} after', '| {} | x |\n|---|---|\n| **{}** | {} |'])
+def test_markdown_holds_no_link_picture_markup_or_formula(form):
+    for s in STRINGS + mixtures(2000):
+        text = markdown_text(s)
+        source = rendered(form.replace('{}', text))
+        assert set(Pieces(source).tags) <= {'p', 'span', 'table', 'thead', 'tbody', 'tr', 'th', 'td', 'strong'} and not formulas(source), s
+        assert '$' not in text and '\\(' not in text and '://' not in text and not re.search(r'www\.|\]\(', text, re.I), s
+        if form == '{}': assert ' '.join(''.join(Pieces(source).texts).split()) == ' '.join(visible(s).split()), s
+        if '|' in form: assert source.count('<td>') == 2 and source.count('<th>') == 2, s
+
+
+def test_markdown_leaves_ordinary_text_alone():
+    for s in ('41.5 % [40.0, 43.2]', 'n_train', 'avg@16', 'a - b', '3 > 2, so it is', 'Q & A', '+1.5', '-0.3', '#3', '0.5', '2026-01-01', "it's (1)"): assert markdown_text(s) == s
+    table = Table(['a', 'b'], [['n_train', ('41.5 %', True)]], 'accuracy [lo, hi]')
+    assert table._repr_markdown_() == '| a | b |\n|---|---|\n| n_train | **41.5 %** |\n\naccuracy [lo, hi]'
+
+
+@pytest.mark.parametrize('make', [terminal_text, lambda s: str(Table([s], [[s]], s)), lambda s: str(MotError(s, s, s, s)), lambda s: str(unknown_name('teacher', s, [s], s)),
+                                  lambda s: ''.join(MotError(s)._render_traceback_())])
+def test_nothing_commands_a_terminal(make):
+    for s in STRINGS:
+        shown = make(s)
+        assert not re.search('[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]', shown), s
+        shown.encode()
+    assert terminal_text('one\ttwo\nthree') == 'one\ttwo\nthree'
+
+
+def test_figures_draw_every_text():
+    from matplotlib.figure import Figure
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    for s in FORMULAS + [x for x in MARKS + LINKS if x.isascii()] + ['$x_{$', r'$\frac{1}$', '$' * 5, 'a$b$c_{']:
+        label = Figure(figsize=(1, 1)).text(0, 0, figure_text(s))
+        assert label._preprocess_math(label.get_text()) == (s.replace('\t', ' '), False), s
+    figure = Figure(figsize=(1, 1))
+    FigureCanvasAgg(figure)
+    figure.suptitle(figure_text('$x_{$ costs $5'))
+    figure.canvas.draw()
+
+
+def test_length_is_capped():
+    for make in (html_text, markdown_text, attribute_text): assert len(make('<'*2_000_000)) < 6*LONGEST and 'characters more' in make('<'*2_000_000)
+    assert len(Table(['a'], [['<'*2_000_000]])._repr_html_()) < 6*LONGEST and html_text('a'*9, 4) == 'aaaa … 5 characters more'
+    assert len(figure_text('$'*1000)) < 500
+
+
+def test_an_error_keeps_what_it_was_given():
+    e = MotError('what\x1b', 'where\u202e', ['\x9b'], 'cure')
+    assert (e.what, e.where, e.values, e.cure) == ('what\x1b', 'where\u202e', ['\x9b'], 'cure') and str(pickle.loads(pickle.dumps(e))) == str(e)
+
+
+def test_a_notebook_shows_an_error_in_a_few_lines():
+    import nbformat
+    from nbclient import NotebookClient
+    code = "from mot_nb.core.settings import load_settings\nload_settings(overrides=['train.step=3'])"
+    nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)], metadata={'kernelspec': {'name': 'python3', 'display_name': 'python3', 'language': 'python'}})
+    NotebookClient(nb, timeout=120, allow_errors=True).execute()
+    [error] = nb.cells[0].outputs
+    assert error.ename == 'MotError' and len(error.traceback) <= 2 and sum(len(t.splitlines()) for t in error.traceback) <= 5
+    shown = '\n'.join(error.traceback)
+    assert "unknown setting 'train.step'" in shown and "line 2: load_settings(overrides=['train.step=3'])" in shown and '/' not in shown
