@@ -7,7 +7,10 @@ import pytest
 import house
 from mot_nb.core.errors import MotError
 from mot_nb.core.tables import Table
-from mot_nb.answers.scores import coverage_summary, interval_over_problems, paired_difference, read_results, score_marks, write_results
+from mot_nb.answers.score_intervals import coverage_summary, interval_over_problems
+from mot_nb.answers.differences import paired_difference
+from mot_nb.answers.score_files import read_results, write_results
+from mot_nb.answers.scores import score_marks
 from mot_nb.answers.sequential import Rule, kind_of, replay, sequential_difference, sequential_score, wanted
 from mot_nb.analysis.best_teacher import PAPER, best_teachers_at, contrast, differs, fits_grid, may_be_best, paper_table, seed_spread, simulate_place, teacher_table
 

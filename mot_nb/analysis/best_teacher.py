@@ -14,7 +14,8 @@ import numpy as np
 from ..core.errors import MotError, unknown_name
 from ..core.intervals import t_quantile
 from ..core.tables import Table
-from ..answers.scores import CUT, interval_of_difference
+from ..answers.over_seeds import CUT
+from ..answers.score_intervals import interval_of_difference
 
 # %% ../../nbs/analysis/00_best_teacher.ipynb #0700db87
 @dataclass(frozen=True)

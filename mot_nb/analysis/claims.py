@@ -20,7 +20,7 @@ from ..core.machine import environment
 from ..core.intervals import half_width
 from ..core.tables import Shown, Table
 from ..data.pools import load_pool
-from ..answers.scores import BEST_RULE, BEST_RULE_LOSS
+from ..answers.over_seeds import BEST_RULE, BEST_RULE_LOSS
 from .best_teacher import contrast, teacher_table
 
 # %% ../../nbs/analysis/01_claims.ipynb #c858964a

@@ -18,7 +18,8 @@ from ..core.intervals import ratio_interval
 from ..core.tables import Table
 from ..student.students import load_student
 from ..student.weights import student_state
-from ..answers.scores import interval_of_difference, sign_flip_p
+from ..answers.score_intervals import interval_of_difference
+from ..answers.differences import sign_flip_p
 from .suite import FORMS, TASKS, make_suite, measure
 
 # %% ../../nbs/analysis/04_forgetting.ipynb #39f2b071

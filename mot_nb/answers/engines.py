@@ -259,10 +259,10 @@ def _measured_how(rows):
     commits = ', '.join(dict.fromkeys(x['commit'] for x in rows))
     return f"{r['student']}, {asked}; {r['cpu']}, {load}; commit {commits}; {r['command']}"
 
-# %% ../../nbs/answers/03_engines.ipynb #59210b76
+# %% ../../nbs/answers/03_engines.ipynb #373293dc
 @dataclass(frozen=True)
 class EngineTable:
-    "What was measured of each engine (`tests/bench_engines.py`)."
+    "What was measured of each engine (`tests/tools/bench_engines.py`)."
     rows: tuple # of dict, as recorded
 
     def _cells(self): return [_measured_row(r) for r in self.rows]
@@ -283,11 +283,11 @@ class EngineTable:
         body = line('th', _MEASURED) + ''.join(line('td', c) for c in self._cells())
         return f'<table>{body}</table><p>{escape(_measured_how(self.rows))}</p>'
 
-# %% ../../nbs/answers/03_engines.ipynb #1d4f421c
+# %% ../../nbs/answers/03_engines.ipynb #a0c82dfb
 def engine_table(path=None): # the recorded lines; None: those that ship
     "The `EngineTable` of a recorded file; raises where there is none."
     path = path or data_folder()/'recorded'/'engines.jsonl'
     rows = tuple(read_lines(path))
     if not rows: raise MotError('nothing is recorded', where=str(path),
-                                cure='python tests/bench_engines.py data/recorded/engines.jsonl, after make vllm')
+                                cure='python tests/tools/bench_engines.py data/recorded/engines.jsonl, after make vllm')
     return EngineTable(rows)

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from ..core.errors import MotError
 from ..core.files import write_atomic
-from ..answers.scores import rows_over_seeds
+from ..answers.over_seeds import rows_over_seeds
 
 # %% ../../nbs/views/00_plots.ipynb #fcfb17e8
 PALETTE = {'blue': '#0072B2', 'orange': '#E69F00', 'green': '#009E73', 'purple': '#CC79A7', 'sky': '#56B4E9', 'vermilion': '#D55E00', 'olive': '#A89A00'}  # Okabe and Ito, yellow darkened
