@@ -40,7 +40,8 @@ def learning_rate(step,   # 0-based, counted over all rounds
     warm = train.warmup * total
     if step < warm: return train.lr * (step + 1) / (warm + 1)
     left = (step - warm) / max(1, total - warm)
-    return train.lr * {'constant': 1.0, 'linear': 1 - left, 'cosine': 0.5 * (1 + math.cos(math.pi * left))}[train.schedule]
+    cosine = 0.5 * (1 + math.cos(math.pi * left))
+    return train.lr * {'constant': 1.0, 'linear': 1 - left, 'cosine': cosine}[train.schedule]
 
 # %% ../../nbs/student/06_branch.ipynb #9c2671a3
 def adamw(masters,  # name -> parameter
@@ -121,8 +122,40 @@ class _Mode:
         self.model.config.use_cache = True
         self.model.eval()
 
+# %% ../../nbs/student/06_branch.ipynb #18146794
+class _Trained:
+    "A model that was taken over, by its `body` (what is trained) and its `mode` (training, answering)."
+    @property
+    def model(self):
+        "The model that computes."
+        return self.body.model
+
+    @property
+    def masters(self):
+        "name -> float32 parameter that is trained."
+        return self.body.masters
+
+    def weights(self):
+        "name -> float32 tensor of the whole student as it stands, copied (on a mesh: this rank's pieces)."
+        return self.body.state()
+
+    @contextlib.contextmanager
+    def paused(self):
+        "The model as it stands, ready to answer; training continues afterwards."
+        self.mode.answer()
+        with self.body.answering() as model:
+            try: yield model
+            finally: self.mode.train()
+
+    def close(self):
+        "Gives the model back: float32, its own attention, no adapters, no gradients, and the branch's weights in it."
+        self.optimiser = None
+        self.mode.answer()
+        self.body.close()
+        for p in self.model.parameters(): p.requires_grad_(True)
+
 # %% ../../nbs/student/06_branch.ipynb #b3f1b33a
-class Branch:
+class Branch(_Trained):
     "A student being fine-tuned on one corpus (MoT, branch step)."
     def __init__(self,
                  model,           # a transformers causal LM, taken over in place until `close`
@@ -134,7 +167,7 @@ class Branch:
                  state=None,      # start weights; None: the model's own
                  step=0,          # number of the first step
                  on_step=None,    # called with each step's record
-                 adapter=None,    # LoRA only: module -> (A, B), part of `state`, to go on with; None: new ones
+                 adapter=None,    # LoRA only: module -> (A, B), part of `state`, to start from; None: new ones
                  team=None,       # the processes that share this branch; None: `Alone`
                  choose=None):    # (step, total, rows) -> the rows to draw this step from: a curriculum; None: all
         self.rows, self.train_settings, self.total, self.seed = list(rows), train, total_steps, seed
@@ -152,16 +185,6 @@ class Branch:
         "What adapters begin with."
         return dict(seed=self.seed, step=self.step, adapter=adapter) if self.train_settings.lora_rank else {}
 
-    @property
-    def model(self):
-        "The model that computes."
-        return self.body.model
-
-    @property
-    def masters(self):
-        "name -> float32 parameter that is trained."
-        return self.body.masters
-
     def train(self, steps): # how many
         "Takes `steps` optimiser steps and returns their records; raises on NaN with teacher, step and rows named."
         records = []
@@ -171,25 +194,6 @@ class Branch:
         self.log += records
         self.team.settle(self.body)
         return records
-
-    def weights(self):
-        "name -> float32 tensor of the whole student as it stands, copied (on a mesh: this rank's pieces)."
-        return self.body.state()
-
-    @contextlib.contextmanager
-    def paused(self):
-        "The model as it stands, ready to answer; training goes on afterwards."
-        self.mode.answer()
-        with self.body.answering() as model:
-            try: yield model
-            finally: self.mode.train()
-
-    def close(self):
-        "Gives the model back: float32, its own attention, no adapters, no gradients, and the branch's weights in it."
-        self.optimiser = None
-        self.mode.answer()
-        self.body.close()
-        for p in self.model.parameters(): p.requires_grad_(True)
 
 # %% ../../nbs/student/06_branch.ipynb #0566f873
 def _one_step(b): # a `Branch`

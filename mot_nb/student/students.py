@@ -5,19 +5,20 @@
 # %% auto #0
 __all__ = ['register_student', 'student_folder', 'load_student', 'empty_student', 'toy_student', 'check_vocabulary']
 
-# %% ../../nbs/student/03_students.ipynb #d8843118
+# %% ../../nbs/student/03_students.ipynb #0d93329d
 import contextlib, os
+from functools import partial
 from pathlib import Path
 import torch
 from ..core.errors import MotError, unknown_name
 from ..core.files import cache_folder
 from ..core.hashes import hash_json
 from ..data.corpora import encode_plain
-from .models import _no_bars, byte_tokenizer, save_student, tiny_qwen3
-from .packaged import GEMMA3, SMOLLM2, _make_from_gguf
-from .toy_students import _key, _make, recipe
+from .models import byte_tokenizer, no_bars, save_student, tiny_qwen3
+from .packaged import GEMMA3, SMOLLM2, make_from_gguf
+from .toy_students import make_toy_student, recipe, toy_key
 
-# %% ../../nbs/student/03_students.ipynb #58d964b4
+# %% ../../nbs/student/03_students.ipynb #fa534b40
 def _make_qwen3_tiny(seed, path):
     "Writes the tiny random student."
     tok = byte_tokenizer()
@@ -26,33 +27,61 @@ def _make_qwen3_tiny(seed, path):
 _toy_names = {'small': 'toy', 'tiny': 'toy-tiny'} # size -> name for `StudentSettings`
 _students = { # name -> (key of its recipe for a seed, function that writes its folder)
     'qwen3-tiny': (lambda seed: f'1-{seed}', _make_qwen3_tiny),
-    'smollm2-135m': (lambda seed: SMOLLM2['sha256'][:12], lambda seed, path: _make_from_gguf(SMOLLM2, path)),
-    'gemma3-270m': (lambda seed: hash_json(GEMMA3)[:12], lambda seed, path: _make_from_gguf(GEMMA3, path)),
-    **{name: (_key(size), _make(size)) for size, name in _toy_names.items()}}
+    'smollm2-135m': (lambda seed: SMOLLM2['sha256'][:12], lambda seed, path: make_from_gguf(SMOLLM2, path)),
+    'gemma3-270m': (lambda seed: hash_json(GEMMA3)[:12], lambda seed, path: make_from_gguf(GEMMA3, path)),
+    **{name: (partial(toy_key, size), partial(make_toy_student, size)) for size, name in _toy_names.items()}}
 
+# %% ../../nbs/student/03_students.ipynb #7fed19de
 def register_student(name,   # the word that will name it
                      key,    # seed -> str: changes whenever the weights would
                      make):  # (seed, path) -> None: writes the folder
     "Makes one more student known by name."
     _students[name] = (key, make)
 
+# %% ../../nbs/student/03_students.ipynb #b85e38aa
+def _made_folder(name, seed):
+    "The cached folder of a known name, made first where it is not there."
+    key, make = _students[name]
+    path = cache_folder()/f'{name}-{key(seed)}'
+    if not (path/'config.json').is_file(): make(seed, path)
+    return path
+
+# %% ../../nbs/student/03_students.ipynb #504e4bf4
 def student_folder(name,     # a known name, a folder, or a hub id
                    seed=0):  # for the students that are made here
     "The folder of a student, made first where it is not in the cache; a hub id is returned as it is."
-    if name in _students:
-        key, make = _students[name]
-        path = cache_folder()/f'{name}-{key(seed)}'
-        if not (path/'config.json').is_file(): make(seed, path)
-        return path
+    if name in _students: return _made_folder(name, seed)
     if Path(name).is_dir():
-        if not (Path(name)/'config.json').is_file():
-            raise MotError('this folder holds no student', where=str(name), values=sorted(os.listdir(name))[:5], cure='it needs config.json, *.safetensors and a tokenizer')
-        return Path(name)
+        if (Path(name)/'config.json').is_file(): return Path(name)
+        raise MotError('this folder holds no student', where=str(name), values=sorted(os.listdir(name))[:5],
+                       cure='it needs config.json, *.safetensors and a tokenizer')
     if '/' not in str(name) or str(name).startswith(('.', '/', '~')):
         raise unknown_name('student', name, [*_students, 'a folder', 'a hub id such as Qwen/Qwen3-8B'])
     return str(name)
 
-# %% ../../nbs/student/03_students.ipynb #b9317998
+# %% ../../nbs/student/03_students.ipynb #f093d18b
+def _not_loaded(folder, e):
+    "The error for a student that transformers could not load."
+    cure = 'give a whole folder (config, safetensors, tokenizer), or a hub id on a machine that reaches the hub'
+    return MotError('this student could not be loaded', where=str(folder), values=str(e).strip().splitlines()[0][:200],
+                    cure=cure)
+
+def _check_whole(folder, info): # transformers' report of loading
+    "Raises where the weights are not exactly those of the model."
+    kinds = ('missing_keys', 'unexpected_keys', 'mismatched_keys')
+    if wrong := sorted(str(n) for kind in kinds for n in info.get(kind) or ()):
+        raise MotError('the weights of this student are not whole', where=str(folder),
+                       values=f'{len(wrong)} tensors missing or of another shape or name: {wrong[:3]}',
+                       cure='fetch or save it again; a missing tensor would be made up at random')
+
+def _check_tokenizer(folder, model, tokenizer):
+    "Raises where the model lacks rows for its tokens."
+    if len(tokenizer) > (rows := model.get_input_embeddings().num_embeddings):
+        raise MotError('the tokenizer has more tokens than the student', where=str(folder),
+                       values=f'{len(tokenizer)} tokens, {rows} rows',
+                       cure='use the tokenizer the student was trained with')
+
+# %% ../../nbs/student/03_students.ipynb #6bb9784a
 def load_student(name,                  # a known name, a folder, or a hub id
                  dtype=torch.float32,   # of the weights; masters are float32
                  seed=0,                # for the students that are made here
@@ -61,43 +90,47 @@ def load_student(name,                  # a known name, a folder, or a hub id
     from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM, AutoTokenizer
     folder = student_folder(name, seed)
+    asked = dict(dtype=dtype, attn_implementation='sdpa', output_loading_info=True)
     try:
-        with _no_bars():
-            model, info = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, attn_implementation='sdpa', output_loading_info=True)
+        with no_bars():
+            model, info = AutoModelForCausalLM.from_pretrained(folder, **asked)
             tokenizer = AutoTokenizer.from_pretrained(folder)
-    except (OSError, ValueError, RuntimeError, SafetensorError) as e:
-        raise MotError('this student could not be loaded', where=str(folder), values=str(e).strip().splitlines()[0][:200],
-                       cure='give a whole folder (config, safetensors, tokenizer), or a hub id on a machine that reaches the hub') from e
-    if wrong := [n for kind in ('missing_keys', 'unexpected_keys', 'mismatched_keys') for n in info.get(kind) or ()]:
-        raise MotError('the weights of this student are not whole', where=str(folder), values=f'{len(wrong)} tensors missing or of another shape or name: {sorted(map(str, wrong))[:3]}', cure='fetch or save it again; a missing tensor would be made up at random')
-    if len(tokenizer) > (rows := model.get_input_embeddings().num_embeddings):
-        raise MotError('the tokenizer has more tokens than the student', where=str(folder), values=f'{len(tokenizer)} tokens, {rows} rows', cure='use the tokenizer the student was trained with')
+    except (OSError, ValueError, RuntimeError, SafetensorError) as e: raise _not_loaded(folder, e) from e
+    _check_whole(folder, info)
+    _check_tokenizer(folder, model, tokenizer)
     if tokenizer.pad_token_id is None: tokenizer.pad_token = tokenizer.eos_token
     return model.to(device).eval(), tokenizer
 
-# %% ../../nbs/student/03_students.ipynb #1f312409
+# %% ../../nbs/student/03_students.ipynb #e89d8637
+def _hollow(folder):
+    "The model of a folder without the memory of its parameters."
+    from accelerate import init_empty_weights
+    from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig
+    config = AutoConfig.from_pretrained(folder)
+    with init_empty_weights(include_buffers=False):
+        model = AutoModelForCausalLM.from_config(config, dtype=torch.float32, attn_implementation='sdpa')
+    model.tie_weights()
+    with contextlib.suppress(OSError): model.generation_config = GenerationConfig.from_pretrained(folder)
+    return model.eval()
+
+# %% ../../nbs/student/03_students.ipynb #cf5b4801
 def empty_student(name,    # a known name, a folder, or a hub id; made or fetched already
                   seed=0): # for the students that are made here
-    "(model, tokenizer) like `load_student`'s, but the parameters lie on torch's meta device and take no memory; buffers are real."
-    from accelerate import init_empty_weights
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig
+    "(model, tokenizer) like `load_student`'s; parameters on torch's meta device take no memory, buffers are real."
+    from transformers import AutoTokenizer
     folder = student_folder(name, seed)
-    with _no_bars():
-        with init_empty_weights(include_buffers=False): model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(folder), dtype=torch.float32, attn_implementation='sdpa')
-        model.tie_weights()
-        with contextlib.suppress(OSError): model.generation_config = GenerationConfig.from_pretrained(folder)
-        tokenizer = AutoTokenizer.from_pretrained(folder)
+    with no_bars(): model, tokenizer = _hollow(folder), AutoTokenizer.from_pretrained(folder)
     if tokenizer.pad_token_id is None: tokenizer.pad_token = tokenizer.eos_token
-    return model.eval(), tokenizer
+    return model, tokenizer
 
-# %% ../../nbs/student/03_students.ipynb #54c3ecd6
+# %% ../../nbs/student/03_students.ipynb #23fba133
 def toy_student(seed=0,        # another seed, another student
-                size='small'): # 'small' (101,696 parameters) or 'tiny' (26,272, quicker to run and surer of its steps)
-    "The folder of the base student (safetensors, tokenizer, template, generation config), made once and kept in the cache."
+                size='small'): # 'small' (101,696 parameters) or 'tiny' (26,272, quicker and more reliable in its steps)
+    "The folder of the base student, a whole Hugging Face folder, made once and kept in the cache."
     recipe(size)
     return student_folder(_toy_names[size], seed)
 
-# %% ../../nbs/student/03_students.ipynb #6fc242e8
+# %% ../../nbs/student/03_students.ipynb #55863944
 def check_vocabulary(tokenizer, # the student's
                      texts,     # prompts and completions it will be trained on
                      where='corpus'): # named in the error
@@ -106,4 +139,5 @@ def check_vocabulary(tokenizer, # the student's
         ids = encode_plain(text, tokenizer)
         if (tokenizer.unk_token_id is not None and tokenizer.unk_token_id in ids) or (text.strip() and not ids):
             raise MotError("the student's vocabulary does not hold this text", where=where, values=repr(text[:60]),
-                           cure='choose a pool made for this student, or a student with a general vocabulary such as smollm2-135m')
+                           cure='choose a pool made for this student, or a student with a general vocabulary '
+                                'such as smollm2-135m')
