@@ -68,7 +68,7 @@ $(PEERS)/.ready: requirements-bench.lock $(READY)
 	@touch $@
 
 bench: $(PEERS)/.ready
-	@$(BIN)/python tests/bench_speed.py $(BENCH)
+	@$(BIN)/python tests/tools/bench_speed.py $(BENCH)
 
 # vLLM has a folder of its own for the same reason: it needs other versions of a few packages.
 VLLM := $(VENV)/vllm
@@ -82,4 +82,4 @@ $(VLLM)/.ready: requirements-vllm.lock $(READY)
 	@touch $@
 
 docs: $(READY)
-	@$(BIN)/python tests/house.py readme
+	@$(BIN)/python tests/tools/house.py readme

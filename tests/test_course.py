@@ -15,7 +15,7 @@ def test_exercises(page, monkeypatch):
     path = course.FOLDER/f'{page}_solutions.ipynb'
     solved = course.read(path)
     unsolved = course.as_exercises(solved)
-    assert course.written(unsolved) == course.exercises_of(path).read_text(encoding='utf-8'), 'the exercises differ from their solutions: python tests/course.py write'
+    assert course.written(unsolved) == course.exercises_of(path).read_text(encoding='utf-8'), 'the exercises differ from their solutions: python tests/tools/course.py write'
     checks = [bool('check' in c['metadata'].get('tags', [])) for c in solved['cells'] if c['cell_type'] == 'code']
     blanks = sum(''.join(c['source']).count('# your turn') for c in unsolved['cells'])
     assert sum(checks) >= 2 and blanks >= sum(checks) and '# solution' not in course.written(unsolved)

@@ -6,7 +6,7 @@ import pytest
 
 from mot_nb.answers.vllm_process import vllm_python
 
-HERE = Path(__file__).parent
+SCRIPT = Path(__file__).parent/'tools'/'engine_script.py'
 needs_vllm = pytest.mark.skipif(vllm_python() is None, reason='vLLM is not installed: make vllm')
 
 
@@ -26,7 +26,7 @@ def gone(pid, seconds=10):
 @needs_vllm
 @pytest.mark.long
 def test_the_same_answers_and_a_clean_end(tmp_path):
-    done = subprocess.run([sys.executable, str(HERE/'engine_script.py'), 'answers', str(tmp_path)], capture_output=True, text=True, timeout=900)
+    done = subprocess.run([sys.executable, str(SCRIPT), 'answers', str(tmp_path)], capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stderr[-3000:]
     r = json.loads(done.stdout.splitlines()[-1])
     assert r['greedy'] == [8, 8] and r['sampled'] == [24, 24] and r['nucleus'] == [16, 16], r      # equal, of
@@ -38,7 +38,7 @@ def test_the_same_answers_and_a_clean_end(tmp_path):
 @needs_vllm
 @pytest.mark.parametrize('how', [signal.SIGKILL, signal.SIGTERM])
 def test_it_ends_with_its_parent(how, tmp_path):
-    p = subprocess.Popen([sys.executable, str(HERE/'engine_script.py'), 'wait', str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    p = subprocess.Popen([sys.executable, str(SCRIPT), 'wait', str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     try:
         pid = int(p.stdout.readline())
         assert alive(pid)

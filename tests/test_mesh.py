@@ -13,8 +13,8 @@ ENV = {**os.environ, 'OMP_NUM_THREADS': '1', 'TORCH_CPP_LOG_LEVEL': 'ERROR'}
 
 
 def script(name, *words, seconds=900):
-    "The JSON lines a script of this folder prints."
-    done = subprocess.run([sys.executable, Path(__file__).with_name(name), *map(str, words)], capture_output=True, text=True, env=ENV, timeout=seconds)
+    "The JSON lines a script of tests/tools prints."
+    done = subprocess.run([sys.executable, Path(__file__).parent/'tools'/name, *map(str, words)], capture_output=True, text=True, env=ENV, timeout=seconds)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
     return [json.loads(l) for l in done.stdout.splitlines() if l.startswith('{')]
 
@@ -48,7 +48,7 @@ def test_killed_launcher_leaves_nobody(tmp_path):
                               'train': {'lr': 1e-4, 'steps': 2000, 'batch': 4, 'compute': 'float32'}, 'rounds': {'rounds': 1, 'methods': ['mot']}, 'eval': {'loss_rows': 2}})
     (tmp_path/'s.yaml').write_text(to_yaml(settings))
     launch = subprocess.Popen([str(Path(sys.executable).with_name('accelerate')), 'launch', '--multi_gpu', '--num_processes', '2', '--num_machines', '1', '--mixed_precision', 'no', '--dynamo_backend', 'no',
-                               '-m', 'mot_nb.methods.rounds', str(tmp_path/'s.yaml'), 'name=x', '--out', str(tmp_path/'run'), '--quiet'], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=ENV)
+                               '-m', 'mot_nb', 'run', str(tmp_path/'s.yaml'), 'name=x', '--out', str(tmp_path/'run'), '--quiet'], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=ENV)
     logs, end = [tmp_path/f'run/logs/rank-{r}.log' for r in (0, 1)], time.time() + 300
     while not all(l.exists() and 'step 3/' in l.read_text() for l in logs):
         assert launch.poll() is None and time.time() < end, [l.exists() and l.read_text()[-1000:] for l in logs]
@@ -94,6 +94,7 @@ def test_the_plan_and_the_run_choose_alike():
 
 
 def test_layout_is_no_part_of_the_identity():
-    from mot_nb.methods.rounds import _identity
-    assert _identity(load_settings(overrides=['rounds.layout=serial'])) == _identity(load_settings())
-    assert _identity(load_settings(overrides=['rounds.rounds=4'])) != _identity(load_settings())
+    from mot_nb.methods.manifest import identity
+    plain = identity(load_settings())
+    assert identity(load_settings(overrides=['rounds.layout=serial'])) == plain
+    assert identity(load_settings(overrides=['train.lr=1e-4'])) != plain

@@ -18,7 +18,7 @@ SMALL = {'student': {'name': 'toy-tiny'}, 'data': {'pool': 'toy', 'teachers': ['
 @pytest.mark.parametrize('kills', [6, pytest.param(20, marks=pytest.mark.long)])
 def test_kills(tmp_path, kills):
     "Killed at random moments and resumed: the hashes of the run that was left alone, which is the same twice."
-    done = subprocess.run([sys.executable, Path(__file__).with_name('kill_and_resume.py'), tmp_path, str(kills), str(kills)], capture_output=True, text=True,
+    done = subprocess.run([sys.executable, Path(__file__).parent/'tools'/'kill_and_resume.py', tmp_path, str(kills), str(kills)], capture_output=True, text=True,
                           env={**os.environ, 'OMP_NUM_THREADS': '1'}, timeout=1200)
     assert done.returncode == 0, done.stderr[-2000:]
     result = json.loads(done.stdout.splitlines()[-1])

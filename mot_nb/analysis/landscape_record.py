@@ -103,5 +103,5 @@ class Landscape:
 def read_landscape(path): # a file written by the landscape report
     "The `Landscape` of a file."
     head, *rows = read_lines(path) or [{}]
-    if head.get('kind') != 'landscape': raise MotError('this file holds no recorded landscape', where=str(path), cure='write it with tests/record_landscape.py')
+    if head.get('kind') != 'landscape': raise MotError('this file holds no recorded landscape', where=str(path), cure='write it with tests/tools/record_landscape.py')
     return Landscape({k: v for k, v in head.items() if k != 'kind'}, rows)

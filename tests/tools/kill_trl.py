@@ -1,6 +1,6 @@
 """Kills TRL's SFTTrainer while it writes a checkpoint, at each of four files, resumes from what is left, and compares with a run left alone; prints a JSON line a file.
 
-    .venv/peers/bin/python tests/kill_trl.py [RECORD]     the environment of `make bench`; RECORD: a JSONL file for the lines
+    .venv/peers/bin/python tests/tools/kill_trl.py [RECORD]     the environment of `make bench`; RECORD: a JSONL file for the lines
 
 The same question as `kill_ranks.py` asks of this library. A process dies by SIGKILL in the middle of the file; the next one is asked to resume from the newest checkpoint.
 """
@@ -67,7 +67,7 @@ def main(record):
     from mot_nb.core.machine import environment
     import torch
     git = subprocess.run(['git', 'rev-parse', '--short=12', 'HEAD'], capture_output=True, text=True, cwd=Path(__file__).parent).stdout.strip()
-    lines = [{'kind': 'TRL killed', 'trl': m.version('trl'), 'commit': git, 'command': 'python tests/kill_trl.py', 'environment': environment()}]
+    lines = [{'kind': 'TRL killed', 'trl': m.version('trl'), 'commit': git, 'command': 'python tests/tools/kill_trl.py', 'environment': environment()}]
     with tempfile.TemporaryDirectory() as tmp:
         tmp = Path(tmp)
         assert once('train', tmp/'whole')[0] == 0

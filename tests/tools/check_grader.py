@@ -1,6 +1,6 @@
 """Grades real gold answers, written otherwise and made wrong, and real solutions whose marks are known; writes the counts to data/recorded/grader_gold.jsonl.
 
-    python tests/check_grader.py FOLDER     with competition/{aime24,aime25,amc23,math_500}.jsonl (columns problem, answer) and gsm8k/example_model_solutions.jsonl
+    python tests/tools/check_grader.py FOLDER     with competition/{aime24,aime25,amc23,math_500}.jsonl (columns problem, answer) and gsm8k/example_model_solutions.jsonl
                                             (openai/grade-school-math); what is missing is left out and said
 
 The files are not shipped: the record keeps their hashes. A wrong variant that was taken for right is written out, so that a person can see whether it is.
@@ -89,7 +89,7 @@ def main(folder):
                 if is_correct(gold, s['solution'].replace('\nA:', '\n####')) != s['is_correct']: differ.append([i, model, gold, s['solution'][-60:]])
         rows.append({'set': 'gsm8k solutions', 'problems': i + 1, 'solutions': sum(counts.values()), 'differ': differ})
         print(json.dumps(rows[-1]), flush=True)
-    head = {'kind': 'grader on gold answers', 'commit': commit(), 'command': 'python tests/check_grader.py FOLDER', 'files': files, 'environment': environment()}
+    head = {'kind': 'grader on gold answers', 'commit': commit(), 'command': 'python tests/tools/check_grader.py FOLDER', 'files': files, 'environment': environment()}
     write_atomic(house.ROOT/'data'/'recorded'/'grader_gold.jsonl', ''.join(json.dumps(r) + '\n' for r in [head, *rows]))
 
 

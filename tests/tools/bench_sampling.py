@@ -1,7 +1,7 @@
 """Tokens per CPU-second of mot_nb's decoding loop and of transformers' generate on one set of word problems, greedy, and whether the answers are equal.
 
 Fine-tuned students answer about as long as their teacher, the base student does not: so each answer of SmolLM2 is made to end at the length of the teacher's
-answer to that problem, in both engines alike. Usage: python tests/bench_sampling.py TEACHER BATCH [BATCH ...]; one JSON line for each engine and batch.
+answer to that problem, in both engines alike. Usage: python tests/tools/bench_sampling.py TEACHER BATCH [BATCH ...]; one JSON line for each engine and batch.
 """
 import json, sys, time
 import torch
@@ -58,4 +58,4 @@ if __name__ == '__main__':
             cpu = time.process_time() - cpu
             print(json.dumps(dict(engine=engine, student='smollm2-135m', dtype='float32', teacher=teacher, batch=batch, prompts=N, tokens=tokens, cpu_s=round(cpu, 1), wall_s=round(time.time() - wall, 1),
                                   tokens_per_cpu_s=round(tokens/cpu, 1), equal=out == answers['transformers generate'], cpu=environment()['cpu'], threads=1,
-                                  command=' '.join(['python', 'tests/bench_sampling.py', *sys.argv[1:]]))), flush=True)
+                                  command=' '.join(['python', 'tests/tools/bench_sampling.py', *sys.argv[1:]]))), flush=True)

@@ -1,7 +1,7 @@
 """Times `make report` or `make test` in a fresh clone with an empty cache and adds a line to data/recorded/make.jsonl.
 
 Memory is the largest sum over the target's processes (proportional set size, so shared pages count once), looked at every two seconds.
-usage: time_make.py report|test [FOLDER for the clone]
+usage: python tests/tools/time_make.py report|test [FOLDER for the clone]
 """
 import json, os, subprocess, sys, tempfile, time
 from pathlib import Path
@@ -11,7 +11,7 @@ import psutil
 from mot_nb.core.files import append_line
 from mot_nb.core.machine import environment
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def used(root):

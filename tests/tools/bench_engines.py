@@ -1,6 +1,6 @@
 """Tokens per second of each engine on one student and one set of word problems, and whether the answers are the same; appended to a JSON-lines file as they are measured.
 
-Greedy for all engines; at temperature 0.8 for those that draw our noise. One thread each, one engine at a time. Usage: python tests/bench_engines.py OUT [PROBLEMS] [TOKENS] [ENGINE ...]
+Greedy for all engines; at temperature 0.8 for those that draw our noise. One thread each, one engine at a time. Usage: python tests/tools/bench_engines.py OUT [PROBLEMS] [TOKENS] [ENGINE ...]
 """
 import contextlib, json, os, signal, subprocess, sys, tempfile, time
 from pathlib import Path

@@ -1,12 +1,12 @@
 """The house rules as functions, each returning a list of complaints; `tests/test_house.py` asserts the lists are empty.
 
-    python tests/house.py check [WORD ...]   print every complaint (that names one of the words)
-    python tests/house.py readme             write README.md from nbs/index.ipynb
+    python tests/tools/house.py check [WORD ...]   print every complaint (that names one of the words)
+    python tests/tools/house.py readme             write README.md from nbs/index.ipynb
 """
 import argparse, ast, base64, io, json, os, posixpath, re, shutil, subprocess, sys, tempfile, tokenize
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOK_BYTES, FIGURE_BYTES = 1_000_000, 150_000
 WINGS = ('core', 'data', 'student', 'answers', 'scale', 'methods', 'analysis', 'views', 'app')     # folders of nbs/ and subpackages, in order of dependence
 NUMBER = re.compile(r'^(\d\d)_\w+$')

@@ -1,9 +1,9 @@
 """Predictions of `mot plan` beside measurements of `Branch.train`, each case in fresh processes.
 
-    python tests/check_plan.py                        measure every case and print predicted, measured, ratio
-    python tests/check_plan.py --record COMMIT        the same, each case added to data/recorded/plan_check.jsonl as it is finished
-    python tests/check_plan.py --cases 0,2            only some of them
-    python tests/check_plan.py --show                 only the table of the recorded measurements
+    python tests/tools/check_plan.py                        measure every case and print predicted, measured, ratio
+    python tests/tools/check_plan.py --record COMMIT        the same, each case added to data/recorded/plan_check.jsonl as it is finished
+    python tests/tools/check_plan.py --cases 0,2            only some of them
+    python tests/tools/check_plan.py --show                 only the table of the recorded measurements
 
 Memory is the largest resident set of the process (VmHWM), once as the C library has it, which keeps some of what was freed, and once with everything
 freed given back at once (MALLOC_MMAP_THRESHOLD_). Time is the processor time of one step, on one thread.
@@ -12,7 +12,7 @@ import argparse, json, os, statistics, subprocess, sys
 from dataclasses import asdict
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 RECORD = ROOT/'data'/'recorded'/'plan_check.jsonl'
 
 CASES = [ # shape, checkpointing, lengths of the rows of a step, tokens computed at once
@@ -94,7 +94,7 @@ if __name__ == '__main__':
     p.add_argument('--show', action='store_true'); p.add_argument('--record', metavar='COMMIT'); p.add_argument('--cases', default=','.join(map(str, range(len(CASES)))))
     a = p.parse_args()
     if a.show: print(compare(recorded()[1])); sys.exit()
-    if a.record and not RECORD.exists(): append_line(RECORD, {'kind': 'plan check', 'commit': a.record, 'command': 'python tests/check_plan.py --record COMMIT', 'environment': {**environment(), 'threads': 1}})
+    if a.record and not RECORD.exists(): append_line(RECORD, {'kind': 'plan check', 'commit': a.record, 'command': 'python tests/tools/check_plan.py --record COMMIT', 'environment': {**environment(), 'threads': 1}})
     for i in map(int, a.cases.split(',')):
         row = measure(CASES[i])
         if a.record: append_line(RECORD, row)

@@ -1,7 +1,7 @@
 """Runs nbs/reports/82_confidence.ipynb on a finished run folder and writes its measurement where the pages look for it.
 
     mot run long/toy rounds.keep=all rounds.mtd_budgets=[depth] data.n_heldout=0 --out runs/kept
-    python tests/record_confidence.py runs/kept data/recorded/confidence-toy.jsonl [NAME=VALUE ...]     parameters of the page, as JSON
+    python tests/tools/record_confidence.py runs/kept data/recorded/confidence-toy.jsonl [NAME=VALUE ...]     parameters of the page, as JSON
 """
 import json, sys
 from pathlib import Path
@@ -17,7 +17,7 @@ if __name__ == '__main__':
     # where scores were kept on the way changes no number, and is a path of this machine
     made = json.loads((Path(run)/'manifest.json').read_text())['command']
     name = lambda words: ' '.join(Path(w).name if w.startswith(('/', '~')) else w for w in words.split())
-    command = f"{name(made)}; python tests/record_confidence.py {name(' '.join([run, record, *(m for m in more if not m.startswith('kept='))]))}"
+    command = f"{name(made)}; python tests/tools/record_confidence.py {name(' '.join([run, record, *(m for m in more if not m.startswith('kept='))]))}"
     out = Path(run)/'82_confidence.ipynb'
     try: execute_page(ROOT/'nbs'/'reports'/'82_confidence.ipynb', out, {'run': str(Path(run).resolve()), 'record': str(Path(record).resolve()), 'commit': commit(), 'command': command, **asked})
     except MotError as e: sys.exit(str(e))

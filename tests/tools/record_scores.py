@@ -1,9 +1,9 @@
 """Records what pages 54, 54a and 54b show, in data/recorded/: run by hand, never by the tests. Stopped anywhere, the same command goes on.
 
-    python tests/record_scores.py best-teacher --work FOLDER [--only toy|words] [--words RUN]  students x corpora x teachers    -> best-teacher.jsonl
-    python tests/record_scores.py avg16 --work FOLDER [--words RUN]              16 samples a problem              -> avg16.jsonl
-    python tests/record_scores.py forgetting --words RUN                         before and after, offline suite   -> forgetting-words.jsonl
-    python tests/record_scores.py lm-eval --python PYTHON                        the same items by lm-eval         -> lm_eval_check.jsonl
+    python tests/tools/record_scores.py best-teacher --work FOLDER [--only toy|words] [--words RUN]  students x corpora x teachers    -> best-teacher.jsonl
+    python tests/tools/record_scores.py avg16 --work FOLDER [--words RUN]              16 samples a problem              -> avg16.jsonl
+    python tests/tools/record_scores.py forgetting --words RUN                         before and after, offline suite   -> forgetting-words.jsonl
+    python tests/tools/record_scores.py lm-eval --python PYTHON                        the same items by lm-eval         -> lm_eval_check.jsonl
 
 PYTHON is one of an environment with lm-eval 0.4.13 and this library's packages. RUN is the finished folder of a run on the words pool whose students were kept.
 """
@@ -27,7 +27,7 @@ def commit():
 
 def command(*words):
     "The command as anyone could type it."
-    return ' '.join(['python tests/record_scores.py', *words])
+    return ' '.join(['python tests/tools/record_scores.py', *words])
 
 
 def best_teacher(work, only, words):
@@ -42,7 +42,7 @@ def best_teacher(work, only, words):
     if words:
         from mot_nb.analysis.claims import scores_of
         from mot_nb.methods.rounds import read_run
-        from mot_nb.answers.scores import read_results, write_results
+        from mot_nb.answers.score_files import read_results, write_results
         done = read_run(words)
         found, s, place = scores_of(done), done.settings, 'all word problems'
         end = max(r['round'] for r in done.rows)
@@ -71,7 +71,7 @@ def avg16(work, words):
     "16 samples a problem: the toy students of a run made here, and SmolLM2 before and after MoT."
     from mot_nb.data.pools import load_pool, prompt_of
     from mot_nb.methods.rounds import run
-    from mot_nb.answers.scores import write_results
+    from mot_nb.answers.score_files import write_results
     s = load_settings({'name': 'toy, every student kept', 'student': {'name': 'toy-tiny'}, 'data': {'pool': 'toy', 'teachers': ['plain', 'verbose', 'checker', 'foreign'], 'n_train': 200, 'n_heldout': 60},
                        'train': {'lr': 1e-3, 'steps': 10, 'batch': 16, 'compute': 'float32'}, 'rounds': {'rounds': 5, 'keep': 'last'}, 'eval': {'max_new_tokens': 80, 'every_round': False}})
     done, rows = run(s, work/'toy'), []

@@ -1,6 +1,6 @@
 """The course's exercises: written from their solutions, so that the two never part.
 
-    python tests/course.py write     write nbs/course/NN_exercises.ipynb from every NN_solutions.ipynb
+    python tests/tools/course.py write     write nbs/course/NN_exercises.ipynb from every NN_solutions.ipynb
 
 A solution stands between the comments `# solution` and `# end of solution`; the exercise has dots there. A cell tagged `check` looks at what was written:
 it must pass in the solutions and fail in the exercises.

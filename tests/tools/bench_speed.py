@@ -1,13 +1,13 @@
 """Runs nbs/reports/85_speed.ipynb at real size beside TRL and mergekit and prints its tables: `make bench`, about 15 minutes on two cores.
 
-    python tests/bench_speed.py [NAME=VALUE ...]     parameters of the page other than those below, as JSON: repeats=1 'branches=[3]'
+    python tests/tools/bench_speed.py [NAME=VALUE ...]     parameters of the page other than those below, as JSON: repeats=1 'branches=[3]'
 """
 import json, subprocess, sys
 from pathlib import Path
 from mot_nb.app.report import execute_page
 from mot_nb.core.errors import MotError
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 REAL = dict(student='smollm2-135m', batch=8, steps=2, lr=1e-5, branches=[2, 3, 5], rounds=2, round_steps=3, repeats=3, run_repeats=1)
 
 def commit():
