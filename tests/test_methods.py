@@ -1,0 +1,227 @@
+"Variations of the method are arguments: the same hash on one process and on two ranks, also when killed and resumed."
+import json, os, shutil, sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from mot_nb.core.errors import MotError
+from mot_nb.core.hashes import hash_tensors
+from mot_nb.core.progress import Progress
+from mot_nb.core.settings import load_settings
+from mot_nb.methods.device import Device
+from mot_nb.methods.lab import SeedLab
+from mot_nb.methods.methods import merge_of_thought, one_shot, single_teacher, union
+from mot_nb.methods.parts import OuterSGD
+from mot_nb.methods.runs import read_run, run
+from mot_nb.student.operators import mean, tensorwise
+
+TINY = {'student': {'name': 'toy-tiny'}, 'data': {'pool': 'toy', 'teachers': ['plain', 'verbose', 'foreign'], 'n_train': 12, 'n_heldout': 4},
+        'train': {'lr': 1e-3, 'steps': 2, 'batch': 4, 'compute': 'float32'}, 'rounds': {'rounds': 3, 'methods': ['mot']},
+        'eval': {'max_new_tokens': 8, 'loss_rows': 4}}
+one_thread = pytest.fixture(autouse=True)(lambda: torch.set_num_threads(1))
+
+
+def lab(folder, **changes):
+    "A lab of one seed; changes of settings as group_key=value."
+    settings = load_settings(TINY, [f'{k.replace("__", ".")}={v}' for k, v in changes.items()])
+    return SeedLab(settings, folder, 0, Device(settings.student, settings.train, 'cpu', say=lambda text: None))
+
+
+def carried_out(folder, method=merge_of_thought, changes={}, **parts):
+    "The rows of a method with these parts."
+    at = lab(folder, **changes)
+    at.ask(method, **parts)
+    at.carry_out()
+    return at.metrics()
+
+
+def hashes(rows): return {r['student']: r['hash'] for r in rows}
+
+
+def by_hand(folder, rounds, teachers, merged):
+    "MoT written out over branches: rounds of the teachers that `teachers(t)` names, merged by `merged(start, states)`."
+    from mot_nb.core.hashes import derive_seed
+    from mot_nb.student.branch import Branch
+    at = lab(folder)
+    weights = at.place.base
+    for t in range(rounds):
+        states = {}
+        for k in teachers(t):
+            b = Branch(at.place.model, at.rows[k], at.settings.train, 6, seed=derive_seed(0, 'order', k), state=weights, step=2*t)
+            b.train(2)
+            states[k] = b.weights()
+            b.close()
+        weights = merged(weights, states)
+    return hash_tensors(weights)
+
+
+# ---- trials: an idea is a function of a few lines
+
+def one_more(t, teachers): return teachers[:t + 1]
+
+
+def test_one_more_teacher_each_round(tmp_path):
+    found = hashes(carried_out(tmp_path/'a', introduce=one_more))
+    wanted = by_hand(tmp_path/'b', 3, lambda t: ['plain', 'verbose', 'foreign'][:t + 1], mean.__wrapped__ if hasattr(mean, '__wrapped__') else mean)
+    assert found['mot-one_more-r3'] == wanted
+
+
+@pytest.mark.parametrize('name', ['task_arithmetic', 'ties', 'dare'])
+def test_operators_inside_rounds(tmp_path, name):
+    from mot_nb.student.operators import OPERATORS
+    found = hashes(carried_out(tmp_path/'a', merge=name))
+    assert found[f'mot-{name}-r3'] == by_hand(tmp_path/'b', 3, lambda t: ['plain', 'verbose', 'foreign'], OPERATORS[name])
+
+
+def test_weights_fitted_on_a_loss(tmp_path):
+    "An operator that asks for the lab: branch weights that do best on rows of a corpus."
+    def fitted(base, states, lab):
+        rows = lab.rows['foreign'][:4]
+        options = [(1, 0, 0), (0, 1, 0), (0, 0, 1), (1/3, 1/3, 1/3)]
+        return min((mean(base, states, list(w)) for w in options), key=lambda s: lab.loss_of(s, rows))
+    found = hashes(carried_out(tmp_path/'a', merge=fitted))
+    again = hashes(carried_out(tmp_path/'b', merge=fitted))
+    plain = hashes(carried_out(tmp_path/'c'))
+    assert found == again and found['mot-fitted-r3'] != plain['mot-r3']
+
+
+def test_outer_nesterov_equals_torch(tmp_path):
+    "The student after each round is `torch.optim.SGD(nesterov=True)` on the pseudo-gradient."
+    at = lab(tmp_path/'a')
+    students = []
+    def keeping(lab_):
+        student = lab_.base
+        for t in range(3):
+            branches = [lab_.train(student, k) for k in lab_.teachers]
+            merged = lab_.merge(branches, student)
+            student = lab_.step(student, merged, OuterSGD(.7, .9))
+            students.append((student, merged))
+            lab_.mark(student, 'mine', round=t + 1)
+    at.ask(keeping)
+    at.maker.tidy = False
+    at.carry_out()
+    start = at.place.base
+    theirs = {n: torch.nn.Parameter(t.clone()) for n, t in start.items()}
+    sgd = torch.optim.SGD(theirs.values(), lr=.7, momentum=.9, nesterov=True)
+    for student, merged in students:
+        for n, p in theirs.items(): p.grad = p.detach() - at.weights(merged)[n]
+        sgd.step()
+        ours = at.weights(student)
+        assert max(float((ours[n] - p.detach()).abs().max()) for n, p in theirs.items()) < 1e-6
+
+
+def test_outer_step_of_one_is_mot(tmp_path):
+    plain = hashes(carried_out(tmp_path/'a'))
+    assert hashes(carried_out(tmp_path/'b', outer=OuterSGD(1.0, 0.0))) == plain
+
+
+def test_a_curriculum(tmp_path):
+    def shortest(step, total, rows): return sorted(rows, key=len)[:4]
+    found, plain = hashes(carried_out(tmp_path/'a', rows=shortest)), hashes(carried_out(tmp_path/'b'))
+    assert found['mot-shortest-r3'] != plain['mot-r3']
+    assert hashes(carried_out(tmp_path/'c', rows='short_first')).keys() == {'base', *(f'mot-short_first-r{t}' for t in (1, 2, 3))}
+
+
+def test_an_own_operator(tmp_path):
+    def median(base, states): return {n: torch.stack([s[n] for s in states.values()]).median(0).values for n in base}
+    found = hashes(carried_out(tmp_path/'a', merge=median))
+    assert found['mot-median-r3'] == by_hand(tmp_path/'b', 3, lambda t: ['plain', 'verbose', 'foreign'], median)
+
+
+def test_an_own_method(tmp_path):
+    "A method of a user's: start every round from the mean of the last two merges."
+    def last_two(lab):
+        students = [lab.base, lab.base]
+        for t in range(lab.rounds):
+            start = lab.merge(students[-2:], students[-1])
+            students.append(lab.merge([lab.train(start, k) for k in lab.teachers], start))
+            lab.mark(students[-1], 'last_two', round=t + 1)
+    rows = carried_out(tmp_path/'a', last_two)
+    plain = hashes(carried_out(tmp_path/'b'))
+    found = hashes(rows)
+    assert found['last_two-r1'] == plain['mot-r1'] and found['last_two-r2'] != plain['mot-r2']
+    assert [r['branch_steps'] for r in rows if r['metric'] == 'loss'][-1] > 0
+
+
+# ---- killed and resumed
+
+PARTS = {'ties': dict(merge='ties'), 'dare': dict(merge='dare'), 'nesterov': dict(outer=OuterSGD(.7, .9)), 'one_more': dict(introduce=one_more),
+         'curriculum': dict(rows='short_first')}
+
+
+@pytest.mark.parametrize('name', PARTS)
+def test_killed_and_resumed(tmp_path, name):
+    "The ledger cut after any line, what lay in memory lost: the same hashes."
+    whole = hashes(carried_out(tmp_path/'a', **PARTS[name]))
+    lines = (tmp_path/'a/ledger.jsonl').read_text().splitlines(keepends=True)
+    for cut in range(1, len(lines), 4):
+        out = tmp_path/f'cut-{cut}'
+        shutil.copytree(tmp_path/'a', out)
+        (out/'ledger.jsonl').write_text(''.join(lines[:cut]))
+        assert hashes(carried_out(out, **PARTS[name])) == whole, lines[cut - 1][:80]
+
+
+def test_a_missing_momentum_is_made_again(tmp_path):
+    whole = hashes(carried_out(tmp_path/'a', outer=OuterSGD(.7, .9)))
+    lines = (tmp_path/'a/ledger.jsonl').read_text().splitlines(keepends=True)
+    at = next(i for i, l in enumerate(lines) if 'measure mot-nesterov' in l and '-r2' in l)
+    shutil.copytree(tmp_path/'a', tmp_path/'b')
+    (tmp_path/'b/ledger.jsonl').write_text(''.join(lines[:at + 1]))
+    shutil.rmtree(tmp_path/'b/work', ignore_errors=True)
+    assert hashes(carried_out(tmp_path/'b', outer=OuterSGD(.7, .9))) == whole
+
+
+# ---- stages are shared, runs amended
+
+def test_methods_share_what_they_share(tmp_path):
+    "Single teachers and MoT in one lab: the first branches are trained once."
+    at = lab(tmp_path/'a')
+    for m in (single_teacher, merge_of_thought, one_shot): at.ask(m)
+    at.carry_out()
+    assert at.progress.done['step'] == at.progress.total['step'] == 3*6 + 2*3*2      # STD 6 steps each; MoT rounds 2 and 3
+
+
+def test_a_run_is_amended(tmp_path):
+    "A method, rounds and a seed added later: the run that had them from the start."
+    whole = run(load_settings(TINY, ['rounds.methods=std,mot', 'seeds=0,1']), tmp_path/'whole', progress=False)
+    run(load_settings(TINY, ['rounds.rounds=1']), tmp_path/'more', progress=False)
+    run(load_settings(TINY, ['rounds.rounds=3']), tmp_path/'more', progress=False)
+    run(load_settings(TINY, ['rounds.methods=std']), tmp_path/'more', progress=False)
+    again = run(load_settings(TINY, ['rounds.methods=std', 'seeds=1']), tmp_path/'more', progress=False)
+    assert again.hash == whole.hash
+    with pytest.raises(MotError) as e: run(load_settings(TINY, ['rounds.rounds=2']), tmp_path/'more', progress=False)
+    assert 'rounds.rounds: there 3' in str(e.value)
+
+
+def test_more_samples(tmp_path):
+    "k from 1 to 2: the first sample of every problem is used again."
+    sampled = ['eval.temperature=0.8', 'eval.k=1']
+    run(load_settings(TINY, sampled), tmp_path/'r', progress=False)
+    before = (tmp_path/'r/seed-0/samples/mot-r3.jsonl').read_text().splitlines()
+    again = run(load_settings(TINY, [*sampled, 'eval.k=2']), tmp_path/'r', progress=False)
+    after = (tmp_path/'r/seed-0/samples/mot-r3.jsonl').read_text().splitlines()
+    assert set(before) <= set(after) and len(after) == 2*len(before) - 1 and {r['k'] for r in again.rows} == {None, 2}
+    assert again.hash == run(load_settings(TINY, [*sampled, 'eval.k=2']), tmp_path/'whole', progress=False).hash
+
+
+def test_another_environment_is_said(tmp_path):
+    "Killed and resumed under another number of threads: listed, and the result says that it is not bit-exact."
+    run(load_settings(TINY, ['rounds.rounds=1']), tmp_path/'r', progress=False)
+    torch.set_num_threads(2)
+    try: result = run(TINY, tmp_path/'r', progress=False)
+    finally: torch.set_num_threads(1)
+    manifest = json.loads((tmp_path/'r/manifest.json').read_text())
+    assert [e['threads'] for e in manifest['environments']] == [1, 2] and 'not bit-exact' in str(result)
+
+
+# ---- refused, never ignored
+
+def test_weights_that_an_operator_would_ignore(tmp_path):
+    with pytest.raises(MotError) as e: carried_out(tmp_path/'a', merge='ties', changes={'rounds__weights': '0.5,0.25,0.25'})
+    assert 'takes no branch weights' in str(e.value)
+
+
+@pytest.mark.parametrize('bad', [dict(merge='tie'), dict(merges='ties'), dict(introduce='everybody')])
+def test_unknown_parts(tmp_path, bad):
+    with pytest.raises(MotError): carried_out(tmp_path/'a', **bad)
