@@ -7,7 +7,11 @@ import torch
 
 import house
 from mot_nb.data.corpora import Row
-from mot_nb.analysis.landscape import RowLoss, Walk, between, branches_again, fill, mixtures, random_direction, sharper, sharpness, unfinished
+from mot_nb.analysis.landscape import RowLoss, Walk
+from mot_nb.analysis.lines import between, fill, mixtures, unfinished
+from mot_nb.analysis.run_students import branches_again
+from mot_nb.analysis.directions import random_direction
+from mot_nb.analysis.sharpness import sharper, sharpness
 from mot_nb.core.errors import MotError
 from mot_nb.core.hashes import hash_file, hash_tensors
 from mot_nb.core.files import read_lines
@@ -58,7 +62,8 @@ def test_a_step_does_not_depend_on_the_one_before(student):
 
 PROBE = """
 import sys, time
-from mot_nb.analysis.landscape import RowLoss, sharpness
+from mot_nb.analysis.landscape import RowLoss
+from mot_nb.analysis.sharpness import sharpness
 from mot_nb.data.corpora import Row
 from mot_nb.student.students import load_student
 model, tokenizer = load_student(sys.argv[1])
@@ -134,7 +139,7 @@ def test_refusals(student, tmp_path):
     refused('sum to 1', lambda: mixtures(model, {'a': a, 'b': a}, [(.5, .6)], loss))
     refused('another student', lambda: mixtures(model, {'a': a, 'b': {'x': torch.ones(2)}}, [(.5, .5)], loss))
     refused('unknown normalisation', lambda: sharpness(model, loss, .1, 2, norm='filters'))
-    refused('not shaken alike', lambda: sharper(sharpness(model, loss, .1, 2), sharpness(model, loss, .1, 2, seed=1)))
+    refused('not perturbed alike', lambda: sharper(sharpness(model, loss, .1, 2), sharpness(model, loss, .1, 2, seed=1)))
     refused('no rows', lambda: RowLoss([]))
 
 
@@ -173,7 +178,7 @@ def test_template(tmp_path):
 @pytest.mark.skipif(browser() is None, reason='no Chromium on this machine')
 def test_triangle_in_a_browser(tmp_path):
     "In a real browser: the middle is shown, a place that gets the focus shows its own numbers instead, and hostile tokens stay text."
-    from mot_nb.analysis.landscape import triangle_weights
+    from mot_nb.analysis.triangle import triangle_weights
     from mot_nb.views.surfaces import triangle_view
     nasty = '</div></style><script>document.title="broken"</script><img src=x onerror=document.title="broken">\u202e'
     cells = [{'weights': list(w), 'value': .5 + i/100, 'lo': None, 'hi': None, 'n': 2, 'right': i, 'asked': 20, 'answer': nasty, 'tokens': [[nasty, .5], ['7', .9]]} for i, w in enumerate(triangle_weights(3))]
