@@ -79,7 +79,8 @@ def test_layouts():
 
 def test_the_plan_and_the_run_choose_alike():
     "`mot plan` and a run on ranks divide them in the same way, whatever fits."
-    from mot_nb.scale.plan import HELD, better_layout, memory
+    from mot_nb.scale.memory import HELD, memory
+    from mot_nb.scale.options import better_layout
     how = dict(micro_tokens=8192, compute='bfloat16', checkpointing=True)
     seen = set()
     for branches in (2, 3, 4):

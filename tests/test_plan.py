@@ -19,7 +19,8 @@ def test_every_tensor_of_a_published_shape(name):
     "Names and shapes are those of the model that transformers builds, without memory, from the same configuration."
     import torch
     from transformers import AutoModelForCausalLM
-    from mot_nb.scale.plan import config_of, parameters, shape_of, tensors
+    from mot_nb.scale.shapes import config_of, shape_of
+    from mot_nb.scale.tensors import parameters, tensors
     with torch.device('meta'): model = AutoModelForCausalLM.from_config(config_of(name))
     assert {n: tuple(p.shape) for n, p in model.named_parameters()} == tensors(name, 'model')
     in_files = tensors(name)
@@ -33,7 +34,7 @@ def experts(tmp_path_factory):
     "Three tiny Qwen3-MoE branches as transformers saves them."
     import torch
     from transformers import AutoModelForCausalLM
-    from mot_nb.scale.plan import Shape, config_of
+    from mot_nb.scale.shapes import Shape, config_of
     from mot_nb.student.models import byte_tokenizer, save_student
     folder = tmp_path_factory.mktemp('experts')
     config = config_of(Shape('tiny-moe', 2, 32, 4, 2, 16, 48, 259, experts=6, experts_per_token=2, moe_intermediate=24))
@@ -54,7 +55,7 @@ def without(folder, name):
 def test_a_missing_expert_is_refused(experts, tmp_path, capsys):
     "Whole branches merge; where every branch lacks the same expert matrix the merge is refused and names it, and so is loading."
     import shutil
-    from mot_nb.scale.plan import check_folder
+    from mot_nb.scale.tensors import check_folder
     from mot_nb.student.students import load_student
     branches = [str(experts/f'branch{i}') for i in range(3)]
     assert check_folder(branches[0]) == 57
@@ -72,7 +73,7 @@ def test_a_missing_expert_is_refused(experts, tmp_path, capsys):
 
 def test_predictions_against_measurements():
     "Memory and time of `Branch.train`, recorded in fresh processes, with and without checkpointing: within 20 % for three shapes. The toy's time, all small calls, is only within a factor of two, and shown as it is."
-    from mot_nb.scale.plan import compare
+    from mot_nb.scale.step_time import compare
     head, rows = check_plan.recorded()
     found = compare(rows).data
     large = [r for r in found if r['student'] != 'toy-tiny']
@@ -83,7 +84,8 @@ def test_predictions_against_measurements():
 
 def test_layouts():
     "A layout that fits wins over one that does not, full ranks over idle ones, and the reason says so."
-    from mot_nb.scale.plan import better_layout, branch_and_rank_bytes, memory, HELD
+    from mot_nb.scale.options import better_layout
+    from mot_nb.scale.memory import branch_and_rank_bytes, memory, HELD
     how = dict(micro_tokens=8192, compute='bfloat16', checkpointing=True)
     small, large = better_layout('Qwen3-0.6B', 8, 4, 80e9, **how), better_layout('Qwen3-14B', 8, 4, 80e9, **how)
     assert (small.name, small.branches, small.shards) == ('parallel', 4, 2) and (large.name, large.branches) == ('serial', 1) and 'would need' in large.reason

@@ -352,7 +352,8 @@ def check_run(s,         # RunSettings
               tokenizer, # the student's, or None
               pool):     # its Pool, or None
     "A list of `Finding`: what stands in the way of a run, as far as that shows without network and weights, and what could not be checked."
-    from mot_nb.scale.plan import check_folder, parameters, shape_of, tensors
+    from mot_nb.scale.tensors import check_folder, parameters, tensors
+    from mot_nb.scale.shapes import shape_of
     from mot_nb.student.merge import branch_weights
     out = []
     def add(what, found, state='ok', cure=''): out.append(Finding(what, found, state, cure))
@@ -385,7 +386,11 @@ def check_run(s,         # RunSettings
 def do_plan(args): # the parsed command line
     "`mot plan`: what the run will cost; with --dry-run also what could be checked, 1 if something would stop it."
     import torch
-    from mot_nb.scale.plan import ASSUMED, USABLE, Rates, bounded_load, load_of, measure_rates, plan_run, shape_of
+    from mot_nb.scale.rates import ASSUMED, Rates, measure_rates
+    from mot_nb.scale.memory import USABLE
+    from mot_nb.scale.flops import bounded_load, load_of
+    from mot_nb.scale.plan import plan_run
+    from mot_nb.scale.shapes import shape_of
     from mot_nb.methods.rounds import plan as steps_and_evaluations
     from mot_nb.student.weights import compute_dtype
     for option in ('gpus', 'memory', 'rate', 'tokens_per_second', 'answer_tokens', 'trace_tokens'):
@@ -417,13 +422,13 @@ def do_plan(args): # the parsed command line
 # %% ../../nbs/app/02_cli.ipynb #c826d620
 def _countable(folder):
     "True for a folder whose every tensor is known from its configuration; of another the merge itself says what is wrong."
-    from mot_nb.scale.plan import shape_of
+    from mot_nb.scale.shapes import shape_of
     try: return (Path(folder)/'config.json').is_file() and any(Path(folder).glob('*.safetensors')) and bool(shape_of(folder))
     except (MotError, KeyError): return False
 
 def do_merge(args): # the parsed command line
     "`mot merge`: the mean of student folders, its report printed."
-    from mot_nb.scale.plan import check_folder
+    from mot_nb.scale.tensors import check_folder
     from mot_nb.student.merge_folders import merge_folders
     for folder in [*args.folders, *([args.base] if args.base else [])]:     # where all lack the same tensor, comparing them with each other finds nothing
         if _countable(folder): check_folder(folder)

@@ -23,7 +23,7 @@ PROMPT = 16 # tokens of each row that are not supervised
 
 def shape(name):
     "The shape of a case: a known one, or one of two random Qwen3, 'mid' with a tied head and 'wide' with a head of its own."
-    from mot_nb.scale.plan import Shape, shape_of
+    from mot_nb.scale.shapes import Shape, shape_of
     random = {'mid': Shape('mid', 8, 384, 6, 2, 64, 1152, 8192, tied=True), 'wide': Shape('wide', 4, 768, 12, 4, 64, 2048, 16384)}
     return random[name] if name in random else shape_of(name)
 
@@ -37,7 +37,8 @@ def train(case, steps=3):
     "Trains a random student of the case's shape; returns what it took, the first step left out of the times."
     import time, torch
     from transformers import AutoModelForCausalLM
-    from mot_nb.scale.plan import config_of, measure_rates
+    from mot_nb.scale.rates import measure_rates
+    from mot_nb.scale.shapes import config_of
     from mot_nb.data.corpora import Row
     from mot_nb.core.settings import TrainSettings
     from mot_nb.student.branch import Branch
@@ -87,7 +88,7 @@ def recorded():
 
 if __name__ == '__main__':
     sys.path.insert(0, str(ROOT))
-    from mot_nb.scale.plan import compare
+    from mot_nb.scale.step_time import compare
     from mot_nb.core.files import append_line
     from mot_nb.core.machine import environment
     p = argparse.ArgumentParser(usage=__doc__)
