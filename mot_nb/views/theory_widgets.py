@@ -10,7 +10,8 @@ __all__ = ['PLANE', 'multipliers', 'multiplier', 'multiplier_said', 'bowl_paths'
 import functools, html
 import numpy as np
 from ..core.errors import MotError
-from ..analysis.theory import Bowl, falls_until, joint_lowest, proximal_metric, resting_point, rounds_on_bowls, s_E, teachers_in_the_plane
+from ..analysis.quadratics import Quadratic, joint_minimum, fixed_point, rounds_on_quadratics, teachers_in_the_plane
+from ..analysis.lemma import falls_until, proximal_metric, s_E
 from .plots import PALETTE, View, _styled, colours, new_axes, show
 from .token_view import Control
 
@@ -72,11 +73,11 @@ PLANE = (-.25, 1.45, -1.35, 1.35)  # the part of the plane that is shown, always
 
 def _rest(bowls, eta, E):
     "Where the rounds rest, or None where they do not."
-    try: return resting_point(bowls, eta, E)
+    try: return fixed_point(bowls, eta, E)
     except MotError: return None
 
 @_styled
-def bowl_paths(bowls,    # list of Bowl in the plane
+def bowl_paths(bowls,    # list of Quadratic in the plane
                eta,      # learning rate
                E,        # steps of a branch
                T=5,      # rounds
@@ -85,19 +86,19 @@ def bowl_paths(bowls,    # list of Bowl in the plane
     "Branches and merged student over the teachers' bowls; returns the axes."
     ax = new_axes(size=(7.2, 4)) if ax is None else ax
     hue = colours([b.name for b in bowls])
-    with np.errstate(over='ignore', invalid='ignore'): branches, merged = rounds_on_bowls(bowls, start, eta, E, T)
+    with np.errstate(over='ignore', invalid='ignore'): branches, merged = rounds_on_quadratics(bowls, start, eta, E, T)
     x, y = np.meshgrid(np.linspace(*PLANE[:2], 90), np.linspace(*PLANE[2:], 90))
     for k, b in enumerate(bowls):
         ax.contour(x, y, np.sqrt(2*b.loss(np.stack([x, y], -1))), levels=(.25, .5, 1.), colors=[hue[b.name]], linewidths=.6, alpha=.55)
         for t in range(T):
             path = np.clip(branches[t, k], -9, 9)
             ax.plot(*path.T, '.-', color=hue[b.name], lw=1, ms=3.5, alpha=.9, label=b.name if t == 0 else None)
-        ax.plot(*b.lowest, '+', color=hue[b.name], ms=11, mew=2)
+        ax.plot(*b.minimum, '+', color=hue[b.name], ms=11, mew=2)
     ax.plot(*np.clip(merged, -9, 9).T, 'o-', color='k', lw=1.6, ms=5, zorder=5, label='MoT, after each round')
     rest = _rest(bowls, eta, E)
     if rest is None: ax.set_title('the rounds do not rest')
-    for point, look, label in ((rest, dict(marker='*', ms=15, mfc='#FFD34D'), 'where rounds rest'), (joint_lowest(bowls), dict(marker='s', ms=8, mfc='none'), 'MTD ends'),
-                               (np.mean([b.lowest for b in bowls], 0), dict(marker='D', ms=10, mfc='none'), 'mean of the lowest points')):
+    for point, look, label in ((rest, dict(marker='*', ms=15, mfc='#FFD34D'), 'where rounds rest'), (joint_minimum(bowls), dict(marker='s', ms=8, mfc='none'), 'MTD ends'),
+                               (np.mean([b.minimum for b in bowls], 0), dict(marker='D', ms=10, mfc='none'), 'mean of the lowest points')):
         if point is not None: ax.plot(*point, color='k', ls='none', zorder=6, label=label, **look)
     ax.set(xlim=PLANE[:2], ylim=PLANE[2:], xlabel='shared direction: all teachers want 1', ylabel='opposed direction')
     ax.figure.legend(loc='outside right upper')
@@ -111,10 +112,10 @@ def bowls_said(bowls, eta, E, # teachers, learning rate, steps
     begin = f'{len(bowls)} teacher{"s" if len(bowls) > 1 else ""}, E = {E}, η = {eta:g}, sharpest curvature {sharpest:g}: '
     rest = _rest(bowls, eta, E)
     if eta*sharpest >= 2: return begin + f'η · curvature = {eta*sharpest:.2f} is 2 or more, and the branches of the sharpest teacher run away' + ('; the rounds do not rest.' if rest is None else '.')
-    merged = rounds_on_bowls(bowls, start, eta, E, T)[1]
+    merged = rounds_on_quadratics(bowls, start, eta, E, T)[1]
     pair = lambda p: f'({p[0]:.2f}, {p[1] + 0:.2f})'.replace('-0.00', '0.00')
-    return (begin + f'after 1 round the student is at {pair(merged[1])}, after {T} at {pair(merged[-1])}. ' + ('The rounds do not rest' if rest is None else f'Rounds rest at {pair(rest)}') + f', MTD ends at {pair(joint_lowest(bowls))}, '
-            f'the lowest points have the mean {pair(np.mean([b.lowest for b in bowls], 0))}.')
+    return (begin + f'after 1 round the student is at {pair(merged[1])}, after {T} at {pair(merged[-1])}. ' + ('The rounds do not rest' if rest is None else f'Rounds rest at {pair(rest)}') + f', MTD ends at {pair(joint_minimum(bowls))}, '
+            f'the lowest points have the mean {pair(np.mean([b.minimum for b in bowls], 0))}.')
 
 # %% ../../nbs/views/03_theory_widgets.ipynb #2d7aec5b
 @_styled
