@@ -59,7 +59,7 @@ METHODS = {'mot': 'MoT', 'base': 'base', 'oneshot': 'one-shot merge', 'std': 'ST
 def student_words(name): # 'mot', 'std:plain', 'mtd:depth' ...
     "The name as it stands in a table."
     method, _, which = name.partition(':')
-    return METHODS[method] + (f' {which}' if method == 'std' else f' ({which})' if which else '')
+    return METHODS.get(method, method) + (f' {which}' if method == 'std' else f' ({which})' if which else '')
 
 # %% ../../nbs/analysis/01_claims.ipynb #124c7039
 def _rows(result): # RunResult, or rows of metrics.jsonl
@@ -80,7 +80,8 @@ def _name(row): # of metrics.jsonl
 # %% ../../nbs/analysis/01_claims.ipynb #0cbe3b9f
 def _of(rows, name, metric):
     "seed -> rows of one student, in order of rounds; raises where it is not in the run."
-    if (method := name.partition(':')[0]) not in METHODS: raise unknown_name('method', method, METHODS)
+    known = dict.fromkeys([*METHODS, *(r['method'] for r in rows)])
+    if (method := name.partition(':')[0]) not in known: raise unknown_name('method', method, known)
     found = {}
     for r in rows:
         if r['metric'] == metric and _is(r, name): found.setdefault(r['seed'], []).append(r)
@@ -234,8 +235,16 @@ def scores_of(result,  # RunResult of a run folder or recorded run; {} where nei
     return student_scores(result, rounds)
 
 # %% ../../nbs/analysis/01_claims.ipynb #3c7a0161
-VERDICTS = ('supported', 'contradicted', 'undecided', 'one seed', 'problems not counted', 'cannot be seen here')
+VERDICTS = {
+    'supported': 'a significant difference, as claimed: the whole 95 % interval, over seeds and problems, excludes zero',
+    'contradicted': 'a significant difference in the other direction',
+    'undecided': 'no significant difference: the interval includes zero, or there is none',
+    'one seed': 'shown, not judged: one seed says nothing of another',
+    'problems not counted': 'shown, not judged: the interval is over seeds that were asked the same problems',
+    'cannot be seen here': 'no student got more than two problems right, or the run lacks what is compared'
+} # verdict -> what it means
 
+# %% ../../nbs/analysis/01_claims.ipynb #3c7a0160
 def verdict(g,  # Gap
             expect='above'): # 'above': the claim says a > b; 'below': a < b
     "'supported', 'contradicted', 'undecided', or why it is not judged: 'one seed', 'problems not counted' (own)."
@@ -404,12 +413,9 @@ def judge_without(full,    # RunResult with all teachers
     return _judged(8, run, rows, (verdict(g), (g,), ''))
 
 # %% ../../nbs/analysis/01_claims.ipynb #134e0480
-_LEDGER = ('supported, contradicted: the whole 95 % interval, over seeds and problems, lies on one side of zero; '
-           'undecided: it includes zero, or there is none; one seed: one seed says nothing of another, so a run of one '
-           'seed is shown, not judged; problems not counted: the interval is over seeds that were asked the same '
-           'problems, which is not judged either; cannot be seen here: no student got more than two problems right, or '
-           'the run lacks what is compared. Certainty: A primary text, B a summary of it. Each row is judged by '
-           'itself: of twenty true ties, one would be expected to be called decided.')
+_LEDGER = ('; '.join(f'{name}: {meaning}' for name, meaning in VERDICTS.items()) + '. Certainty: A primary text, '
+           'B a summary of it. Each row is judged by itself: of twenty true ties, one would be expected to be called '
+           'decided.')
 
 # %% ../../nbs/analysis/01_claims.ipynb #fbf717d5
 def ledger(judgements): # a list of `Judgement`

@@ -11,12 +11,13 @@ from pathlib import Path
 from ..core.errors import MotError
 from ..core.files import append_line, read_lines
 
-# %% ../../nbs/methods/00_ledger.ipynb #3f0ebe2e
-def _comparable(record):
-    "A record as it is read back, without how long it took."
-    return json.loads(json.dumps({k: v for k, v in record.items() if k != 'seconds'}))
+# %% ../../nbs/methods/00_ledger.ipynb #50f0089a
+def _same(a, b): # records
+    "Whether two records of one stage say the same: what both hold, but for its name and how long it took."
+    a, b = json.loads(json.dumps(a)), json.loads(json.dumps(b))
+    return all(a[k] == b[k] for k in a.keys() & b.keys() - {'stage', 'seconds'})
 
-# %% ../../nbs/methods/00_ledger.ipynb #dbf0634b
+# %% ../../nbs/methods/00_ledger.ipynb #d1937053
 class Ledger:
     "What one seed of a run has finished: key -> record."
     def __init__(self, folder,  # of the seed
@@ -45,7 +46,7 @@ class Ledger:
         if before is None:
             if self.place.writes: append_line(self.path, record)
             self.records[key] = record
-        elif _comparable(before) != _comparable(record): raise _another_result(self.path, before, record)
+        elif not _same(before, record): raise _another_result(self.path, before, record)
 
 # %% ../../nbs/methods/00_ledger.ipynb #25749db9
 def _another_result(path, before, now):

@@ -123,7 +123,7 @@ class MergedStudent(Student):
         "The branches, and the round's start."
         return (*self.branches, self.base)
 
-# %% ../../nbs/methods/02_recipes.ipynb #903e8ddc
+# %% ../../nbs/methods/02_recipes.ipynb #4b5cf97b
 def merged(branches,  # `Student`s
            base,      # the round's start
            by,        # `Part`: the operator
@@ -131,7 +131,8 @@ def merged(branches,  # `Student`s
     "The merge of branches, as a recipe."
     key = hash_json(['merge', by.key, [b.key for b in branches], base.key, list(weights)])
     work = base.work + sum(b.work - base.work for b in branches)
-    name = f'merge of {", ".join(b.name for b in branches)}'
+    names = ', '.join(b.name for b in branches)
+    name = f'merge of {names}' if len(branches) < 3 else f'merge of {len(branches)} students'
     step = max(b.step for b in branches)
     return MergedStudent(base.lab, key, name, step, work, tuple(branches), base, by, tuple(weights))
 
