@@ -235,8 +235,8 @@ def _place_line(place, of, teachers): # (student, corpus), {teacher: cell}, the 
 
 # %% ../../nbs/analysis/00_best_teacher.ipynb #24ec1289
 _TABLE = ('accuracy in %, in brackets the change against the base in points, * where its 95 % interval over '
-          'problems and seeds excludes 0; = tied with the best: the interval of their difference, all pairs of a '
-          'place at 95 % together, includes 0; bold: best without a tie; unknown: not run here; truncated: answers '
+          'problems and seeds excludes 0; = tied with the best, no significant difference: the interval of their '
+          'difference, all pairs of a place at 95 % together, includes 0; bold: best without a tie; unknown: not run here; truncated: answers '
           'that reached the length limit, where they are 5 % or more: such a student is judged by its length as '
           'well; ')
 
@@ -263,15 +263,15 @@ def _may_be(data):
 
 # %% ../../nbs/analysis/00_best_teacher.ipynb #279fdadf
 def _differ(a, b): # teachers who may be best at two places
-    "Whether the best teacher differs: 'yes', 'no' or 'cannot be told'."
+    "Whether the best teacher differs: 'yes', 'no' or 'undecided'."
     if not set(a) & set(b): return 'yes'
-    return 'no' if a == b and len(a) == 1 else 'cannot be told'
+    return 'no' if a == b and len(a) == 1 else 'undecided'
 
 # %% ../../nbs/analysis/00_best_teacher.ipynb #62bbdc9d
 def _tally(data):
     "How many pairs have which verdict, as a caption."
     if not data: return 'no two places with the same teachers differ in this alone'
-    counts = [f"{sum(o['verdict'] == v for o in data)} {v}" for v in ('yes', 'no', 'cannot be told')]
+    counts = [f"{sum(o['verdict'] == v for o in data)} {v}" for v in ('yes', 'no', 'undecided')]
     return f"{len(data)} pair{'s' if len(data) != 1 else ''}: " + ', '.join(counts)
 
 # %% ../../nbs/analysis/00_best_teacher.ipynb #4576447b
@@ -285,7 +285,7 @@ def differs(data,   # what `best_teachers_at` returned
              if a[same] == b[same] and have[a] == have[b] and len(have[a]) > 1]
     out = [dict(a=a, b=b, verdict=_differ(may[a], may[b])) for a, b in pairs]
     rows = [[a[same], a[1 - same], ', '.join(may[a]), b[1 - same], ', '.join(may[b]),
-             (o['verdict'], o['verdict'] != 'cannot be told')] for (a, b), o in zip(pairs, out)]
+             (o['verdict'], o['verdict'] != 'undecided')] for (a, b), o in zip(pairs, out)]
     other = 'corpus' if by == 'student' else 'student'
     return Table([other, by, 'may be best there', f'other {by}', 'may be best there', 'does the best teacher differ?'],
                  rows, _tally(out), out)

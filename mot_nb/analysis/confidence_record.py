@@ -7,11 +7,9 @@ __all__ = ['PAIRS', 'WAYS', 'contrasts', 'last_students', 'mot_student', 'confid
            'record_confidence', 'read_confidence', 'judge_consensus']
 
 # %% ../../nbs/analysis/16_confidence_record.ipynb #9b8cbd4c
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from ..core.errors import MotError
-from ..core.files import read_lines, write_atomic
+from ..core.records import read_recorded, write_recorded
 from ..core.labels import Label
 from .changes import MARK, change_by_label
 from .drops import Auc, auc_gap, drop_auc, kind_text
@@ -121,17 +119,14 @@ def record_confidence(path,   # the JSONL to write, whole
                       traces, # list of Scored: a few, for views
                       **how): # command, commit, environment, settings
     "Writes a measurement as one small file: how it was made, its rows, some traces; returns the path."
-    lines = [{'kind': 'confidence', **how}] + [{k: _short(v) for k, v in r.items()} for r in rows]
+    lines = [{k: _short(v) for k, v in r.items()} for r in rows]
     lines += [{'kind': 'trace', **scored_line(s)} for s in traces]
-    return write_atomic(path, ''.join(json.dumps(l, ensure_ascii=True) + '\n' for l in lines))
+    return write_recorded(path, 'confidence', lines, **how)
 
 # %% ../../nbs/analysis/16_confidence_record.ipynb #c0dc52fb
 def read_confidence(path): # a file written by `record_confidence`
     "The `Measured` of a file."
-    head, *lines = read_lines(path) or [{}]
-    if head.get('kind') != 'confidence':
-        raise MotError('this file holds no recorded confidence', where=str(path),
-                       cure='write it with record_confidence')
+    head, lines = read_recorded(path, 'confidence')
     traces = [scored_of(l, f'{Path(path).name}, line {i}') for i, l in enumerate(lines, 2) if l['kind'] == 'trace']
     how = {k: v for k, v in head.items() if k != 'kind'}
     return Measured(how, [l for l in lines if l['kind'] != 'trace'], traces)

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from ..core.errors import MotError, unknown_name
 from ..core.hashes import hash_tensors
-from ..core.files import append_line, read_lines
+from ..core.records import add_recorded, read_recorded
 from ..core.machine import environment
 from ..core.intervals import ratio_interval
 from ..core.tables import Table
@@ -43,8 +43,8 @@ class Change:
 
     @property
     def verdict(self):
-        "'better', 'worse' or 'not told apart'."
-        if self.lo <= 0 <= self.hi: return 'not told apart'
+        "'better', 'worse' or 'no significant difference'."
+        if self.lo <= 0 <= self.hi: return 'no significant difference'
         return 'better' if (self.change > 0) == (self.metric not in LOWER) else 'worse'
 
 # %% ../../nbs/analysis/04_forgetting.ipynb #0834a82c
@@ -100,7 +100,7 @@ def _between(c, percent): # `Change`; whether in points
 # %% ../../nbs/analysis/04_forgetting.ipynb #e9fcc425
 def _clear(verdict): # of a `Change`
     "Whether the interval excludes 0."
-    return verdict != 'not told apart'
+    return verdict != 'no significant difference'
 
 # %% ../../nbs/analysis/04_forgetting.ipynb #0684964a
 def _kind(task): # of `TASKS`, or of lm-eval
@@ -186,13 +186,11 @@ def _by_student(lines): # recorded rows
 # %% ../../nbs/analysis/04_forgetting.ipynb #aefc5e74
 def _begun(path, suite, head): # JSONL file, `Suite`, how it was made
     "{label: rows} that the file has; begins it where there is none, refuses one of other items."
-    lines = read_lines(path)
-    if not lines:
-        append_line(path, {'kind': 'forgetting', 'suite': suite.hash, 'environment': environment(), **head})
-    elif lines[0].get('kind') != 'forgetting' or lines[0]['suite'] != suite.hash:
-        raise MotError('this file holds results of other items', where=str(path),
-                       values=f"{lines[0].get('suite')}, now {suite.hash}", cure='give another path')
-    return _by_student(lines[1:])
+    add_recorded(path, 'forgetting', [], environment=environment(), **head, suite=suite.hash)
+    old, lines = read_recorded(path, 'forgetting')
+    if old['suite'] == suite.hash: return _by_student(lines)
+    raise MotError('this file holds results of other items', where=str(path),
+                   values=f"{old['suite']}, now {suite.hash}", cure='give another path')
 
 # %% ../../nbs/analysis/04_forgetting.ipynb #f43efb1a
 def _same_weights(rows, weights, where): # recorded rows of a student, its hash now
@@ -218,16 +216,14 @@ def measure_students(students, # {label: (folder or name, dict of what it is: me
         done = {r['task'] for r in rows}
         for r in measure(model, tokenizer, suite, lambda text: say(f'{label}: {text}'), done):
             rows.append({'student': label, **about, 'hash': weights, **r})
-            append_line(path, rows[-1])
+            add_recorded(path, 'forgetting', [rows[-1]])
     return {label: there[label] for label in students}
 
 # %% ../../nbs/analysis/04_forgetting.ipynb #45481709
 def read_forgetting(path): # a file of `measure_students`
     "(how it was made, {label: rows}) of a recorded measurement."
-    head, *lines = read_lines(path) or [{}]
-    if head.get('kind') == 'forgetting': return head, _by_student(lines)
-    raise MotError('this is not a file of measurements of forgetting', where=str(path), values=str(head)[:80],
-                   cure='give a file written by measure_students')
+    head, lines = read_recorded(path, 'forgetting')
+    return head, _by_student(lines)
 
 # %% ../../nbs/analysis/04_forgetting.ipynb #d977558d
 def _parser():

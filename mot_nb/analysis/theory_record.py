@@ -6,11 +6,11 @@
 __all__ = ['read_theory', 'record_theory', 'over_seeds', 'nearer', 'main']
 
 # %% ../../nbs/analysis/33_theory_record.ipynb #e920d65c
-import argparse, json, math, sys
+import argparse, math, sys
 from pathlib import Path
 import numpy as np
 from ..core.errors import MotError
-from ..core.files import read_lines, write_atomic
+from ..core.records import read_recorded, write_recorded
 from ..core.settings import profile_settings, settings_dict
 from ..core.machine import environment
 from ..core.intervals import half_width
@@ -27,7 +27,8 @@ def _renamed(row):
 # %% ../../nbs/analysis/33_theory_record.ipynb #3e728da2
 def read_theory(path): # written by `record_theory`
     "(how it was made, rows as `measure_rounds` returns them); (None, []) where there is no file."
-    head, *rows = read_lines(path) or [None]
+    if not Path(path).exists(): return None, []
+    head, rows = read_recorded(path, 'theory')
     return head, [_renamed(r) for r in rows]
 
 # %% ../../nbs/analysis/33_theory_record.ipynb #7f371152
@@ -41,17 +42,16 @@ def _short(value): # numbers, lists and dicts of them
 def _same_record(path, old, head): # heads of a file and of what is to be recorded
     "Raises where a file records something else; seeds may differ."
     what = lambda h: [{k: v for k, v in h['settings'].items() if k != 'seeds'},
-                      *(h[k] for k in ('kind', 'at', 'steps', 'sharp'))]
+                      *(h[k] for k in ('at', 'steps', 'sharp'))]
     if old is None or what(old) == what(head): return
-    raise MotError('this file records something else', where=str(path), values=old.get('kind'),
+    raise MotError('this file records something else', where=str(path), values={k: old[k] for k in ('at', 'steps', 'sharp')},
                    cure='give another file, or remove it')
 
 # %% ../../nbs/analysis/33_theory_record.ipynb #50f31a9a
 def _write(path, head, rows): # how it was made; rows of the seeds that are done
     "Writes the file, whole or not at all."
     done = sorted({r['seed'] for r in rows})
-    lines = [{**head, 'settings': {**head['settings'], 'seeds': done}}, *rows]
-    write_atomic(path, ''.join(json.dumps(r) + '\n' for r in lines))
+    write_recorded(path, 'theory', rows, **{**head, 'settings': {**head['settings'], 'seeds': done}})
 
 # %% ../../nbs/analysis/33_theory_record.ipynb #b203b331
 def record_theory(settings,  # RunSettings of a small student
@@ -63,7 +63,7 @@ def record_theory(settings,  # RunSettings of a small student
                   commit='', # of the code
                   progress=None): # function(text), or None
     "Measures every seed with `measure_rounds` into one small file, skipping seeds it has; returns the path."
-    head = dict(kind='theory', commit=commit, command=command, environment=environment(),
+    head = dict(commit=commit, command=command, environment=environment(),
                 settings=settings_dict(settings), at=list(at), steps=list(steps or ()), sharp=list(sharp))
     old, rows = read_theory(path)
     _same_record(path, old, head)

@@ -17,6 +17,7 @@ from pathlib import Path
 from ..core.errors import MotError
 from ..core.hashes import derive_seed, hash_file
 from ..core.files import write_atomic
+from ..core.records import read_recorded
 from .problems import Problem, write_problems
 
 # %% ../../nbs/data/05_words.ipynb #572919b0
@@ -338,7 +339,7 @@ def _row_of(r): # a recorded accuracy
 def _measured(recorded):
     "The card's part on measured figures; '' where nothing is recorded."
     if not recorded or not Path(recorded).exists(): return ''
-    head, *lines = [json.loads(l) for l in Path(recorded).read_text().splitlines()]
+    head, lines = read_recorded(recorded, 'run')
     t, e = head['settings']['train'], head['settings']['eval']
     table = '\n'.join(_row_of(r) for r in lines if r['metric'] == 'accuracy')
     return f"""
@@ -346,7 +347,7 @@ def _measured(recorded):
 SmolLM2-135M-Instruct, greedy, at most {e['max_new_tokens']} new tokens, on held-out problems (other templates, other \
 operands), and after full fine-tuning on the 200 traces of one teacher
 (float32, lr {t['lr']:g}, batch {t['batch']}). Intervals are 95 %, over problems. Recorded in \
-`data/recorded/{Path(recorded).name}`; again with `mot run data/words/measure.yaml`.
+`data/recorded/scores/{Path(recorded).name}`; again with `mot run data/words/measure.yaml`.
 
 | student | steps | accuracy | interval | n | truncated | seed | weights |
 |---|---|---|---|---|---|---|---|

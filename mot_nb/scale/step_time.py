@@ -90,7 +90,7 @@ def _predicted(record):
                        c['checkpointing'], c.get('compute', 'float32'), c.get('device', 'cpu'))
 
 # %% ../../nbs/scale/17_step_time.ipynb #d342af6b
-def compare(rows): # dicts with case, shape, rates, bytes, seconds: lines of data/recorded/plan_check.jsonl
+def compare(rows): # dicts with case, shape, rates, bytes, seconds: lines of data/recorded/checks/plan.jsonl
     "Predictions beside measurements with their ratios, as a `Table`; the ratios are in its `data`."
     cells, data = [], []
     for r in rows:
