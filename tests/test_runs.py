@@ -6,7 +6,8 @@ import pytest
 
 from mot_nb.data.corpora import filter_correct, read_corpus
 from mot_nb.data.problems import read_problems
-from mot_nb.methods.rounds import load_settings, run
+from mot_nb.core.settings import load_settings
+from mot_nb.methods.runs import run
 from mot_nb.core.errors import MotError
 from mot_nb.core.files import data_folder
 from mot_nb.student.students import load_student
@@ -40,7 +41,7 @@ def test_full_disk_loses_nothing(tmp_path):
         os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 3, (tmp_path/'error').read_text()
     assert 'could not write' in (tmp_path/'error').read_text() and 'cure: free some space' in (tmp_path/'error').read_text()
-    assert (tmp_path/'full/ledger.jsonl').exists()
+    assert (tmp_path/'full/seed-0/ledger.jsonl').exists()
     assert run(SMALL, tmp_path/'full', progress=False).hash == whole
 
 
@@ -67,7 +68,6 @@ def test_a_student_with_a_missing_tensor_is_refused(tmp_path):
 
 def test_weights_follow_the_order_of_the_settings(tmp_path):
     "verbose is named first and gets all the weight, although the pool lists plain before it."
-    from mot_nb.methods.rounds import read_run
     s = load_settings(SMALL, ['data.teachers=verbose,plain', 'rounds.weights=1,0', 'rounds.methods=std,mot'])
     rows = run(s, tmp_path/'r', progress=False).rows
     hashes = {r['student']: r['hash'] for r in rows}
@@ -81,12 +81,12 @@ def test_a_damaged_student_is_made_again(tmp_path, methods):
     whole = run(long, tmp_path/'whole', progress=False).hash
     out = tmp_path/'torn'
     run(long, out, progress=False)
-    ledger = out/'ledger.jsonl'
+    ledger = out/'seed-0/ledger.jsonl'
     lines = ledger.read_text().splitlines(keepends=True)
     first = next(i for i, l in enumerate(lines) if 'measure mot-r1' in l)
     ledger.write_text(''.join(lines[:first + 1]))                   # as if killed after round 1
-    (out/'metrics.jsonl').unlink()
-    weights = out/'students/mot-r1/model.safetensors'
+    (out/'seed-0/metrics.jsonl').unlink()
+    weights = out/'seed-0/students/mot-r1/model.safetensors'
     weights.write_bytes(weights.read_bytes()[:-100])
     assert run(long, out, progress=False).hash == whole
 
@@ -165,23 +165,22 @@ def test_a_long_trace_is_found_before_training(tmp_path):
     assert 'verbose' in said and 'train.micro_tokens=' in said and not list(tmp_path.rglob('ledger.jsonl'))
 
 
-def test_a_damaged_optimiser_state_is_not_used(tmp_path):
-    settings = {**SMALL, 'train': {**SMALL['train'], 'optimiser_state': 'kept'}, 'rounds': {'rounds': 2, 'methods': ['mot'], 'branches': 'disk'}}
-    from mot_nb.methods import rounds
-    branch = rounds._Run.mot_branch
-    def until_round_2(self, t, k, start):
-        if t == 2: raise KeyboardInterrupt
-        return branch(self, t, k, start)
-    with pytest.MonkeyPatch.context() as m:
-        m.setattr(rounds._Run, 'mot_branch', until_round_2)
+def test_a_damaged_optimiser_state_is_made_again(tmp_path):
+    "Moments that a round goes on with, torn after a kill: the branch that left them is trained again, with the same result."
+    settings = load_settings({**SMALL, 'train': {**SMALL['train'], 'optimiser_state': 'kept'}, 'rounds': {'rounds': 2, 'methods': ['mot'], 'branches': 'disk'}})
+    whole = run(settings, tmp_path/'whole', progress=False).hash
+    from mot_nb.methods import maker
+    train_paths = maker.train_paths
+    def until_round_2(m, paths):
+        if paths[0].start.step: raise KeyboardInterrupt
+        return train_paths(m, paths)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(maker, 'train_paths', until_round_2)
         with pytest.raises(KeyboardInterrupt): run(settings, tmp_path/'run', progress=False)
-    states = sorted(tmp_path.rglob('*-optimiser.safetensors'))
+    states = sorted(tmp_path.glob('run/seed-0/work/*-moments/optimiser.safetensors'))
     assert len(states) == 2
-    whole = states[0].read_bytes()
-    states[0].write_bytes(whole[:100])
-    refused('kept optimiser state of the last round is gone', lambda: run(settings, tmp_path/'run', progress=False))
-    states[0].write_bytes(whole)
-    run(settings, tmp_path/'run', progress=False)
+    states[0].write_bytes(states[0].read_bytes()[:100])
+    assert run(settings, tmp_path/'run', progress=False).hash == whole
 
 
 def test_a_mixture_of_experts_is_read_back(tmp_path):
@@ -198,12 +197,14 @@ def test_a_mixture_of_experts_is_read_back(tmp_path):
     whole = run(s, tmp_path/'whole', progress=False)
     out = tmp_path/'again'
     shutil.copytree(tmp_path/'whole', out)
-    lines = (out/'ledger.jsonl').read_text().splitlines(keepends=True)
+    lines = (out/'seed-0/ledger.jsonl').read_text().splitlines(keepends=True)
     first = next(i for i, l in enumerate(lines) if 'measure mot-r1' in l)
-    (out/'ledger.jsonl').write_text(''.join(lines[:first + 1])); (out/'metrics.jsonl').unlink(); shutil.rmtree(out/'students/mot-r2')
-    before = (out/'students/mot-r1').stat().st_ino
-    assert run(s, out, progress=False).hash == whole.hash and (out/'students/mot-r1').stat().st_ino == before
-    assert any('experts.0.' in n for n in _names(out/'students/mot-r1')) and 'oneshot' in {r['student'] for r in read_lines(out/'metrics.jsonl')}
+    (out/'seed-0/ledger.jsonl').write_text(''.join(lines[:first + 1]))
+    (out/'seed-0/metrics.jsonl').unlink()
+    shutil.rmtree(out/'seed-0/students/mot-r2')
+    before = (out/'seed-0/students/mot-r1').stat().st_ino
+    assert run(s, out, progress=False).hash == whole.hash and (out/'seed-0/students/mot-r1').stat().st_ino == before
+    assert any('experts.0.' in n for n in _names(out/'seed-0/students/mot-r1')) and 'oneshot' in {r['student'] for r in read_lines(out/'seed-0/metrics.jsonl')}
 
 
 def _names(folder):
