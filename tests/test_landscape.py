@@ -146,12 +146,12 @@ def test_refusals(student, tmp_path):
 def test_branches_must_be_those_that_were_merged(tmp_path):
     "With another seed of the order, or damaged weights, the branches trained again are refused."
     from safetensors.torch import load_file, save_file
-    from mot_nb.methods.rounds import run
+    from mot_nb.methods.runs import run
     small = {'student': {'name': 'toy-tiny'}, 'data': {'pool': 'toy', 'teachers': ['plain', 'verbose'], 'n_train': 8, 'n_heldout': 0}, 'train': {'lr': 1e-3, 'steps': 1, 'batch': 4, 'compute': 'float32'},
              'rounds': {'rounds': 2, 'methods': ['mot'], 'keep': 'merged'}, 'eval': {'loss_rows': 4}}
     run(small, tmp_path/'r', progress=False)
     assert set(branches_again(tmp_path/'r', 2)) == {'plain', 'verbose'}
-    file = tmp_path/'r/students/mot-r1/model.safetensors'
+    file = tmp_path/'r/seed-0/students/mot-r1/model.safetensors'
     state = load_file(file)
     save_file({n: t + 1e-4 for n, t in state.items()}, file, metadata={'format': 'pt'})
     refused('not those that were merged', lambda: branches_again(tmp_path/'r', 2))

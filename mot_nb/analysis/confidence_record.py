@@ -6,7 +6,7 @@
 __all__ = ['PAIRS', 'WAYS', 'contrasts', 'last_students', 'mot_student', 'confidence_rows', 'auc_of', 'Measured',
            'record_confidence', 'read_confidence', 'judge_consensus']
 
-# %% ../../nbs/analysis/16_confidence_record.ipynb #9b8cbd4c
+# %% ../../nbs/analysis/16_confidence_record.ipynb #2665023a
 from dataclasses import dataclass
 from pathlib import Path
 from ..core.records import read_recorded, write_recorded
@@ -113,7 +113,7 @@ def _short(v):
     if isinstance(v, float): return round(v, 6)
     return [_short(x) for x in v] if isinstance(v, (list, tuple)) else v
 
-# %% ../../nbs/analysis/16_confidence_record.ipynb #bb3d0c4d
+# %% ../../nbs/analysis/16_confidence_record.ipynb #fec5721d
 def record_confidence(path,   # the JSONL to write, whole
                       rows,   # of `confidence_rows`, and more
                       traces, # list of Scored: a few, for views
@@ -123,7 +123,7 @@ def record_confidence(path,   # the JSONL to write, whole
     lines += [{'kind': 'trace', **scored_line(s)} for s in traces]
     return write_recorded(path, 'confidence', lines, **how)
 
-# %% ../../nbs/analysis/16_confidence_record.ipynb #c0dc52fb
+# %% ../../nbs/analysis/16_confidence_record.ipynb #19e31286
 def read_confidence(path): # a file written by `record_confidence`
     "The `Measured` of a file."
     head, lines = read_recorded(path, 'confidence')

@@ -67,7 +67,7 @@ def unseen_traces(pool,      # a `Pool`
     held = pool.name == 'champ' and bool(pool.heldout)
     return _recorded_traces(pool, names, n, seed, held), held
 
-# %% ../../nbs/analysis/15_confidence_runs.ipynb #72902540
+# %% ../../nbs/analysis/15_confidence_runs.ipynb #6d4e9082
 def _enough_heldout(data, n):
     "These data settings with enough held-out problems to choose `n` from; of files that are not ours, as they are."
     if data.pool in ('words', 'champ'): return replace(data, n_heldout=10**5)
@@ -75,7 +75,7 @@ def _enough_heldout(data, n):
 
 def _students_there(out, seed, students):
     "label -> folder of the kept students that are asked for, without the base."
-    from mot_nb.methods.rounds import kept_students
+    from mot_nb.methods.runs import kept_students
     there = {k: p for k, p in kept_students(out, seed).items() if k != 'base'}
     for name in students or ():
         if name not in there:
@@ -116,7 +116,7 @@ def _score_seed(s, there, traces, file, progress):
     if file: write_scored(file, found, made_of=made_of)
     return found
 
-# %% ../../nbs/analysis/15_confidence_runs.ipynb #bc3ef304
+# %% ../../nbs/analysis/15_confidence_runs.ipynb #fac852dd
 def score_run(out,             # a finished run folder whose students were kept
               n=50,            # problems
               teachers=None,   # whose traces; None: all of the run's pool that can be asked
@@ -126,7 +126,7 @@ def score_run(out,             # a finished run folder whose students were kept
               progress=None):  # function(student's name, its number, how many), or None
     "(one list of `Scored` per seed, base first, on the same traces in all seeds; whether the traces were held out)."
     from mot_nb.data.pools import load_pool
-    from mot_nb.methods.rounds import read_run
+    from mot_nb.methods.runs import read_run
     s = read_run(out).settings
     runs, traces, held = [], None, False
     for seed in s.seeds if seeds is None else seeds:
