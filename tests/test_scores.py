@@ -6,6 +6,7 @@ import pytest
 
 import house
 from mot_nb.core.errors import MotError
+from mot_nb.core.records import read_recorded, write_recorded
 from mot_nb.core.tables import Table
 from mot_nb.answers.score_intervals import coverage_summary, interval_over_problems
 from mot_nb.answers.differences import paired_difference
@@ -44,12 +45,14 @@ def test_results_come_back_to_the_last_bit(tmp_path):
     for r, b in zip(rows, back):
         if 'score' in r: assert b['score'] == r['score'] and b['score'].means == r['score'].means and b['teacher'] == r['teacher']
         else: assert b['marks'] == r['marks']
-    lines = (tmp_path/'r.jsonl').read_text().splitlines()
-    cut, odd = json.loads(lines[2]), json.loads(lines[2])
-    cut['marks'], odd['marks'] = cut['marks'][:-1], cut['marks'][:-1] + '2'
-    for broken, why in ((lines[:2] + [json.dumps(cut)], 'line 3'), (lines[:2] + [json.dumps(odd)], 'line 3'), (['{}'] + lines[1:], 'not a file of scores')):
-        (tmp_path/'r.jsonl').write_text('\n'.join(broken) + '\n')
+    head, lines = read_recorded(tmp_path/'r.jsonl')
+    cut, odd = ({**lines[1], 'marks': lines[1]['marks'][:-1] + end} for end in ('', '2'))
+    about = {k: v for k, v in head.items() if k not in ('kind', 'hash')}
+    for kind, rows, why in (('scores', [lines[0], cut], 'line 3'), ('scores', [lines[0], odd], 'line 3'), ('speed', lines, 'records something else')):
+        write_recorded(tmp_path/'r.jsonl', kind, rows, **about)
         with pytest.raises(MotError, match=why): read_results(tmp_path/'r.jsonl')
+    (tmp_path/'r.jsonl').write_text('{}\n')
+    with pytest.raises(MotError, match='not a recorded file'): read_results(tmp_path/'r.jsonl')
 
 
 def test_sequential_sampling_is_unbiased_and_refuses_marks_of_another_rule():
@@ -144,14 +147,16 @@ def test_a_measurement_goes_on_and_is_paired_with_the_base(items, tmp_path):
     suite = make_suite(4, 3, 2, 4, files=items)
     students = {'base': ('qwen3-tiny', {}), 'again': ('qwen3-tiny', {'method': 'mot'})}
     measure_students(students, suite, tmp_path/'f.jsonl', None, commit='x')
-    lines = (tmp_path/'f.jsonl').read_text().splitlines()
-    assert len(lines) == 1 + 2*len(TASKS)
-    (tmp_path/'f.jsonl').write_text('\n'.join(lines[:5]) + '\n' + lines[5][:20])    # killed in the middle of a line
+    head, rows = read_recorded(tmp_path/'f.jsonl', 'forgetting')
+    assert len(rows) == 2*len(TASKS)
+    about = {k: v for k, v in head.items() if k not in ('kind', 'hash')}
+    write_recorded(tmp_path/'f.jsonl', 'forgetting', rows[:4], **about)    # as a kill leaves it
     measure_students(students, suite, tmp_path/'f.jsonl', None)
-    strip = lambda l: {k: v for k, v in json.loads(l).items() if k != 'seconds'}
-    assert [strip(l) for l in (tmp_path/'f.jsonl').read_text().splitlines()] == [strip(l) for l in lines]
+    again, resumed = read_recorded(tmp_path/'f.jsonl')
+    strip = lambda rows: [{k: v for k, v in r.items() if k != 'seconds'} for r in rows]
+    assert {**again, 'hash': ''} == {**head, 'hash': ''} and strip(resumed) == strip(rows)
     table = forgetting_table(read_forgetting(tmp_path/'f.jsonl')[1])
-    assert all(d['change'] == 0 and d['verdict'] == 'not told apart' and d['paired'] for d in table.data) and len(table.data) == len(TASKS)
+    assert all(d['change'] == 0 and d['verdict'] == 'no significant difference' and d['paired'] for d in table.data) and len(table.data) == len(TASKS)
     with pytest.raises(MotError, match='other items'): measure_students(students, make_suite(4, 3, 2, 4, seed=1, files=items), tmp_path/'f.jsonl', None)
 
 
@@ -192,7 +197,7 @@ def said(path): return '\n'.join(''.join(o.get('data', {}).get('text/markdown', 
 
 @pytest.mark.long
 def test_best_teacher_template_runs_and_draws_from_its_file(tmp_path):
-    from mot_nb.app.report import execute_page
+    from mot_nb.app.pages import execute_page
     record = tmp_path/'r.jsonl'
     execute_page(TEMPLATES/'80_best_teacher.ipynb', tmp_path/'80.ipynb', {'record': str(record), 'teachers': ['plain', 'foreign'], 'corpora': ['short'], 'seeds': [0], 'steps': 2, 'n_heldout': 16, 'command': 'a test'})
     head, rows = read_results(record)
@@ -202,9 +207,9 @@ def test_best_teacher_template_runs_and_draws_from_its_file(tmp_path):
 
 
 def test_main_table_and_comparison_draw_from_files(tmp_path):
-    from mot_nb.app.report import execute_page
+    from mot_nb.app.pages import execute_page
     recorded = house.ROOT/'data'/'recorded'
-    execute_page(TEMPLATES/'81_mot_main.ipynb', tmp_path/'81.ipynb', {'results': [str(recorded/'long-toy.jsonl')], 'names': ['toy']})
+    execute_page(TEMPLATES/'81_mot_main.ipynb', tmp_path/'81.ipynb', {'results': [str(recorded/'runs'/'toy.jsonl')], 'names': ['toy']})
     assert 'MoT minus it, points' in said(tmp_path/'81.ipynb') and 'claim' in said(tmp_path/'81.ipynb')
-    execute_page(TEMPLATES/'84_compare_runs.ipynb', tmp_path/'84.ipynb', {'a': str(recorded/'long-toy.jsonl'), 'b': str(recorded/'long-toy.jsonl')})
+    execute_page(TEMPLATES/'84_compare_runs.ipynb', tmp_path/'84.ipynb', {'a': str(recorded/'runs'/'toy.jsonl'), 'b': str(recorded/'runs'/'toy.jsonl')})
     assert 'equal to the last bit' in said(tmp_path/'84.ipynb') and '+0.0 [' in said(tmp_path/'84.ipynb')

@@ -236,7 +236,8 @@ def _place_line(place, of, teachers): # (student, corpus), {teacher: cell}, the 
 # %% ../../nbs/analysis/00_best_teacher.ipynb #24ec1289
 _TABLE = ('accuracy in %, in brackets the change against the base in points, * where its 95 % interval over '
           'problems and seeds excludes 0; = tied with the best, no significant difference: the interval of their '
-          'difference, all pairs of a place at 95 % together, includes 0; bold: best without a tie; unknown: not run here; truncated: answers '
+          'difference, all pairs of a place at 95 % together, includes 0; '
+          'bold: best without a tie; unknown: not run here; truncated: answers '
           'that reached the length limit, where they are 5 % or more: such a student is judged by its length as '
           'well; ')
 

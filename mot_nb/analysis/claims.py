@@ -236,7 +236,7 @@ def scores_of(result,  # RunResult of a run folder or recorded run; {} where nei
 
 # %% ../../nbs/analysis/01_claims.ipynb #3c7a0161
 VERDICTS = {
-    'supported': 'a significant difference, as claimed: the whole 95 % interval, over seeds and problems, excludes zero',
+    'supported': 'a significant difference, as claimed: the 95 % interval, over seeds and problems, excludes zero',
     'contradicted': 'a significant difference in the other direction',
     'undecided': 'no significant difference: the interval includes zero, or there is none',
     'one seed': 'shown, not judged: one seed says nothing of another',

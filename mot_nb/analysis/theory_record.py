@@ -44,8 +44,8 @@ def _same_record(path, old, head): # heads of a file and of what is to be record
     what = lambda h: [{k: v for k, v in h['settings'].items() if k != 'seeds'},
                       *(h[k] for k in ('at', 'steps', 'sharp'))]
     if old is None or what(old) == what(head): return
-    raise MotError('this file records something else', where=str(path), values={k: old[k] for k in ('at', 'steps', 'sharp')},
-                   cure='give another file, or remove it')
+    raise MotError('this file records something else', where=str(path),
+                   values={k: old[k] for k in ('at', 'steps', 'sharp')}, cure='give another file, or remove it')
 
 # %% ../../nbs/analysis/33_theory_record.ipynb #50f31a9a
 def _write(path, head, rows): # how it was made; rows of the seeds that are done
