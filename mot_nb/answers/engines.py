@@ -6,17 +6,18 @@
 __all__ = ['ENGINES', 'CANARY', 'LIMITS', 'pick_engine', 'Canary', 'token_scores', 'Engine', 'TransformersEngine', 'ServerEngine',
            'VllmEngine', 'sample_with', 'EngineTable', 'engine_table']
 
-# %% ../../nbs/answers/03_engines.ipynb #a261ae2a
+# %% ../../nbs/answers/03_engines.ipynb #703c921b
 import contextlib, os, tempfile, time
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from ..core.errors import MotError, unknown_name
+from ..core.escape import html_text, markdown_text, terminal_text
 from ..core.hashes import derive_seed, hash_json
-from ..core.files import data_folder, read_lines
+from ..core.records import made_by, read_recorded, recorded
 from ..data.corpora import render_prompt
 from .sampling import (answering, check_sampling, opened, render_all, sample_of, sample_problems,
-                                     samples_header, samples_of, stop_tokens)
+                                     padded_ids, samples_header, samples_of, stop_tokens)
 from .server import sample_server
 from .vllm_process import VllmProcess, on_gpu, vllm_python
 
@@ -104,16 +105,17 @@ class ServerEngine(Engine):
         "{problem id: k `Sample`s}, from the file where they stand."
         return sample_server(self.url, self.model, prompts, path, workers=batch, tokenizer=self.tokenizer, **how)
 
-# %% ../../nbs/answers/03_engines.ipynb #4b24a8dd
+# %% ../../nbs/answers/03_engines.ipynb #b923a4e0
 def _shape_of(folder, tokenizer):
     "(config, ids that end an answer) of a student folder."
     from transformers import AutoConfig, GenerationConfig
-    try: config = AutoConfig.from_pretrained(folder)
-    except (OSError, ValueError) as e:
-        raise MotError('this student could not be loaded', where=str(folder), values=str(e).splitlines()[0][:200],
-                       cure='give a whole folder') from None
+    try: config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    except Exception as e:                                  # a configuration may contradict itself in many ways
+        said = (str(e).splitlines() or [''])[0][:200]
+        raise MotError('this student could not be loaded', where=str(folder), values=said,
+                       cure='give a folder with all its files') from None
     generation = GenerationConfig.from_model_config(config)
-    with contextlib.suppress(OSError): generation = GenerationConfig.from_pretrained(folder)
+    with contextlib.suppress(OSError, ValueError): generation = GenerationConfig.from_pretrained(folder)
     return config, stop_tokens(SimpleNamespace(generation_config=generation), tokenizer)
 
 # %% ../../nbs/answers/03_engines.ipynb #2d80767b
@@ -127,7 +129,7 @@ def _canary(process, model, tokenizer, stop, limit):
         off += len(first) - sum(first)
     return Canary(len(differ), max(differ), sum(differ) / len(differ), off, limit)
 
-# %% ../../nbs/answers/03_engines.ipynb #2b321696
+# %% ../../nbs/answers/03_engines.ipynb #754b17c5
 class _CheckedProcess(Engine):
     "A vLLM process that is started when it is needed and has to answer as transformers does."
     def __init__(self, folder, tokenizer, model, dtype, threads, memory):
@@ -145,7 +147,8 @@ class _CheckedProcess(Engine):
         longest = min(-(-max(longest, 256) // 64) * 64, room)
         if self.process and self.process.longest >= longest: return
         self.close()
-        self.process = VllmProcess(self.folder, self.dtype, longest, batch, self.threads, self.memory)
+        never = padded_ids(self.tokenizer, self.config.get_text_config().vocab_size)
+        self.process = VllmProcess(self.folder, self.dtype, longest, batch, self.threads, self.memory, never)
         if self.model is False: return
         try: self.canary = self.check()
         except BaseException:
@@ -251,19 +254,19 @@ def _measured_row(r): # as recorded
     return (r['engine'], r['mode'], *numbers, f"{100*r['truncated']:.0f} %", f"{r['same_answers']} of {r['of']}")
 
 # %% ../../nbs/answers/03_engines.ipynb #4e2d3e7a
-def _measured_how(rows):
+def _measured_how(table): # `EngineTable`
     "What was measured, where and by which command."
-    r, loads = rows[0], [x['load'] for x in rows]
+    r, loads = table.rows[0], [x['load'] for x in table.rows]
     asked = f"{r['problems']} problems, at most {r['max_new_tokens']} tokens, {r['threads']} thread, float32"
     load = f"{r['cores']} cores shared with other work (load {min(loads)} to {max(loads)}: compare by CPU-second)"
-    commits = ', '.join(dict.fromkeys(x['commit'] for x in rows))
-    return f"{r['student']}, {asked}; {r['cpu']}, {load}; commit {commits}; {r['command']}"
+    return f"{r['student']}, {asked}; {load}; {made_by(table.how)}"
 
-# %% ../../nbs/answers/03_engines.ipynb #373293dc
+# %% ../../nbs/answers/03_engines.ipynb #65d85ac0
 @dataclass(frozen=True)
 class EngineTable:
     "What was measured of each engine (`tests/tools/bench_engines.py`)."
     rows: tuple # of dict, as recorded
+    how: dict   # head of the file
 
     def _cells(self): return [_measured_row(r) for r in self.rows]
 
@@ -271,23 +274,19 @@ class EngineTable:
         cells = [_MEASURED, *self._cells()]
         wide = [max(len(c[i]) for c in cells) for i in range(len(_MEASURED))]
         line = lambda c: '  '.join(x.ljust(w) if i < 2 else x.rjust(w) for i, (x, w) in enumerate(zip(c, wide)))
-        return '\n'.join([*map(line, cells), _measured_how(self.rows)])
+        return terminal_text('\n'.join([*map(line, cells), _measured_how(self)]))
 
     def _repr_markdown_(self):
-        lines = (_MEASURED, ['---', '---'] + ['---:'] * 5, *self._cells())
-        return '\n'.join('| ' + ' | '.join(c) + ' |' for c in lines) + '\n\n' + _measured_how(self.rows)
+        lines = (_MEASURED, ['---', '---'] + ['---:'] * 5, *(map(markdown_text, c) for c in self._cells()))
+        return '\n'.join('| ' + ' | '.join(c) + ' |' for c in lines) + '\n\n' + markdown_text(_measured_how(self))
 
     def _repr_html_(self):
-        from html import escape
-        line = lambda tag, c: '<tr>' + ''.join(f'<{tag}>{escape(x)}</{tag}>' for x in c) + '</tr>'
+        line = lambda tag, c: '<tr>' + ''.join(f'<{tag}>{html_text(x)}</{tag}>' for x in c) + '</tr>'
         body = line('th', _MEASURED) + ''.join(line('td', c) for c in self._cells())
-        return f'<table>{body}</table><p>{escape(_measured_how(self.rows))}</p>'
+        return f'<table>{body}</table><p>{html_text(_measured_how(self))}</p>'
 
 # %% ../../nbs/answers/03_engines.ipynb #a0c82dfb
 def engine_table(path=None): # the recorded lines; None: those that ship
     "The `EngineTable` of a recorded file; raises where there is none."
-    path = path or data_folder()/'recorded'/'engines.jsonl'
-    rows = tuple(read_lines(path))
-    if not rows: raise MotError('nothing is recorded', where=str(path),
-                                cure='python tests/tools/bench_engines.py data/recorded/engines.jsonl, after make vllm')
-    return EngineTable(rows)
+    how, rows = read_recorded(path or recorded('speed/engines'), 'engines')
+    return EngineTable(tuple(rows), how)

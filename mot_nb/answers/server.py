@@ -22,13 +22,13 @@ def _refused_by(url, code, said):
     return MotError('the server refused this request', where=url, values=f'{code}: {said[:300]}',
                     cure='look at the model name, the key and the length asked for')
 
-# %% ../../nbs/answers/01_server.ipynb #1a0707f4
+# %% ../../nbs/answers/01_server.ipynb #a43e3f99
 def _post(url, body, timeout, key):
     "The server's answer to a POST (or, without a body, a GET), as a dict."
     key = key or os.environ.get('OPENAI_API_KEY')
     headers = {'Content-Type': 'application/json'} | ({'Authorization': f'Bearer {key}'} if key else {})
-    request = urllib.request.Request(url, json.dumps(body).encode() if body is not None else None, headers)
     try:
+        request = urllib.request.Request(url, json.dumps(body).encode() if body is not None else None, headers)
         with urllib.request.urlopen(request, timeout=timeout) as r: return json.loads(r.read())
     except urllib.error.HTTPError as e:
         said = e.read(2000).decode(errors='replace')

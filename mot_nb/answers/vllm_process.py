@@ -28,10 +28,11 @@ def on_gpu():
     import torch
     return torch.cuda.is_available()
 
-# %% ../../nbs/answers/02_vllm_process.ipynb #21af1877
+# %% ../../nbs/answers/02_vllm_process.ipynb #f390923d
 class NoiseRows:
     "Which rows of vLLM's batch draw our noise: place -> (seed, temperature, top_p, top_k, ids so far)."
-    def __init__(self): self.rows = {}
+    def __init__(self, never=()): # ids that are never chosen
+        self.rows, self.never = {}, list(never)
 
     def update(self, update): # vLLM's `BatchUpdate`, or None
         "Follows rows that were removed, added or moved in the batch."
@@ -49,6 +50,7 @@ class NoiseRows:
     def apply(self, logits): # [B, V] of the next token
         "The logits in place, in each of these rows all but the chosen token impossible."
         import torch
+        if self.never: logits[:, self.never] = float('-inf')
         groups = {}
         for i, (seed, *how, so_far) in self.rows.items():
             if i < len(logits): groups.setdefault(tuple(how), []).append((i, seed, len(so_far)))
@@ -60,12 +62,12 @@ class NoiseRows:
             logits[at, taken] = 0.
         return logits
 
-# %% ../../nbs/answers/02_vllm_process.ipynb #5c6ef75c
-def _processor():
+# %% ../../nbs/answers/02_vllm_process.ipynb #a5a7302c
+def _processor(never):
     "The class of logits processors that vLLM asks for (its interface, v1)."
     from vllm.v1.sample.logits_processor import LogitsProcessor
     class Noise(LogitsProcessor):
-        def __init__(self, vllm_config, device, is_pin_memory): self.noise = NoiseRows()
+        def __init__(self, vllm_config, device, is_pin_memory): self.noise = NoiseRows(never)
         def is_argmax_invariant(self): return False
         def update_state(self, update): self.noise.update(update)
         def apply(self, logits): return self.noise.apply(logits)
@@ -99,7 +101,7 @@ def _answer_job(engine, job, tell):
             tell(row=int(o.request_id), ids=list(a.token_ids), scores=scores)
     tell(done=True)
 
-# %% ../../nbs/answers/02_vllm_process.ipynb #f89e1b4e
+# %% ../../nbs/answers/02_vllm_process.ipynb #01e88dee
 def serve_vllm(): # runs in the engine's process
     "Loads a student into vLLM and answers jobs, until standard input closes."
     say, lines = os.fdopen(os.dup(1), 'w', buffering=1), _lines_in()
@@ -108,7 +110,8 @@ def serve_vllm(): # runs in the engine's process
     given = json.loads(lines.get())
     import torch, vllm
     torch.set_num_threads(given.pop('threads'))
-    llm = vllm.LLM(**given, logits_processors=[_processor()], skip_tokenizer_init=True, enable_prefix_caching=False,
+    noise = _processor(given.pop('never'))
+    llm = vllm.LLM(**given, logits_processors=[noise], skip_tokenizer_init=True, enable_prefix_caching=False,
                    async_scheduling=False, disable_log_stats=True)
     tell(ready=True, version=vllm.__version__)
     while (job := json.loads(lines.get()))['do'] != 'stop': _answer_job(llm.llm_engine, job, tell)
@@ -192,7 +195,7 @@ class _Lines:
         for s in (self.process.stdin, self.process.stdout):
             with contextlib.suppress(OSError): s.close()
 
-# %% ../../nbs/answers/02_vllm_process.ipynb #fafacea8
+# %% ../../nbs/answers/02_vllm_process.ipynb #9b9db9b3
 class VllmProcess(_Lines):
     "vLLM with one student, in a process of its own."
     def __init__(self,
@@ -201,13 +204,14 @@ class VllmProcess(_Lines):
                  longest, # tokens of prompt and answer together
                  batch,   # answers at once
                  threads, # of the process
-                 memory): # GB of cache on a CPU
+                 memory,  # GB of cache on a CPU
+                 never=()): # ids that are never chosen
         super().__init__(threads, memory)
         self.longest = longest
         gpu = dict(gpu_memory_utilization=_gpu_share()) if on_gpu() else {}
         try:
             self.send(model=str(folder), dtype=dtype, max_model_len=longest, max_num_seqs=batch, seed=0,
-                      enforce_eager=not gpu, threads=threads, **gpu)
+                      enforce_eager=not gpu, threads=threads, never=list(never), **gpu)
             self.version = self.get(600)['version']
         except BaseException:
             self.kill()
