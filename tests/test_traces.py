@@ -141,3 +141,60 @@ def test_a_problem_set_behind_a_server_is_scored(teacher, tmp_path, capsys):
     assert all('\\boxed' in q for q, _ in asked)
     right = sum(is_correct(str(2*int(r['problem_id'].split('-')[1]) + 5), r['text']) for r in rows)/24
     assert abs(row['value'] - right) < 1e-9, (row, right)
+
+
+def asked(out, *more): return ['traces', 'toy-tiny', '--pool', 'toy', '--k', '1', '--out', str(out), '--quiet', *more]
+
+
+def test_a_corrected_command_works_after_a_refusal(tmp_path, capsys):
+    "Nothing is asked for with --n 0; a refusal before the first answer leaves no problems and no settings behind."
+    out = tmp_path/'mine'
+    assert main(asked(out, '--n', '0')) == 1 and '--n' in capsys.readouterr().err and not out.exists()
+    assert main(asked(out, '--n', '-3')) == 1 and main(['eval', 'toy-tiny', '--pool', 'toy', '--n', '0', '--quiet', '--out', str(tmp_path/'a')]) == 1
+    assert main(asked(out, '--n', '6')) == 1 and 'do not fit' in capsys.readouterr().err       # 512 new tokens
+    assert not (out/'problems_train.jsonl').exists() and not list((out/'samples').glob('*'))
+    assert main(asked(out, '--n', '8', 'eval.max_new_tokens=48')) == 0 and len(read_lines(out/'problems_train.jsonl')) == 8
+    assert main(asked(out, '--n', '6', 'eval.max_new_tokens=48')) == 1 and 'other problems' in capsys.readouterr().err
+
+
+def test_nothing_of_a_folder_of_ones_own_is_overwritten(tmp_path, capsys):
+    out, notes = tmp_path/'mine', {'README.md': '# My notes\n', '.lock': 'mine'}
+    out.mkdir()
+    for name, text in notes.items(): (out/name).write_text(text)
+    fit = ('--n', '8', 'eval.max_new_tokens=48')
+    for _ in range(2): assert main(asked(out, *fit)) == 0                                       # again: what was written here is replaced
+    assert all((out/n).read_text() == t for n, t in notes.items()) and 'toy-tiny' in (out/'TEACHERS.md').read_text()
+    # a corpus and a card under the teacher's name
+    for name, text in (('own.jsonl', '{"problem_id": "1", "prompt": "p", "completion": "c"}\n'), ('own.md', 'my notes')):
+        (out/'teachers'/name).write_text(text)
+        assert main(asked(out, '--name', 'own', *fit)) == 1 and 'not written by mot traces' in capsys.readouterr().err
+        assert (out/'teachers'/name).read_text() == text
+        (out/'teachers'/name).unlink()
+    (out/'README.md').unlink()
+    assert main(asked(out, *fit)) == 0 and (out/'README.md').read_text().startswith('# Teachers')
+
+
+NASTY = '<img src=x onerror=alert(1)> $a$ \\(b\\) [x](javascript:alert(1)) ![y](http://h/i.png) \x1b[31m|\u202e'
+
+
+def test_what_a_card_says_is_only_text(tmp_path):
+    "A downloaded card may hold anything: neither the table nor the README it is written to lets it be more than text."
+    from mot_nb.answers.traces import HarvestTable, harvest_table
+    (tmp_path/'teachers').mkdir()
+    card = dict(teacher=NASTY, problems=NASTY, answers=3, solved=[NASTY], overlap=0, repeated=0, sha256='`' + NASTY, **{f: 1 for f in ('cut off', 'thinking not ended', 'no answer', 'wrong')})
+    (tmp_path/'teachers'/'a.card.json').write_text(json.dumps(card))
+    t = harvest_table(tmp_path)
+    for text in (t._repr_html_(), t._repr_markdown_(), (tmp_path/'README.md').read_text(), repr(t)):
+        assert '\x1b' not in text and '\u202e' not in text
+    for text in (t._repr_html_(), t._repr_markdown_(), (tmp_path/'README.md').read_text()):
+        assert '<img' not in text and '$a$' not in text and '\\(b' not in text
+    assert '](javascript' not in t._repr_markdown_() and '](http' not in t._repr_markdown_() and isinstance(t, HarvestTable)
+
+
+@pytest.mark.parametrize('text', ['', '{', '[]', 'null', '{"teacher": "a"}', '[' * 100_000])
+def test_a_card_that_cannot_be_read_is_named(text, tmp_path):
+    from mot_nb.answers.traces import harvest_table
+    from mot_nb.core.errors import MotError
+    (tmp_path/'teachers').mkdir()
+    (tmp_path/'teachers'/'x.card.json').write_text(text)
+    with pytest.raises(MotError, match='x.card.json'): harvest_table(tmp_path)

@@ -198,6 +198,11 @@ def _named_set(given, # 'aime24', or 'aime24=FILE'
     if name in FILES: return list(draw(TrainingSet(name, n=n or 200, seed=seed), path or None, against).problems)
     return problem_set(name, path or None, n, seed)
 
+def _some(n): # of --n, or None
+    "Raises where nothing is asked for."
+    if n is not None and n < 1:
+        raise MotError('there is nothing to ask', where='--n', values=n, cure='give 1 or more, or leave --n out for all')
+
 def _line(quiet):
     "A progress function that writes one line to standard error."
     if quiet: return None
@@ -211,12 +216,20 @@ def _device(asked, engine):
     except (RuntimeError, AssertionError): raise MotError('this device is not here', where='--device', values=asked, cure='cpu, or cuda where mot doctor shows a GPU') from None
     return asked
 
-def _answering(args, s, prompts, file, seed):
+def _first(begun, line): # called once, at the first answer; progress function or None
+    "A progress function that says when answering has begun."
+    waiting = [begun]
+    def tell(*how):
+        while waiting: waiting.pop()()
+        if line is not None: line(*how)
+    return tell
+
+def _answering(args, s, prompts, file, seed, begun=None):
     "(samples, weights hash) from the engine that the settings name, or from the server at --url."
     from mot_nb.answers.engines import ServerEngine, VllmEngine, pick_engine
     from mot_nb.answers.sampling import sample_problems
     e = s.eval
-    how = dict(k=e.k, temperature=e.temperature, top_p=e.top_p, top_k=e.top_k, max_new_tokens=e.max_new_tokens, batch=e.batch, seed=seed, system=s.data.system, progress=_line(args.quiet))
+    how = dict(k=e.k, temperature=e.temperature, top_p=e.top_p, top_k=e.top_k, max_new_tokens=e.max_new_tokens, batch=e.batch, seed=seed, system=s.data.system, progress=_first(begun, _line(args.quiet)) if begun else _line(args.quiet))
     if args.url:
         tokenizer = None
         if getattr(args, 'tokenizer', None):
@@ -243,6 +256,7 @@ def _answering(args, s, prompts, file, seed):
 
 def do_eval(args): # the parsed command line
     "`mot eval`: samples kept in a file, the score printed and written beside them."
+    _some(args.n)
     data = {k: v for k, v in (('pool', args.pool), ('n_heldout', args.n)) if v is not None}
     s = load_settings({'student': {'name': args.student}, 'data': data, 'seeds': [args.seed]}, args.overrides)
     from mot_nb.answers.scores import score
@@ -269,8 +283,13 @@ def do_eval(args): # the parsed command line
 @contextlib.contextmanager
 def _writing(folder):
     "Holds a folder while its files are written, and clears away what a killed command left half written."
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder/'.lock', 'w') as f:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = open(folder/'.lock', 'a')
+    except OSError as e:
+        raise MotError(f'could not write: {e.strerror or e}', where=str(folder),
+                       cure='give a folder that can be written: --out FOLDER') from None
+    with lock as f:
         with contextlib.suppress(ImportError):      # no such lock on Windows
             import fcntl
             fcntl.flock(f, fcntl.LOCK_EX)
@@ -280,8 +299,8 @@ def _writing(folder):
 def do_traces(args): # the parsed command line
     "`mot traces`: a teacher's answers in a file, its corpus, its card, and the table of all teachers of the folder."
     from mot_nb.data.pools import load_pool
-    from mot_nb.data.problems import read_problems, write_problems
-    from mot_nb.answers.traces import harvest, harvest_table, write_harvest
+    from mot_nb.answers.traces import check_teacher, harvest, harvest_table, hold_problems, write_harvest
+    _some(args.n)
     name = args.name or re.sub(r'[^\w.+-]+', '-', Path(args.teacher).name).lower()
     if not re.fullmatch(r'[\w+-][\w.+-]*', name): raise MotError('this cannot be the name of a file', where='--name', values=name, cure='letters, digits, dots and hyphens')
     if args.pool and args.set: raise MotError('a pool and a set are both given', where='--pool and --set', values=f'{args.pool}, {args.set}', cure='give one')
@@ -293,14 +312,12 @@ def do_traces(args): # the parsed command line
         pool = load_pool(s.data, args.seed)
         problems, heldout, instruction = pool.train, pool.heldout, pool.instruction
     out = Path(args.out)
-    with _writing(out):
-        for file, those in (('problems_train.jsonl', problems), ('problems_heldout.jsonl', heldout)):
-            if not those: continue
-            there = read_problems(out/file) if (out/file).exists() else None
-            if there is None: write_problems(out/file, those)
-            elif there != those: raise MotError('this folder holds other problems', where=str(out/file), values=f'{len(there)} there, {len(those)} asked for', cure='the same --pool, --set, --n and --seed for every teacher of a folder, or another --out')
+    with _writing(out): hold_problems(out, problems, heldout, write=False)
+    check_teacher(out/'teachers', name)
     prompts = {p.id: p.question + instruction for p in problems}
-    samples, weights = _answering(args, s, prompts, out/'samples'/f'{name}.jsonl', args.seed)
+    def begun():                                        # the first answer is there: from now on the folder is of these problems
+        with _writing(out): hold_problems(out, problems, heldout)
+    samples, weights = _answering(args, s, prompts, out/'samples'/f'{name}.jsonl', args.seed, begun)
     h = harvest(name, problems, prompts, samples, args.seed, against or heldout, args.ngram)
     e = s.eval
     name_of = args.teacher if args.url or not Path(args.teacher).is_dir() else Path(args.teacher).resolve().name     # no place on this machine
