@@ -59,12 +59,53 @@ def student_folder(name,     # a known name, a folder, or a hub id
         raise unknown_name('student', name, [*_students, 'a folder', 'a hub id such as Qwen/Qwen3-8B'])
     return str(name)
 
-# %% ../../nbs/student/03_students.ipynb #f093d18b
+# %% ../../nbs/student/03_students.ipynb #e18d9f36
 def _not_loaded(folder, e):
-    "The error for a student that transformers could not load."
+    "The error for a student that transformers could not load, whatever it raised."
     cure = 'give a whole folder (config, safetensors, tokenizer), or a hub id on a machine that reaches the hub'
-    return MotError('this student could not be loaded', where=str(folder), values=str(e).strip().splitlines()[0][:200],
+    if 'trust_remote_code' in str(e):
+        cure = 'choose a student whose architecture transformers knows: code that comes with a model is never run'
+    kind = '' if isinstance(e, (OSError, ValueError, RuntimeError)) and str(e) else f'{type(e).__name__} '
+    return MotError('this student could not be loaded', where=str(folder), values=kind + ' '.join(str(e).split())[:200],
                     cure=cure)
+
+@contextlib.contextmanager
+def _loading(folder):
+    "Lets only `MotError` out: a folder may be wrong in any way."
+    try:
+        with no_bars(): yield
+    except (MotError, torch.OutOfMemoryError): raise
+    except Exception as e: raise _not_loaded(folder, e) from e
+
+# %% ../../nbs/student/03_students.ipynb #00fc8798
+def _check_pickled(folder):
+    "Raises for a local folder whose weights are pickled."
+    path = Path(folder)
+    pickled = [p.name for end in ('bin', 'pt', 'pth') for p in path.glob(f'*.{end}')] if path.is_dir() else []
+    if pickled and not any(path.glob('*.safetensors')):
+        raise MotError('this folder holds pickled weights, which are not read', where=str(folder),
+                       values=sorted(pickled)[:3], cure='save it with save_pretrained (safetensors) first')
+
+def _check_config(folder):
+    "Raises for a student that is quantised, or that brings its own code."
+    from transformers import AutoConfig
+    config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    if found := getattr(config, 'quantization_config', None):
+        method = found.get('quant_method') if isinstance(found, dict) else getattr(found, 'quant_method', None)
+        raise MotError('this student is quantised', where=str(folder), values=str(method or found)[:200],
+                       cure='give an unquantised student: only whole weights can be trained and merged')
+
+# %% ../../nbs/student/03_students.ipynb #95656dcb
+def _load_tokenizer(folder):
+    "The tokenizer of a folder; a local folder without its files raises."
+    from transformers import AutoTokenizer
+    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    files = sorted({'tokenizer.json', *tokenizer.vocab_files_names.values()})
+    if tokenizer.vocab_files_names and Path(folder).is_dir() and not any((Path(folder)/f).is_file() for f in files):
+        raise MotError('this student folder has no tokenizer', where=str(folder), values=f'none of {", ".join(files)}',
+                       cure="copy the tokenizer's files of the same model into it")
+    if tokenizer.pad_token_id is None: tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
 
 def _check_whole(folder, info): # transformers' report of loading
     "Raises where the weights are not exactly those of the model."
@@ -81,47 +122,45 @@ def _check_tokenizer(folder, model, tokenizer):
                        values=f'{len(tokenizer)} tokens, {rows} rows',
                        cure='use the tokenizer the student was trained with')
 
-# %% ../../nbs/student/03_students.ipynb #6bb9784a
+# %% ../../nbs/student/03_students.ipynb #b8081b4e
 def load_student(name,                  # a known name, a folder, or a hub id
                  dtype=torch.float32,   # of the weights; masters are float32
                  seed=0,                # for the students that are made here
                  device='cpu'):         # where the weights go
     "(model, tokenizer) ready to train or to answer; raises `MotError` when it is not there or the two do not fit."
-    from safetensors import SafetensorError
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM
     folder = student_folder(name, seed)
-    asked = dict(dtype=dtype, attn_implementation='sdpa', output_loading_info=True)
-    try:
-        with no_bars():
-            model, info = AutoModelForCausalLM.from_pretrained(folder, **asked)
-            tokenizer = AutoTokenizer.from_pretrained(folder)
-    except (OSError, ValueError, RuntimeError, SafetensorError) as e: raise _not_loaded(folder, e) from e
-    _check_whole(folder, info)
-    _check_tokenizer(folder, model, tokenizer)
-    if tokenizer.pad_token_id is None: tokenizer.pad_token = tokenizer.eos_token
+    asked = dict(dtype=dtype, attn_implementation='sdpa', output_loading_info=True, use_safetensors=True,
+                 trust_remote_code=False)
+    with _loading(folder):
+        _check_pickled(folder)
+        _check_config(folder)
+        tokenizer = _load_tokenizer(folder)
+        model, info = AutoModelForCausalLM.from_pretrained(folder, **asked)
+        _check_whole(folder, info)
+        _check_tokenizer(folder, model, tokenizer)
     return model.to(device).eval(), tokenizer
 
-# %% ../../nbs/student/03_students.ipynb #e89d8637
+# %% ../../nbs/student/03_students.ipynb #c15a5dd9
 def _hollow(folder):
     "The model of a folder without the memory of its parameters."
     from accelerate import init_empty_weights
     from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig
-    config = AutoConfig.from_pretrained(folder)
-    with init_empty_weights(include_buffers=False):
-        model = AutoModelForCausalLM.from_config(config, dtype=torch.float32, attn_implementation='sdpa')
+    config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    asked = dict(dtype=torch.float32, attn_implementation='sdpa', trust_remote_code=False)
+    with init_empty_weights(include_buffers=False): model = AutoModelForCausalLM.from_config(config, **asked)
     model.tie_weights()
     with contextlib.suppress(OSError): model.generation_config = GenerationConfig.from_pretrained(folder)
     return model.eval()
 
-# %% ../../nbs/student/03_students.ipynb #cf5b4801
+# %% ../../nbs/student/03_students.ipynb #575c83b6
 def empty_student(name,    # a known name, a folder, or a hub id; made or fetched already
                   seed=0): # for the students that are made here
     "(model, tokenizer) like `load_student`'s; parameters on torch's meta device take no memory, buffers are real."
-    from transformers import AutoTokenizer
     folder = student_folder(name, seed)
-    with no_bars(): model, tokenizer = _hollow(folder), AutoTokenizer.from_pretrained(folder)
-    if tokenizer.pad_token_id is None: tokenizer.pad_token = tokenizer.eos_token
-    return model, tokenizer
+    with _loading(folder):
+        _check_config(folder)
+        return _hollow(folder), _load_tokenizer(folder)
 
 # %% ../../nbs/student/03_students.ipynb #23fba133
 def toy_student(seed=0,        # another seed, another student
