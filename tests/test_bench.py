@@ -4,7 +4,7 @@ import json
 import pytest
 
 import house
-from mot_nb.app.report import execute_page
+from mot_nb.app.pages import execute_page
 
 PAGE = house.ROOT/'nbs'/'reports'/'85_speed.ipynb'
 

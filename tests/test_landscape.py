@@ -162,7 +162,7 @@ def test_branches_must_be_those_that_were_merged(tmp_path):
 def test_template(tmp_path):
     "Template 83 on a small run of its own: a record with every part, and a second call that reads what the first measured."
     from mot_nb.analysis.landscape_record import read_landscape
-    from mot_nb.app.report import execute_page
+    from mot_nb.app.pages import execute_page
     page, record = house.ROOT/'nbs'/'reports'/'83_landscape.ipynb', tmp_path/'r.jsonl'
     params = {'record': str(record), 'surfaces': str(tmp_path/'s'), 'rows_each': 2, 'directions': 3, 'products': 3, 'probes': 2, 'plane_points': 3, 'around_points': 3, 'barrier_points': 3, 'barrier_seeds': 2, 'back_seeds': 2}
     execute_page(page, tmp_path/'a.ipynb', params)

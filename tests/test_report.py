@@ -25,17 +25,18 @@ def small(tmp_path, monkeypatch):
     (tmp_path/'data'/'profiles'/'tiny').mkdir(parents=True)
     (tmp_path/'data'/'profiles'/'tiny'/'toy.yaml').write_text('name: toy\n')
     (tmp_path/'data'/'profiles'/'tiny'/'times.json').write_text('{"run toy": 999, "page 50_a": 999}')      # of another machine
-    write_page(tmp_path/'nbs'/'paper'/'50_a.ipynb', "open(runs + '/toy/ran_a', 'a').write('x'); open(runs + '/toy/metrics.jsonl').read()", f'print({HOSTILE!r})')
+    write_page(tmp_path/'nbs'/'paper'/'50_a.ipynb', "open(runs + '/toy/ran_a', 'a').write('x'); open(runs + '/toy/seed-0/metrics.jsonl').read()", f'print({HOSTILE!r})')
     write_page(tmp_path/'nbs'/'paper'/'51_b.ipynb', "open(runs + '/toy/ran_b', 'a').write('x'); profile")
     monkeypatch.setenv('MOT_DATA', str(tmp_path/'data'))
     (tmp_path/'standin.py').write_text("""
 from pathlib import Path
 def run(settings, out):
-    out = Path(out); out.mkdir(parents=True, exist_ok=True)
+    out = Path(out)/'seed-0'
+    out.mkdir(parents=True, exist_ok=True)
     if not (out/'metrics.jsonl').exists(): (out/'metrics.jsonl').write_text('{"value": 0.5}\\n')
 """)
     monkeypatch.setenv('PYTHONPATH', str(tmp_path))
-    monkeypatch.setattr('mot_nb.app.report._RUN', 'standin:run')
+    monkeypatch.setattr('mot_nb.app.report.RUN', 'standin:run')
     return tmp_path
 
 
@@ -44,7 +45,8 @@ def times_run(folder):
 
 
 def test_report_is_made_once_and_resumes(small):
-    from mot_nb.app.report import broken_anchors, external_references, report
+    from mot_nb.app.document import broken_anchors, external_references
+    from mot_nb.app.report import report
     lines = []
     index = report('tiny', small/'out', show=lines.append)
     text = index.read_text()
@@ -60,7 +62,7 @@ def test_report_is_made_once_and_resumes(small):
     report('tiny', small/'out', show=None)                                   # one page has: it alone does
     assert times_run(small) == (1, 2)
     assert not (small/'out'/'runs'/'toy-before-1').exists()
-    (small/'out'/'runs'/'toy'/'metrics.jsonl').write_text('{"value": 0.6}\n')
+    (small/'out'/'runs'/'toy'/'seed-0'/'metrics.jsonl').write_text('{"value": 0.6}\n')
     report('tiny', small/'out', show=None)                                   # the results have: all do
     assert times_run(small) == (2, 3)
     (small/'data'/'profiles'/'tiny'/'toy.yaml').write_text('name: toy\ntrain: {lr: 1.0}\n')
@@ -84,9 +86,9 @@ def test_a_failed_page_is_kept_and_said(small):
 
 
 def test_two_reports_do_not_write_to_one_folder(small):
-    from mot_nb.app.report import _alone, report
+    from mot_nb.app.report import alone_in, report
     from mot_nb.core.errors import MotError
-    with _alone(small/'out'), pytest.raises(MotError, match='another report'): report('tiny', small/'out', show=None)
+    with alone_in(small/'out'), pytest.raises(MotError, match='another report'): report('tiny', small/'out', show=None)
 
 
 def test_report_from_an_installed_package_says_what_to_do(small):
@@ -99,7 +101,7 @@ def test_report_from_an_installed_package_says_what_to_do(small):
 @pytest.mark.xdist_group('smoke report')
 def test_smoke_report_opens_without_network(smoke_report):
     "The real pages: one file, nothing fetched, every formula read, every link within it leading somewhere, no trace of this machine."
-    from mot_nb.app.report import broken_anchors, external_references
+    from mot_nb.app.document import broken_anchors, external_references
     text = (smoke_report/'index.html').read_text()
     assert not external_references(text) and not broken_anchors(text)
     assert 'class="unread"' not in text and 'did not run to their end' not in text

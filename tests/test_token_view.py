@@ -172,7 +172,8 @@ def test_explorer_without_a_frontend(tmp_path):
     "Executed without JupyterLab the explorer is a static view; nothing is stored that could come up empty; and it is one without ipywidgets too."
     import nbformat, subprocess, sys
     from mot_nb.analysis.scored_traces import write_scored
-    from mot_nb.app.report import execute_page, html_page
+    from mot_nb.app.pages import execute_page
+    from mot_nb.app.page_html import html_page
     write_scored(tmp_path/'scored.jsonl', example())
     cells = [nbformat.v4.new_code_cell("file = ''", metadata={'tags': ['parameters']}), nbformat.v4.new_code_cell("from mot_nb.analysis.scored_traces import read_scored\nfrom mot_nb.views.token_view import Explorer\nExplorer(read_scored(file)[0])")]
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={'kernelspec': {'name': 'python3', 'display_name': 'python3', 'language': 'python'}}), tmp_path/'page.ipynb')

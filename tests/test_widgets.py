@@ -112,7 +112,8 @@ def test_still_without_a_reader(tmp_path, monkeypatch):
     "Run by papermill from a kernel of JupyterLab, every widget is stored in its still form alone, and the report shows it."
     from nbformat import read, write
     from nbformat.v4 import new_code_cell, new_notebook
-    from mot_nb.app.report import execute_page, html_page
+    from mot_nb.app.pages import execute_page
+    from mot_nb.app.page_html import html_page
     monkeypatch.setenv('JPY_SESSION_NAME', '/somewhere/page.ipynb')
     write(new_notebook(cells=[new_code_cell(STILL), *map(new_code_cell, WIDGETS)], metadata={'kernelspec': {'name': 'python3', 'display_name': 'python3', 'language': 'python'}}), tmp_path/'page.ipynb')
     page = read(execute_page(tmp_path/'page.ipynb', tmp_path/'out.ipynb'), 4)
