@@ -51,14 +51,15 @@ def _own_lengths(norms, at, K):
     dist.all_reduce(own)
     return own
 
-# %% ../../nbs/scale/04_fold.ipynb #941c6e9d
+# %% ../../nbs/scale/04_fold.ipynb #e21dd2ae
 def _merged_sums(fold, at, K):
     "[layer, 4]: squared lengths of the merged update and of the start, weights moved alike, weights moved by all."
     rows = torch.zeros(len(at), 4, dtype=torch.float64)
     for n, t in fold.sum.items():   # the same on every branch group, different on every shard
         u, v, d = fold.up[n], fold.down[n], t - fold.start[n].to(t.device)
         alike, all_moved = float(((u == K) | (v == K)).sum()), float((u + v == K).sum())
-        rows[at[layer_of(n)]] += torch.tensor([_square(d), _square(fold.start[n]), alike, all_moved], dtype=torch.float64)
+        sums = [_square(d), _square(fold.start[n]), alike, all_moved]
+        rows[at[layer_of(n)]] += torch.tensor(sums, dtype=torch.float64)
     dist.all_reduce(rows, group=fold.student.comm)
     return rows
 
@@ -139,12 +140,12 @@ def _rounding_sums(a, b): # one tensor before and after
     return torch.tensor([d.numel(), float(moved.sum()), float((moved & (kept == 0)).sum()),
                          dot(d, d), dot(e, e), dot(kept, kept), dot(d, kept)], dtype=torch.float64)
 
-# %% ../../nbs/scale/04_fold.ipynb #a7980121
+# %% ../../nbs/scale/04_fold.ipynb #44d01b97
 @torch.no_grad()
 def stored_loss(student, # `Sharded`: axis
                 start,   # `Pieces` of the round's start
                 end):    # `Pieces` of its result
-    "`merge.bfloat16_loss` of pieces: what is left of an update that is stored in bfloat16; called by all ranks of an axis."
+    "`merge.bfloat16_loss` of pieces: what is left of an update stored in bfloat16; called by all ranks of an axis."
     s = torch.zeros(7, dtype=torch.float64)
     for n, t in end.items(): s += _rounding_sums(start[n].to(t.device), t)
     dist.all_reduce(s, group=student.comm)

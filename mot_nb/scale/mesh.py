@@ -174,7 +174,7 @@ def connect(say=print,     # takes one line of log
     dist.init_process_group(backend, timeout=datetime.timedelta(minutes=minutes))
     return Mesh(rank, ranks, torch.device('cuda', local) if cuda else torch.device('cpu'), say)
 
-# %% ../../nbs/scale/01_mesh.ipynb #4f2490b0
+# %% ../../nbs/scale/01_mesh.ipynb #9ae6427e
 _SCRIPT = '''
 import json, os, socket, sys, traceback, warnings
 warnings.simplefilter('ignore')
@@ -189,6 +189,7 @@ def body(rank):
     os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), MASTER_PORT=str(port))
     mesh = connect(lambda text: None, device='cpu')
 {lines}
+    mesh.wait()
 with socket.socket() as s:
     s.bind(('127.0.0.1', 0))
     port = s.getsockname()[1]

@@ -32,11 +32,11 @@ def _parts(path):
     "The part files beside a sample file (a teacher's name is no pattern)."
     return sorted(Path(path).parent.glob(glob.escape(Path(path).stem) + '.part-*.jsonl'))
 
-# %% ../../nbs/scale/05_shares.ipynb #61c5fda9
+# %% ../../nbs/scale/05_shares.ipynb #c33d3007
 def samples_there(path,     # the sample file
                   head,     # `samples_header` of what is asked for
                   asked):   # problem id -> hash of its prompt
-    "{problem id: {sample number: line}} of a sample file and the part files beside it, of the same weights and settings."
+    "{problem id: {sample number: line}} of a sample file and the part files beside it, of these weights and settings."
     found = {}
     for file in [Path(path), *_parts(path)]:
         rows = read_lines(file)

@@ -89,7 +89,7 @@ def _predicted(record):
     return branch_cost(Shape(**record['shape']), c['lengths'], c['prompt'], c['micro_tokens'], Rates(**record['rates']),
                        c['checkpointing'], c.get('compute', 'float32'), c.get('device', 'cpu'))
 
-# %% ../../nbs/scale/17_step_time.ipynb #d342af6b
+# %% ../../nbs/scale/17_step_time.ipynb #b9c7f2e2
 def compare(rows): # dicts with case, shape, rates, bytes, seconds: lines of data/recorded/checks/plan.jsonl
     "Predictions beside measurements with their ratios, as a `Table`; the ratios are in its `data`."
     cells, data = [], []

@@ -5,13 +5,14 @@
 # %% auto #0
 __all__ = ['share_rows', 'ShardedWeights', 'ShardTeam', 'CopyTeam']
 
-# %% ../../nbs/scale/03_teams.ipynb #f685e812
+# %% ../../nbs/scale/03_teams.ipynb #41aae64b
 import math
 import torch
 import torch.distributed as dist
 from ..core.errors import MotError
 from ..data.corpora import pack
 from ..student.branch import supervised
+from ..student.loss import use_packed_attention
 from ..student.weight_files import start_file, write_all
 from ..student.weights import LoraWeights
 from .sharded import Stored
@@ -27,7 +28,7 @@ def share_rows(rows,   # rows of one effective batch
         load[r] += len(rows[i])
     return [[rows[i] for i in sorted(part)] for part in out]
 
-# %% ../../nbs/scale/03_teams.ipynb #9427b9b3
+# %% ../../nbs/scale/03_teams.ipynb #27c221d4
 class ShardedWeights:
     "All weights of a student in pieces, under training: the counterpart of `FullWeights`."
     def __init__(self, student, # `Sharded`
@@ -54,8 +55,7 @@ class ShardedWeights:
               file,         # its name, without ending
               tensors):     # kind -> name -> this rank's piece
         "Writes whole tensors, gathered one at a time; called by all ranks of the axis."
-        shapes = {(n, k): tuple(p.shape) for k in tensors for n, p in self.student.params.items()}
-        sink = stage and _Sink(stage/f'{file}.safetensors', shapes)
+        sink = stage and _Sink(stage/f'{file}.safetensors', tensors, self.student.params)
         for kind, pieces in tensors.items():
             for name, full in self.student.walk(pieces):
                 if sink and name in pieces: sink.put((name, kind), full)
@@ -70,14 +70,17 @@ class ShardedWeights:
     def close(self):
         "Nothing: the student stays in pieces, with the branch's weights."
 
-# %% ../../nbs/scale/03_teams.ipynb #7457c2d4
-def _stored_name(name, kind): return f'{name}::{kind}' if kind else name
+# %% ../../nbs/scale/03_teams.ipynb #f1e8d0d8
+def _stored_name(name, kind):
+    "A tensor's name in a checkpoint's file."
+    return f'{name}::{kind}' if kind else name
 
+# %% ../../nbs/scale/03_teams.ipynb #8830d941
 class _Sink:
     "A safetensors file of float32 tensors that is written tensor by tensor."
-    def __init__(self, path, shapes): # the file; (name, kind) -> shape
-        tensors = {_stored_name(*key): (torch.float32, shape) for key, shape in shapes.items()}
-        self.file, self.offsets = start_file(path, tensors)
+    def __init__(self, path, kinds, params): # the file, kinds of tensors, name -> parameter
+        shapes = {_stored_name(n, k): (torch.float32, tuple(p.shape)) for k in kinds for n, p in params.items()}
+        self.file, self.offsets = start_file(path, shapes)
 
     def put(self, key, tensor): # (name, kind), its numbers
         "Writes one tensor at its place."
@@ -105,15 +108,14 @@ class _AxisTeam:
         dist.all_reduce(sums, group=self.student.comm)
         return sums.tolist()
 
-# %% ../../nbs/scale/03_teams.ipynb #d675d3b7
+# %% ../../nbs/scale/03_teams.ipynb #ee960c9a
 class ShardTeam(_AxisTeam):
     "The ranks of one axis, each with a piece of the student and a share of the rows (FSDP2)."
     def weights(self, model, train, state, dtype, **lora): # what `Branch` was given
         "The weights that are trained, `state` in them."
-        if train.lora_rank:
-            raise MotError('LoRA branches are not sharded', where='train.lora_rank', values=train.lora_rank,
-                           cure='a `CopyTeam`, with the whole frozen student on every rank; or train.lora_rank=0')
-        return ShardedWeights(self.student, state)
+        if not train.lora_rank: return ShardedWeights(self.student, state)
+        raise MotError('LoRA branches are not sharded', where='train.lora_rank', values=train.lora_rank,
+                       cure='a `CopyTeam`, with the whole frozen student on every rank; or train.lora_rank=0')
 
     def packs(self, rows, micro_tokens): # of one step
         "(this rank's packs, idle turns as None, supervised tokens of the whole step)."
@@ -122,7 +124,7 @@ class ShardTeam(_AxisTeam):
         return mine + [None] * (turns - len(mine)), sum(map(supervised, parts))
 
     def add_up(self, weights, total, bad): # sum of losses here, bad rows here
-        "(sum of losses of the whole step, number of bad rows); every rank then has its rows of the whole gradient."
+        "(sum of losses of the whole step, number of bad rows); gradients are whole afterwards, each rank has its rows."
         _take_from(self.student.params, weights.masters)
         total, self.square, wrong = self._sum(total, _square(weights.masters), float(len(bad)))
         return total, int(wrong)
@@ -130,29 +132,44 @@ class ShardTeam(_AxisTeam):
     def clip(self, masters, most): # largest norm; 0: no clipping
         "Scales the gradients down to the largest norm; returns the norm of the whole gradient."
         norm = math.sqrt(self.square) if self.square >= 0 else math.nan
-        if most and (scale := most / (norm + 1e-6)) < 1: torch._foreach_mul_(_gradients(masters), scale)
+        _scale(masters, most / (norm + 1e-6) if most else 1)
         return norm
 
     def settle(self, weights): # after some steps
         "Nothing: the student holds the weights."
 
-# %% ../../nbs/scale/03_teams.ipynb #ddec7ae8
+# %% ../../nbs/scale/03_teams.ipynb #b4609407
 def _take_from(params, masters):
     "Moves FSDP2's summed gradients to the plain tensors that the optimiser sees."
     for name, p in masters.items():
         g = params[name].grad
         p.grad, params[name].grad = None if g is None else g.to_local(), None
 
+# %% ../../nbs/scale/03_teams.ipynb #6acc5630
 def _gradients(masters):
     "The gradients of the parameters that have numbers on this rank."
     return [p.grad for p in masters.values() if p.grad is not None and p.numel()]
+
+# %% ../../nbs/scale/03_teams.ipynb #9580eb23
+def _scale(masters, factor):
+    "Makes the gradients smaller, where the factor is below 1."
+    if factor < 1: torch._foreach_mul_(_gradients(masters), factor)
 
 def _square(masters):
     "The squared norm of the gradients on this rank."
     grads = _gradients(masters)
     return torch.stack(torch._foreach_norm(grads)).double().square().sum().item() if grads else 0.
 
-# %% ../../nbs/scale/03_teams.ipynb #a2cd7aea
+# %% ../../nbs/scale/03_teams.ipynb #06e5977f
+def _sum_gradients(masters, group):
+    "Adds the gradients of all ranks in place; one without, on a rank without rows, counts as zero."
+    for p in masters:
+        if p.grad is None: p.grad = torch.zeros_like(p)
+    flat = torch.cat([p.grad.reshape(-1) for p in masters])
+    dist.all_reduce(flat, group=group)
+    for p, g in zip(masters, flat.split([p.numel() for p in masters])): p.grad.view(-1).copy_(g)
+
+# %% ../../nbs/scale/03_teams.ipynb #249383d7
 class CopyTeam(_AxisTeam):
     "The ranks of one axis, each with the whole frozen student, adapters beside it, and a share of the rows."
     def weights(self, model, train, state, dtype, **lora): # what `Branch` was given; the model may be `emptied`
@@ -162,6 +179,7 @@ class CopyTeam(_AxisTeam):
                            cure='a `ShardTeam`, or train.lora_rank')
         if state is not None: self.student.load(state)
         self.student.fill(model, torch.float32)
+        use_packed_attention(model)             # now that it has weights it can be checked
         return LoraWeights(model, dtype, train, **lora)
 
     def packs(self, rows, micro_tokens): # of one step
@@ -171,12 +189,7 @@ class CopyTeam(_AxisTeam):
 
     def add_up(self, weights, total, bad): # sum of losses here, bad rows here
         "(sum of losses of the whole step, number of bad rows); every rank has the whole gradient afterwards."
-        masters = list(weights.masters.values())
-        for p in masters:
-            if p.grad is None: p.grad = torch.zeros_like(p)
-        flat = torch.cat([p.grad.reshape(-1) for p in masters])
-        dist.all_reduce(flat, group=self.student.comm)
-        for p, g in zip(masters, flat.split([p.numel() for p in masters])): p.grad.view(-1).copy_(g)
+        _sum_gradients(list(weights.masters.values()), self.student.comm)
         total, wrong = self._sum(total, float(len(bad)))
         return total, int(wrong)
 

@@ -9,7 +9,7 @@ __all__ = ['alive', 'last_lines', 'Watch']
 import contextlib, datetime, faulthandler, json, os, select, signal, socket, sys, threading, time
 from pathlib import Path
 
-# %% ../../nbs/scale/06_watch.ipynb #dbdee5e8
+# %% ../../nbs/scale/06_watch.ipynb #9f11af09
 def alive(pid): # a process of this machine
     "Whether a process runs (a killed one whose parent has not looked yet does not)."
     try: return Path(f'/proc/{pid}/stat').read_text().rsplit(')', 1)[1].split()[0] not in 'ZX'
@@ -21,28 +21,199 @@ def alive(pid): # a process of this machine
     except PermissionError: pass
     return True
 
+# %% ../../nbs/scale/06_watch.ipynb #8cbc9d27
 def last_lines(path,    # a log file
                n=10):   # how many
     "The last lines of a log, as one text."
     try: return '\n'.join(Path(path).read_text(errors='replace').splitlines()[-n:])
     except OSError as e: return f'(no log: {e.strerror})'
 
-# %% ../../nbs/scale/06_watch.ipynb #3d699c56
+# %% ../../nbs/scale/06_watch.ipynb #d8a77aef
+def _ear():
+    "The end of a pipe in which SIGTERM is heard; this process's own action on it is none."
+    ear, mouth = os.pipe()
+    os.set_blocking(mouth, False)
+    signal.signal(signal.SIGTERM, lambda *a: None)
+    signal.set_wakeup_fd(mouth, warn_on_full_buffer=False)
+    return ear
+
+# %% ../../nbs/scale/06_watch.ipynb #045d5818
+def _die_with_launcher():
+    "Has the kernel tell the launcher's death by SIGTERM, where it can (PR_SET_PDEATHSIG)."
+    with contextlib.suppress(OSError, AttributeError):
+        import ctypes
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+
+# %% ../../nbs/scale/06_watch.ipynb #e71ef7d6
+def _open_store(seconds):
+    "The store of the launch, under a name of the watch's own; waits for it at most so many seconds."
+    from torch.distributed import PrefixStore, TCPStore
+    store = TCPStore(os.environ['MASTER_ADDR'], int(os.environ['MASTER_PORT']), None, False,
+                     datetime.timedelta(seconds=seconds), wait_for_workers=False)
+    store.set_timeout(datetime.timedelta(seconds=10))
+    return PrefixStore('watch' + os.environ.get('TORCHELASTIC_RESTART_COUNT', ''), store)
+
+# %% ../../nbs/scale/06_watch.ipynb #80825bfc
+def _is_first(w, why, tell):
+    "Whether this rank is the first to say why; with its launcher dead there may be no store, and nobody to tell."
+    if not tell: return True
+    mine = json.dumps([w.rank, why])
+    try: return w.store.compare_set('end', '', mine).decode() == mine
+    except Exception: return True
+
+# %% ../../nbs/scale/06_watch.ipynb #87c81fad
+def _end(w, why, dead=None, shown='', code=1, tell=True):
+    "Ends this process; the first rank to say why prints it, or what is `shown`, with the end of the dead rank's log."
+    with w.lock:
+        if _is_first(w, why, tell):
+            text = shown or why
+            if dead is not None:
+                lines = '\n'.join('  ' + line for line in last_lines(w.path(dead)).splitlines())
+                text += f'\nlast lines of its log ({w.path(dead).name}):\n{lines}'
+            print(f'mot: the run has ended: {text}', file=sys.stderr, flush=True)
+        w.log(f'ended: {why}')
+        os._exit(code)
+
+# %% ../../nbs/scale/06_watch.ipynb #37ffe56d
+def _leave(w, message):
+    "Ends this process because another rank said so."
+    w.log(f'ended: {json.loads(message)[1]}')
+    os._exit(1)
+
+def _launcher_dead(w):
+    "Ends this process where its launcher is dead."
+    if os.getppid() != w.launcher: _end(w, f'the launcher (process {w.launcher}) of rank {w.rank} is dead', tell=False)
+
+# %% ../../nbs/scale/06_watch.ipynb #552f3b05
+def _begun(w, rank):
+    "(process, host) of a rank by the line with which it began this launch; None: it has not."
+    for line in reversed(last_lines(w.path(rank), 100_000).splitlines()):
+        if f'rank {rank} of {w.ranks}: process ' not in line: continue
+        if not line.endswith(w.launch): return None
+        return int(line.split(' process ')[1].split()[0]), line.split(' on ')[1].split(',')[0]
+
+# %% ../../nbs/scale/06_watch.ipynb #25ed7529
+def _dead_here(w, seen, ranks=None): # `Watch`, rank -> (sign of life, when), ranks that are looked up (None: all)
+    "Ends the run when a rank of this machine is dead; those not heard of yet are looked up in their logs."
+    known = {r: (int(pid), host) for r, ((pid, host, _), _) in seen.items()}
+    for r in set(range(w.ranks) if ranks is None else ranks) - {w.rank, *known}:
+        if begun := _begun(w, r): known[r] = begun
+    for r, (pid, host) in sorted(known.items()):
+        if host != w.host or alive(pid) or last_lines(w.path(r), 1).endswith('finished'): continue
+        _end(w, f'rank {r} is dead (process {pid} on {host} is gone)', r)
+
+# %% ../../nbs/scale/06_watch.ipynb #f3a9bf3e
+def _look_after(w, store, seen):
+    "Looks at the nearest rank below that has not finished."
+    for r in [(w.rank - i) % w.ranks for i in range(1, w.ranks)]:
+        if store.check([f'done/{r}']): continue
+        if store.check([f'beat/{r}']): _check_sign(w, store, r, seen)
+        else: _check_start(w, r)
+        return
+
+def _check_start(w, r):
+    "A rank without a sign of life: dead before its first one, or late."
+    _dead_here(w, {}, [r])
+    if time.monotonic() - w.began > w.late: _end(w, f'rank {r} did not start within {w.late:.0f} seconds', r)
+
+# %% ../../nbs/scale/06_watch.ipynb #81e92a46
+def _check_sign(w, store, r, seen):
+    "A rank that has shown that it lives: its process, and how old its last sign is."
+    now = time.monotonic()
+    pid, host, _ = beat = tuple(store.get(f'beat/{r}').decode().split())
+    if r not in seen or seen[r][0] != beat: seen[r] = (beat, now)
+    if host == w.host and not alive(int(pid)) and not store.check([f'done/{r}']):
+        _end(w, f'rank {r} is dead (process {pid} on {host} is gone)', r)
+    silent = now - seen[r][1]
+    if silent > w.silent: _end(w, f'rank {r} is dead (no sign of life for {silent:.0f} seconds)', r)
+
+# %% ../../nbs/scale/06_watch.ipynb #c66e24e6
+def _told_to_stop(w, seen):
+    "Finds out why SIGTERM came, and ends this process."
+    for _ in range(10):
+        _launcher_dead(w)
+        time.sleep(.05)
+    with contextlib.suppress(Exception): _hear_all(w, w.store, seen)
+    _dead_here(w, seen)
+    _end(w, f'rank {w.rank} was told to stop (SIGTERM)', code=143)
+
+def _hear_all(w, store, seen):
+    "Leaves where the run has ended; else notes the signs of life of all ranks."
+    if store.check(['end']): _leave(w, store.get('end').decode())
+    for r in set(range(w.ranks)) - {w.rank}:
+        if not store.check([f'beat/{r}']) or store.check([f'done/{r}']): continue
+        seen[r] = (tuple(store.get(f'beat/{r}').decode().split()), 0)
+
+# %% ../../nbs/scale/06_watch.ipynb #0a0b3bbc
+def _open_beside(w):
+    "Opens the store in a thread of its own: it may take as long as the slowest launcher."
+    def connect():
+        with contextlib.suppress(Exception): w.store = _open_store(w.late)
+    opening = threading.Thread(target=connect, daemon=True)
+    opening.start()
+    return opening
+
+def _check_opening(w, opening):
+    "While there is no store: rank 0 may have died before it opened it."
+    _dead_here(w, {})
+    failed = not opening.is_alive() and w.store is None
+    if failed or time.monotonic() - w.began > w.late: _end(w, 'the store that connects the ranks cannot be reached')
+
+# %% ../../nbs/scale/06_watch.ipynb #c87aceaf
+def _look(w):
+    "What the thread does until the rank has finished."
+    seen, well, n, opening = {}, time.monotonic(), 0, _open_beside(w)
+    while not w.over.is_set():
+        if hasattr(faulthandler, 'dump_traceback_later'):
+            faulthandler.dump_traceback_later(w.stuck, exit=True, file=w.file)
+        wait = w.every if n else min(.1, w.every)           # the first sign of life does not wait
+        ready, _, _ = select.select([w.ear], [], [], wait)
+        if ready and signal.SIGTERM in os.read(w.ear, 4096): _told_to_stop(w, seen)
+        _launcher_dead(w)
+        if w.store is None:
+            _check_opening(w, opening)
+            continue
+        try:
+            n += 1
+            _one_look(w, w.store, seen, n)
+            well = time.monotonic()
+        except Exception as e:
+            if w.over.is_set(): return
+            _dead_here(w, seen)
+            if time.monotonic() - well > 15: _end(w, f'the store that connects the ranks is gone ({type(e).__name__})')
+
+def _one_look(w, store, seen, n):
+    "A sign of life, and a look at the others."
+    store.set(f'beat/{w.rank}', f'{os.getpid()} {w.host} {n}')
+    if store.check(['end']): _leave(w, store.get('end').decode())
+    _look_after(w, store, seen)
+
+# %% ../../nbs/scale/06_watch.ipynb #ca5ed0ba
+def _opened(path):
+    "A log file, written line by line."
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return open(path, 'a', buffering=1)
+
+def _launch():
+    "(process of the launcher, address of the store, both as one line): the same on all ranks of a machine."
+    launcher, address = os.getppid(), f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
+    restart = os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)
+    return launcher, address, f'started by {launcher}, start {restart}, store {address}'
+
+# %% ../../nbs/scale/06_watch.ipynb #fb8dd218
 class Watch:
-    "One thread a rank: it shows that the rank lives, looks after the rank before it, and ends the process when the run cannot go on (own)."
+    "One thread a rank: shows that it lives, looks after another, ends the process when the run cannot go on (own)."
     def __init__(self, folder,        # of the log files, seen by all ranks: the run folder's logs/
                  rank, ranks,         # this process, and how many there are
                  silent=20.0,         # seconds without a sign of life after which a rank counts as dead
                  late=300.0,          # seconds a rank may take to start
                  stuck=150.0,         # seconds after which a process whose threads do not run is ended
                  every=1.0):          # seconds between looks
-        self.folder, self.rank, self.ranks, self.silent, self.late, self.stuck, self.every = Path(folder), rank, ranks, silent, late, stuck, every
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self.file = open(self.path(rank), 'a', buffering=1)
-        self.address = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
-        self.launcher = os.getppid()
-        self.launch = f"started by {self.launcher}, start {os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}, store {self.address}"   # the same on all ranks of a machine, and of this launch only
-        self.host, self._over, self._lock, self.store = socket.gethostname(), threading.Event(), threading.Lock(), None
+        self.folder, self.rank, self.ranks, self.silent = Path(folder), rank, ranks, silent
+        self.late, self.stuck, self.every = late, stuck, every
+        self.file = _opened(self.path(rank))
+        self.host, (self.launcher, self.address, self.launch) = socket.gethostname(), _launch()
+        self.over, self.lock, self.store = threading.Event(), threading.Lock(), None
 
     def path(self, rank): # of a process
         "Its log file."
@@ -53,128 +224,37 @@ class Watch:
         self.file.write(f'{time.strftime("%H:%M:%S")} {text}\n')
 
     def start(self):
-        "Begins to watch: dies with its launcher, answers SIGTERM even while the main thread waits in a collective."
-        self.log(f'rank {self.rank} of {self.ranks}: process {os.getpid()} on {self.host}, {self.launch}')
-        faulthandler.enable(self.file)
-        with contextlib.suppress(OSError, AttributeError):
-            import ctypes
-            ctypes.CDLL(None).prctl(1, signal.SIGTERM)              # PR_SET_PDEATHSIG: the launcher's death is told by SIGTERM
-        self._ear, mouth = os.pipe()
-        os.set_blocking(mouth, False)
-        signal.signal(signal.SIGTERM, lambda *a: None)              # the interpreter writes the signal's number into the pipe at once; this thread or no other acts on it
-        signal.set_wakeup_fd(mouth, warn_on_full_buffer=False)
-        self.began = time.monotonic()
-        threading.Thread(target=self._look, name='watch', daemon=True).start()
-        return self
+        "Begins to watch; answers SIGTERM even while the main thread waits in a collective."
+        return _start(self)
 
     def done(self):
         "This rank has finished: its silence means nothing from here on."
-        self._over.set()
-        faulthandler.cancel_dump_traceback_later()
-        with contextlib.suppress(Exception): self.store.set(f'done/{self.rank}', '1')
-        self.log('finished')
+        _finish(self)
 
-    def failed(self, text, # what is told to the other ranks: the error
-               shown=''):  # what this rank prints, when it is the first
+    def failed(self, text, shown=''): # the error, told to the other ranks; what this rank prints, when it is the first
         "Ends the run because of an error in this rank; does not return."
         self.log(text)
-        self._end(f'rank {self.rank} stopped: {text.splitlines()[0]}', None, shown or text)
+        _end(self, f'rank {self.rank} stopped: {text.splitlines()[0]}', shown=shown or text)
 
     def lost(self, text): # the error that a collective gave
         "A collective failed: waits until the watch has found out who died, and ends the process; does not return."
         self.log(text)
         time.sleep(self.silent + 10)
-        self._end(f'rank {self.rank} stopped: {text.strip().splitlines()[-1]}', None, text)
+        _end(self, f'rank {self.rank} stopped: {text.strip().splitlines()[-1]}', shown=text)
 
-    # ---- the thread
-    def _store(self):
-        from torch.distributed import PrefixStore, TCPStore
-        store = TCPStore(os.environ['MASTER_ADDR'], int(os.environ['MASTER_PORT']), None, False, datetime.timedelta(seconds=self.late), wait_for_workers=False)
-        store.set_timeout(datetime.timedelta(seconds=10))
-        return PrefixStore('watch' + os.environ.get('TORCHELASTIC_RESTART_COUNT', ''), store)
+# %% ../../nbs/scale/06_watch.ipynb #91c5b35a
+def _start(w):
+    "Writes the first line of the log and begins the thread; returns the watch."
+    w.log(f'rank {w.rank} of {w.ranks}: process {os.getpid()} on {w.host}, {w.launch}')
+    faulthandler.enable(w.file)
+    _die_with_launcher()
+    w.ear, w.began = _ear(), time.monotonic()
+    threading.Thread(target=_look, args=(w,), name='watch', daemon=True).start()
+    return w
 
-    def _look(self):
-        seen, well, n = {}, time.monotonic(), 0
-        def connect():
-            with contextlib.suppress(Exception): self.store = self._store()
-        opening = threading.Thread(target=connect, daemon=True)   # it may take as long as the slowest launcher
-        opening.start()
-        while not self._over.is_set():
-            if hasattr(faulthandler, 'dump_traceback_later'): faulthandler.dump_traceback_later(self.stuck, exit=True, file=self.file)
-            ready, _, _ = select.select([self._ear], [], [], self.every if n else min(.1, self.every))   # the first sign of life does not wait
-            if ready and signal.SIGTERM in os.read(self._ear, 4096): self._told_to_stop(seen)
-            if os.getppid() != self.launcher: self._end(f'the launcher (process {self.launcher}) of rank {self.rank} is dead', None, tell=False)
-            store = self.store
-            if store is None:
-                self._dead_here({})                                      # rank 0 may have died before it opened the store
-                if (not opening.is_alive() and self.store is None) or time.monotonic() - self.began > self.late: self._end('the store that connects the ranks cannot be reached', None)
-                continue
-            try:
-                n += 1
-                store.set(f'beat/{self.rank}', f'{os.getpid()} {self.host} {n}')
-                if store.check(['end']): self._leave(store.get('end').decode())
-                self._look_after(store, seen)
-                well = time.monotonic()
-            except Exception as e:
-                if self._over.is_set(): return
-                self._dead_here(seen)
-                if time.monotonic() - well > 15: self._end(f'the store that connects the ranks is gone ({type(e).__name__})', None)
-
-    def _look_after(self, store, seen):
-        "Looks at the nearest rank below that has not finished."
-        now = time.monotonic()
-        for r in [(self.rank - i) % self.ranks for i in range(1, self.ranks)]:
-            if store.check([f'done/{r}']): continue
-            if not store.check([f'beat/{r}']):
-                self._dead_here({}, [r])                                 # dead before its first sign of life: only its log knows of it
-                if now - self.began > self.late: self._end(f'rank {r} did not start within {self.late:.0f} seconds', r)
-                return
-            pid, host, _ = beat = tuple(store.get(f'beat/{r}').decode().split())
-            if r not in seen or seen[r][0] != beat: seen[r] = (beat, now)
-            if host == self.host and not alive(int(pid)) and not store.check([f'done/{r}']): self._end(f'rank {r} is dead (process {pid} on {host} is gone)', r)
-            if now - seen[r][1] > self.silent: self._end(f'rank {r} is dead (no sign of life for {now - seen[r][1]:.0f} seconds)', r)
-            return
-
-    def _dead_here(self, seen, ranks=None): # which are looked up; None: all
-        "Ends the run when a rank of this machine is gone; those not heard of yet are looked up in the line with which they began this launch."
-        known = {r: (int(pid), host) for r, ((pid, host, _), _) in seen.items()}
-        for r in set(range(self.ranks) if ranks is None else ranks) - {self.rank, *known}:
-            for line in reversed(last_lines(self.path(r), 100_000).splitlines()):
-                if f'rank {r} of {self.ranks}: process ' in line:
-                    if line.endswith(self.launch): known[r] = (int(line.split(' process ')[1].split()[0]), line.split(' on ')[1].split(',')[0])
-                    break
-        for r, (pid, host) in sorted(known.items()):
-            if host == self.host and not alive(pid) and not last_lines(self.path(r), 1).endswith('finished'): self._end(f'rank {r} is dead (process {pid} on {host} is gone)', r)
-
-    def _told_to_stop(self, seen):
-        "SIGTERM: from a launcher that saw a rank die, or died itself, or from outside."
-        for _ in range(10): # of a launcher with several threads the first to go sends the signal, and the others may still be there
-            if os.getppid() != self.launcher: self._end(f'the launcher (process {self.launcher}) of rank {self.rank} is dead', None, tell=False)
-            time.sleep(.05)
-        with contextlib.suppress(Exception):
-            if (store := self.store) is not None:
-                if store.check(['end']): self._leave(store.get('end').decode())
-                for r in range(self.ranks):
-                    if r != self.rank and store.check([f'beat/{r}']) and not store.check([f'done/{r}']): seen[r] = (tuple(store.get(f'beat/{r}').decode().split()), 0)
-        self._dead_here(seen)
-        self._end(f'rank {self.rank} was told to stop (SIGTERM)', None, code=143)
-
-    def _end(self, why, dead, shown='', code=1, tell=True):
-        "The first rank to say why prints it, with the last lines of the dead one's log; all leave."
-        with self._lock:
-            first = True
-            with contextlib.suppress(Exception):   # with its launcher gone there may be no store, and nobody to tell
-                if not tell: raise LookupError
-                mine = json.dumps([self.rank, why])
-                first = self.store.compare_set('end', '', mine).decode() == mine
-            if first:
-                text = shown or why
-                if dead is not None: text += f'\nlast lines of its log ({self.path(dead).name}):\n' + '\n'.join('  ' + l for l in last_lines(self.path(dead)).splitlines())
-                print(f'mot: the run has ended: {text}', file=sys.stderr, flush=True)
-            self.log(f'ended: {why}')
-            os._exit(code)
-
-    def _leave(self, message):
-        "Ends this process because another rank said so."
-        self.log(f'ended: {json.loads(message)[1]}')
-        os._exit(1)
+def _finish(w):
+    "Ends the thread, and tells the others."
+    w.over.set()
+    faulthandler.cancel_dump_traceback_later()
+    with contextlib.suppress(Exception): w.store.set(f'done/{w.rank}', '1')
+    w.log('finished')
