@@ -4,7 +4,7 @@
 #   make test     run the tests                     (TESTS=tests/test_house.py for some; LONG=1 with the longest, as CI)
 #   make bench    run branch training, merges and a whole run beside TRL and mergekit, and print the tables (about 15 minutes)
 #   make vllm     install vLLM for CPUs into .venv/vllm (1.2 GB); used for answers where eval.engine is vllm or auto
-#   make docs     write README.md from nbs/index.ipynb
+#   make docs     write README.md from nbs/index.ipynb, and the card of data/recorded
 VENV    := .venv
 BIN     := $(VENV)/bin
 READY   := $(VENV)/.ready
@@ -82,4 +82,4 @@ $(VLLM)/.ready: requirements-vllm.lock $(READY)
 	@touch $@
 
 docs: $(READY)
-	@$(BIN)/python tests/tools/house.py readme
+	@$(BIN)/python tests/tools/house.py docs

@@ -1,5 +1,5 @@
-"The house rules hold in this checkout; each rule is in house.py."
-import os, subprocess, sys, textwrap
+"The house rules hold in this checkout; each rule is in tests/tools/house.py or house_numbers.py."
+import json, os, subprocess, sys, textwrap
 from pathlib import Path
 
 import pytest
@@ -88,6 +88,24 @@ def test_wheel_installs_and_imports_without_nbdev(tmp_path):
     assert said.returncode == 0 and 'doctor' in said.stdout, said.stdout + said.stderr
 
 
+PLANTED = {'long cell': 'nbs/core/99_planted.ipynb: long', 'two definitions': 'one, two', 'long line': 'wide = "', 'two statements': 'a = 1; b = 2',
+           'long prose': 'word word', 'private import': 'mot_nb.core.files._full', 'name twice': 'write_atomic: core.files, core.planted', 'ruff': 'F401: tests/test_planted.py: import os'}
+
+
+def plant_numbers(copy):
+    "A notebook that breaks every number of the house, and one whose number has a letter."
+    def nb(*cells): return {'cells': cells, 'metadata': {'kernelspec': {'name': 'python3'}}, 'nbformat': 4, 'nbformat_minor': 5}
+    def code(*lines): return {'cell_type': 'code', 'execution_count': None, 'metadata': {}, 'outputs': [], 'source': ['\n'.join(lines)]}
+    def text(s): return {'cell_type': 'markdown', 'metadata': {}, 'source': [s]}
+    cells = [text('# planted'), text('word '*121), code('#| default_exp core.planted'), code('#| export', 'def long():', *['    x = 1']*40), code('#| export', 'def one(): pass', 'def two(): pass'),
+             code('wide = "' + 'x'*120 + '"'), code('a = 1; b = 2'), code('from mot_nb.core.files import _full')]
+    (copy/'nbs'/'core'/'99_planted.ipynb').write_text(json.dumps(nb(*cells)))
+    (copy/'nbs'/'core'/'11a_planted.ipynb').write_text(json.dumps(nb(text('# planted'))))
+    (copy/'mot_nb'/'core'/'planted.py').write_text('def write_atomic(): pass\n')
+    (copy/'tests'/'test_planted.py').write_text('import os\n')
+    with open(copy/'tests'/'tools'/'offenders.txt', 'a') as f: f.write('long cell: nbs/core/none.ipynb: f\n')
+
+
 def test_the_rules_can_fail(tmp_path):
     "Each rule finds its own breach, planted in a copy."
     copy = house.copy_tree(tmp_path/'copy')
@@ -96,6 +114,8 @@ def test_the_rules_can_fail(tmp_path):
                       f'where = "{"/".join(["", "home", "someone", "x"])}"\n')
     (copy/'nbs'/'99_big.ipynb').write_text('{"cells": [{"cell_type": "markdown", "metadata": {}, "source": ["' + 'x'*1_000_001 + '"]}], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}')
     (copy/'README.md').write_text('another text')
+    (copy/'data'/'recorded'/'README.md').write_text('another text')
+    plant_numbers(copy)
     (copy/'requirements.lock').write_text('torch>=2\n')
     def found(rule, *words):
         complaints = house.CHECKS[rule](copy)
@@ -105,6 +125,10 @@ def test_the_rules_can_fail(tmp_path):
     found('undocumented', 'bare has no docstring'); found('undocumented', 'bare(x) has no comment')
     found('traces_of_machines', 'core/files.py', 'a path of one machine')
     found('sizes', '99_big'); found('parameter_cells', '99_big', 'kernelspec')
-    found('readme_drift', 'differs'); found('lock_drift', 'pins no public version')
+    found('readme_drift', 'differs'); found('lock_drift', 'pins no public version'); found('recorded_drift', 'differs')
+    for rule, words in PLANTED.items(): found('numbers', rule, words)
+    found('numbers', 'gone, remove its line', 'long cell: nbs/core/none.ipynb: f')
+    found('import_order', '11a_planted', 'a library notebook is named NN_name')
     (copy/'nbs'/'99_big.ipynb').unlink()
+    for name in ('core/99_planted', 'core/11a_planted'): (copy/'nbs'/f'{name}.ipynb').unlink()
     found('clean_and_export', 'core/files.py')

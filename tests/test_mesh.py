@@ -32,7 +32,7 @@ def test_eight_ranks_equal_one_process(tmp_path):
 
 @pytest.mark.long
 def test_a_few_kills(tmp_path):
-    "One rank or both killed at a file write or at random; the full sweep is `kill_ranks.py` by hand, its table in data/recorded/kills.jsonl."
+    "One rank or both killed at a file write or at random; the full sweep is `kill_ranks.py` by hand, its table in data/recorded/checks/kills.jsonl."
     head, *rows, last = script('kill_ranks.py', tmp_path, '--layout', 'serial', '--writes', '20:45:1', '--random', 1, '--seed', os.getpid())
     print(*rows, last, sep='\n')
     assert last['kills'] >= 3 and last['equal'] == last['folders'] == len(rows) and last['longest'] < 60

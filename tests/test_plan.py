@@ -74,7 +74,7 @@ def test_a_missing_expert_is_refused(experts, tmp_path, capsys):
 def test_predictions_against_measurements():
     "Memory and time of `Branch.train`, recorded in fresh processes, with and without checkpointing: within 20 % for three shapes. The toy's time, all small calls, is only within a factor of two, and shown as it is."
     from mot_nb.scale.step_time import compare
-    head, rows = check_plan.recorded()
+    head, rows = check_plan.recorded_cases()
     found = compare(rows).data
     large = [r for r in found if r['student'] != 'toy-tiny']
     assert head['commit'] and len({r['student'] for r in large}) >= 3 and {r['checkpointing'] for r in large} == {True, False}

@@ -2,8 +2,8 @@
 
     python tests/tools/course.py write     write nbs/course/NN_exercises.ipynb from every NN_solutions.ipynb
 
-A solution stands between the comments `# solution` and `# end of solution`; the exercise has dots there. A cell tagged `check` looks at what was written:
-it must pass in the solutions and fail in the exercises.
+A solution stands between the comments `# solution` and `# end of solution`; the exercise has dots there. A cell tagged
+`check` looks at what was written: it must pass in the solutions and fail in the exercises.
 """
 import json, re, sys
 from pathlib import Path
@@ -49,7 +49,7 @@ def read(path):
 
 
 def run(nb):
-    "Runs the code cells one after another in one namespace, goes on after an error, and returns [(tagged check, error or None)]."
+    "Runs the code cells one after another in one namespace, also after an error: [(tagged check, error or None)]."
     names, out = {'__name__': '__main__'}, []
     for i, cell in enumerate(nb['cells']):
         if cell['cell_type'] != 'code': continue
@@ -62,4 +62,6 @@ def run(nb):
 
 if __name__ == '__main__':
     assert sys.argv[1:] == ['write'], __doc__
-    for path in solutions(): exercises_of(path).write_text(written(as_exercises(read(path))), encoding='utf-8'); print(exercises_of(path).name)
+    for path in solutions():
+        exercises_of(path).write_text(written(as_exercises(read(path))), encoding='utf-8')
+        print(exercises_of(path).name)

@@ -1,4 +1,4 @@
-"Ends a rank at one of its writes into a run folder: before a rename, in the middle of a file, or with a line half written."
+"Ends a rank at one of its writes into a run folder: before a rename, in the middle of a file or of a line."
 import json, os, signal, time
 from pathlib import Path
 

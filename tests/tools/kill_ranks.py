@@ -103,7 +103,7 @@ def left_over(out):
 
 
 def undisturbed(folder, settings, n):
-    "(hash, seconds, [kind, name] of every write a rank) of the run that nobody kills; raises unless it is the same twice."
+    "(hash, seconds, each rank's writes) of the run that nobody kills; raises unless it is the same twice."
     begin = time.time()
     attempt(folder/'whole', settings, n, trace=folder/'trace')
     whole, once = read_run(folder/'whole').hash, time.time() - begin

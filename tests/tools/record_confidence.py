@@ -1,26 +1,14 @@
 """Runs nbs/reports/82_confidence.ipynb on a finished run folder and writes its measurement where the pages look for it.
 
     mot run long/toy rounds.keep=all rounds.mtd_budgets=[depth] data.n_heldout=0 --out runs/kept
-    python tests/tools/record_confidence.py runs/kept data/recorded/confidence-toy.jsonl [NAME=VALUE ...]     parameters of the page, as JSON
-"""
-import json, sys
-from pathlib import Path
-from mot_nb.app.report import execute_page
-from mot_nb.core.errors import MotError
+    python tests/tools/record_confidence.py runs/kept data/recorded/confidence/toy.jsonl [NAME=VALUE ...]
 
-from bench_speed import ROOT, commit, shown
+NAME=VALUE: parameters of the page, as JSON.
+"""
+import sys
+
+from pages import record_run_page
 
 if __name__ == '__main__':
     if len(sys.argv) < 3: sys.exit(__doc__)
-    run, record, *more = sys.argv[1:]
-    asked = {k: json.loads(v) for k, _, v in (a.partition('=') for a in more)}
-    # where scores were kept on the way changes no number, and is a path of this machine
-    made = json.loads((Path(run)/'manifest.json').read_text())['command']
-    name = lambda words: ' '.join(Path(w).name if w.startswith(('/', '~')) else w for w in words.split())
-    command = f"{name(made)}; python tests/tools/record_confidence.py {name(' '.join([run, record, *(m for m in more if not m.startswith('kept='))]))}"
-    out = Path(run)/'82_confidence.ipynb'
-    try: execute_page(ROOT/'nbs'/'reports'/'82_confidence.ipynb', out, {'run': str(Path(run).resolve()), 'record': str(Path(record).resolve()), 'commit': commit(), 'command': command, **asked})
-    except MotError as e: sys.exit(str(e))
-    for cell in json.loads(out.read_text())['cells']:
-        for text in shown(cell):
-            if text.strip(): print(text, '\n')
+    record_run_page('82_confidence.ipynb', 'record_confidence.py', sys.argv[1:])
