@@ -213,3 +213,55 @@ def test_main_table_and_comparison_draw_from_files(tmp_path):
     assert 'MoT minus it, points' in said(tmp_path/'81.ipynb') and 'claim' in said(tmp_path/'81.ipynb')
     execute_page(TEMPLATES/'84_compare_runs.ipynb', tmp_path/'84.ipynb', {'a': str(recorded/'runs'/'toy.jsonl'), 'b': str(recorded/'runs'/'toy.jsonl')})
     assert 'equal to the last bit' in said(tmp_path/'84.ipynb') and '+0.0 [' in said(tmp_path/'84.ipynb')
+
+
+@pytest.mark.parametrize('label', ['from $5 to $6', r'\(x\) \[y\] \begin{equation}', '![x](http://h/i.png) [y](javascript:alert(1))', '\x1b[31mred', 'a\u202eb', '<img src=x>|*', '`~~~`'])
+def test_what_is_shown_of_a_score_is_only_text(label):
+    "Formulas, pictures, links, markup, escape codes and direction marks in a name stay letters, in every form."
+    s = score_marks({'a': [True, False], 'b': [False, True]}, label=label)
+    marks = {f'p{i}': (i % 2 > 0,)*16 for i in range(20)}
+    for record in (s, paired_difference(s, s), sequential_score(marks, Rule(audit=1.), label), sequential_difference(marks, marks, Rule(audit=1.), label, label)):
+        in_html, markdown = record._repr_html_(), record._repr_markdown_()
+        for text in (str(record), repr(record), in_html, markdown): assert '\x1b' not in text and '\u202e' not in text
+        assert '<img' not in in_html + markdown and '](' not in markdown
+        assert not re.search(r'(?<!&)\$(?!<)|\\[(\[]', re.sub('<span>.</span>', '', in_html)) and '$5' not in markdown
+
+
+def result_file(path, lines, **head):
+    from mot_nb.core.records import write_recorded
+    return write_recorded(path, 'scores', lines, **head)
+
+
+GOOD = dict(k=1, problems='a', marks='101', truncated=0., hash='h', label='s')
+
+
+@pytest.mark.parametrize('sets, change', [
+    (None, {}), ([1], {}), ({'a': 3}, {}), ({'a': ['x', 'x', 'z']}, {}), ({'a': [['x'], ['y'], ['z']]}, {}), ({'a': ['x', 'y']}, {}), ({'a': []}, dict(marks='')),
+    *(({'a': ['x', 'y', 'z']}, c) for c in (dict(k='1'), dict(k=0), dict(k=None), dict(problems=['a']), dict(marks=[1, 0, 1]), dict(marks='102'), dict(truncated='x'), dict(hash=5), dict(label=['s'])))])
+def test_result_files_that_hold_something_else(sets, change, tmp_path):
+    result_file(tmp_path/'r.jsonl', [GOOD | change], **({} if sets is None else dict(problems=sets)))
+    with pytest.raises(MotError): read_results(tmp_path/'r.jsonl')
+
+
+def test_a_line_that_is_no_object_is_refused_and_a_good_one_read(tmp_path):
+    result_file(tmp_path/'r.jsonl', [[1, 2]], problems={'a': ['x']})
+    with pytest.raises(MotError, match='line 2'): read_results(tmp_path/'r.jsonl')
+    result_file(tmp_path/'r.jsonl', [GOOD], problems={'a': ['x', 'y', 'z']})
+    assert read_results(tmp_path/'r.jsonl')[1][0]['score'].value == 2/3
+
+
+def test_nothing_to_compare_and_one_problem():
+    "Empty sets are refused; one problem shows nothing, and its interval says so."
+    from mot_nb.answers.differences import smallest_detectable
+    from mot_nb.answers.over_seeds import last_and_best, rows_over_seeds, split_best
+    from mot_nb.answers.scores import pass_at_k
+    from mot_nb.answers.sequential import settled_early
+    one = {'a': (True,)*16}
+    d = sequential_difference(one, {'a': (False,)*16}, Rule())
+    assert (d.lo, d.hi, d.decision) == (-1, 1, 'no significant difference') and paired_difference(score_marks(one), score_marks(one)).lo == -1
+    empty = (lambda: sequential_difference({}, {}, Rule()), lambda: sequential_score({}, Rule()), lambda: settled_early({}, {}, Rule()), lambda: replay({}), lambda: replay({'a': np.ones((5, 16))}),
+             lambda: replay({'a': np.ones(16), 'b': np.ones(16)}), lambda: replay({x: np.ones((5, 16)) for x in 'ab'}, times=0), lambda: pass_at_k([3]), lambda: pass_at_k([3], m=2), lambda: pass_at_k([], m=2),
+             lambda: split_best([]), lambda: smallest_detectable(5, k=0), lambda: Rule(first='a'), lambda: Rule(last=16.5), lambda: rows_over_seeds([dict(method='mot')]),
+             lambda: last_and_best([dict(method='mot', metric='accuracy', value=.5, round=None)]))
+    for f in empty:
+        with pytest.raises(MotError): f()

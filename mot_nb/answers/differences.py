@@ -5,13 +5,14 @@
 # %% auto #0
 __all__ = ['sign_flip_p', 'Difference', 'check_paired', 'paired_difference', 'smallest_detectable']
 
-# %% ../../nbs/answers/07_differences.ipynb #b95b2a7f
+# %% ../../nbs/answers/07_differences.ipynb #44c413ab
 import math
 from dataclasses import dataclass
 from statistics import NormalDist
 import numpy as np
 from ..core.errors import MotError
 from ..core.intervals import t_quantile
+from ..core.escape import terminal_text
 from ..core.tables import Shown
 from .score_intervals import interval_of_difference
 
@@ -29,7 +30,7 @@ def sign_flip_p(units): # [n] whole numbers: paired differences times k
     sums = total - 2*np.arange(total + 1)
     return float(min(1., dist[np.abs(sums) >= seen].sum()))
 
-# %% ../../nbs/answers/07_differences.ipynb #a253349b
+# %% ../../nbs/answers/07_differences.ipynb #33f14e02
 @dataclass(frozen=True, repr=False)
 class Difference(Shown):
     "Paired difference between two students."
@@ -50,19 +51,21 @@ class Difference(Shown):
     def __str__(self):
         points = f'{100*self.value:+.1f} points [{100*self.lo:+.1f}, {100*self.hi:+.1f}]'
         tied = ' (no difference shown)' if self.tied else ''
-        return f'{self.a} - {self.b}: {points}, p = {self.p:.3g}; {self.n} problems x {self.k}{tied}'
+        return terminal_text(f'{self.a} - {self.b}: {points}, p = {self.p:.3g}; {self.n} problems x {self.k}{tied}')
 
     def row(self):
         "The difference as plain numbers."
         return dict(value=self.value, lo=self.lo, hi=self.hi, p=self.p, n=self.n, k=self.k, a=self.a, b=self.b)
 
-# %% ../../nbs/answers/07_differences.ipynb #7f564663
+# %% ../../nbs/answers/07_differences.ipynb #5a7e6866
 def check_paired(a, b,       # {problem id: …} of the two students
                  names=('a', 'b')): # theirs
-    "Raises where the two sides hold different problems."
+    "Raises where the two sides hold different problems, or none."
+    if not a and not b: raise MotError('there is no problem to compare on', where=' and '.join(names),
+                                       cure='give at least one problem')
     if set(a) == set(b): return
-    only = sorted(set(a) - set(b)), sorted(set(b) - set(a))
-    few = lambda o: ', '.join(o[:3]) + (' …' if len(o) > 3 else '')
+    only = sorted(set(a) - set(b), key=str), sorted(set(b) - set(a), key=str)
+    few = lambda o: ', '.join(map(str, o[:3])) + (' …' if len(o) > 3 else '')
     said = [f'only in {name}: {len(o)} ({few(o)})' for name, o in zip(names, only) if o]
     raise MotError('a paired difference needs the same problems on both sides', where=' and '.join(names),
                    values='; '.join(said), cure='score both students on one set')
@@ -81,7 +84,7 @@ def paired_difference(score_a,  # a `Score`
     lo, hi = map(float, interval_of_difference(d, k))
     return Difference(float(d.mean()), lo, hi, sign_flip_p([round(x*k) for x in d]), len(d), k, *names)
 
-# %% ../../nbs/answers/07_differences.ipynb #5e128c92
+# %% ../../nbs/answers/07_differences.ipynb #611f22ad
 def smallest_detectable(n,          # problems
                         k=1,        # samples of each
                         p=0.5,      # accuracy expected
@@ -91,7 +94,7 @@ def smallest_detectable(n,          # problems
                         power=0.8,  # share of repeats that find it
                         level=.95): # of the interval that has to exclude 0
     "The true paired difference that a test at this level finds with this power."
-    if n < 2: raise MotError('one problem shows no difference', where='smallest_detectable', values=f'n={n}',
-                             cure='n at least 2')
+    if n < 2 or k < 1: raise MotError('one problem shows no difference', where='smallest_detectable',
+                                      values=f'n={n}, k={k}', cure='n at least 2, k at least 1')
     var = sd**2 if sd is not None else 2*(1 - rho)*p*(1 - p)/k + gap_sd**2
     return float((t_quantile(.5 + level/2, n - 1) + NormalDist().inv_cdf(power))*math.sqrt(var/n))

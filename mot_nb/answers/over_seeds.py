@@ -19,9 +19,18 @@ from .differences import paired_difference
 # %% ../../nbs/answers/08_over_seeds.ipynb #4edc4aa8
 _same_run = ('method', 'teacher', 'budget', 'round', 'steps', 'branch_steps', 'metric', 'corpus', 'pool', 'name')
 
-# %% ../../nbs/answers/08_over_seeds.ipynb #de5c3a71
+# %% ../../nbs/answers/08_over_seeds.ipynb #d1a12300
+def _check_measured(rows, where, *fields):
+    "Raises where a row lacks a number."
+    for r in rows:
+        missing = [f for f in fields if not isinstance(r.get(f), (int, float))]
+        if missing: raise MotError('a row holds no measurement', where=where, values=f'{missing[0]} of {str(r)[:80]}',
+                                   cure='give the rows of metrics.jsonl as they were written')
+
+# %% ../../nbs/answers/08_over_seeds.ipynb #dea169f6
 def _check_seeds(rows):
     "Raises where rows of one group are not one for each seed, scored alike."
+    _check_measured(rows, 'rows_over_seeds', 'value')
     where = ', '.join(f'{c}={rows[0][c]}' for c in _same_run if rows[0].get(c) is not None)
     seeds = [r.get('seed') for r in rows]
     if len(set(seeds)) < len(seeds):
@@ -82,13 +91,14 @@ BEST_RULE_LOSS = BEST_RULE.replace('highest score', 'lowest loss').replace(
 # %% ../../nbs/answers/08_over_seeds.ipynb #63ebc026
 _RUN = ('seed', 'method', 'teacher', 'budget', 'corpus')
 
-# %% ../../nbs/answers/08_over_seeds.ipynb #9404431e
+# %% ../../nbs/answers/08_over_seeds.ipynb #45ae0376
 def _runs(rows, metric, corpus):
     "{seed, method, …: its rows}: the rounds of every run."
     out = {}
     for r in rows:
         if r.get('metric') != metric or r.get('method') == 'base': continue
         if corpus is None or r.get('corpus') == corpus: out.setdefault(tuple(r.get(c) for c in _RUN), []).append(r)
+    for rs in out.values(): _check_measured(rs, 'last_and_best', 'value', 'round')
     if out: return out
     raise MotError(f'no row with metric {metric!r}', where='last_and_best', values=f'{len(rows)} rows',
                    cure='give the rows of metrics.jsonl of a run that has been measured')
@@ -121,10 +131,12 @@ def last_and_best(rows,              # rows of metrics.jsonl
     columns = ['method', 'teacher', 'budget', 'seed', 'last', 'best']
     return Table(columns, cells, BEST_RULE if sign > 0 else BEST_RULE_LOSS, data)
 
-# %% ../../nbs/answers/08_over_seeds.ipynb #bd08a03e
+# %% ../../nbs/answers/08_over_seeds.ipynb #dd981cfb
 def split_best(scores,  # `Score`s of the rounds, on the same problems
                seed=0): # of the split into halves
     "(mean, chosen rounds): the best round of one half of the problems, scored on the other, both ways; unbiased (own)."
+    if not scores: raise MotError('there is no round to choose from', where='split_best',
+                                  cure='give the scores of a run')
     ids = list(scores[0].means)
     for s in scores[1:]: paired_difference(s, scores[0])                 # refuses other problems or another k
     order = np.random.default_rng(seed).permutation(len(ids))

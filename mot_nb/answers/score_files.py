@@ -5,16 +5,18 @@
 # %% auto #0
 __all__ = ['write_results', 'read_results']
 
-# %% ../../nbs/answers/09_score_files.ipynb #a7e14f24
+# %% ../../nbs/answers/09_score_files.ipynb #9a657960
 from ..core.errors import MotError
 from ..core.hashes import hash_json
 from ..core.records import read_recorded, write_recorded
 from .scores import common_k, score_marks
 
-# %% ../../nbs/answers/09_score_files.ipynb #684b5763
+# %% ../../nbs/answers/09_score_files.ipynb #910bc701
 def _marks_of(row): # with `score` or `marks`
     "{problem id: its marks}; a score knows only how many are right."
     if 'marks' in row: return row['marks']
+    if row.get('score') is None: raise MotError('a row has neither a score nor marks', values=str(row)[:80],
+                                                cure="give score=… or marks=…")
     right = lambda m: round(m*row['score'].k)
     return {p: [True]*right(m) + [False]*(row['score'].k - right(m)) for p, m in row['score'].means.items()}
 
@@ -28,7 +30,7 @@ def _line_of(row):
     kept = {c: v for c, v in row.items() if c not in ('score', 'marks')}
     return {**kept, **about, 'k': k, 'problems': hash_json(ids)[:12], 'marks': text}, ids
 
-# %% ../../nbs/answers/09_score_files.ipynb #6fce2f00
+# %% ../../nbs/answers/09_score_files.ipynb #ef4e4b4a
 def write_results(path,   # the JSONL file to write, intact or not at all
                   rows,   # dicts with `score` (`Score`) or `marks`, and whatever says what it is a score of
                   **head): # how it was made: commit, command, environment, settings
@@ -37,10 +39,26 @@ def write_results(path,   # the JSONL file to write, intact or not at all
     problems = {line['problems']: ids for line, ids in made}
     return write_recorded(path, 'scores', [line for line, _ in made], **head, problems=problems)
 
-# %% ../../nbs/answers/09_score_files.ipynb #c494fd17
+# %% ../../nbs/answers/09_score_files.ipynb #f54a27dc
+def _ids_of(row, head):
+    "The ids of a line's problems, or None where the first line does not name them."
+    sets, name = head.get('problems'), row.get('problems') if isinstance(row, dict) else None
+    ids = sets.get(name) if isinstance(sets, dict) and isinstance(name, str) else None
+    named = isinstance(ids, list) and all(isinstance(i, (str, int)) for i in ids)
+    return ids if named and len(set(ids)) == len(ids) else None
+
+# %% ../../nbs/answers/09_score_files.ipynb #58036817
+def _about(row, where):
+    "(truncated, hash, label) of a line; raises where one is of another kind."
+    about = row.get('truncated') or 0., row.get('hash') or '', row.get('label') or ''
+    if isinstance(about[0], (int, float)) and all(isinstance(x, str) for x in about[1:]): return about
+    raise MotError('a line of scores does not say whose they are', where=where, values=about,
+                   cure='the file was changed: make it again')
+
+# %% ../../nbs/answers/09_score_files.ipynb #29ddcd30
 def _marks_on_file(row, ids, where): # a line; the ids of its problems, or None
     "{problem id: its marks} of a line; raises where they do not fit."
-    k, text = row.get('k'), row.get('marks')
+    k, text = (row.get('k'), row.get('marks')) if isinstance(row, dict) else (None, None)
     each = (list(text) if k == 1 else text.split(' ')) if isinstance(text, str) else []
     if ids is None or len(each) != len(ids) or any(len(m) != k or set(m) - set('01') for m in each):
         expected = len(ids) if ids else 'a known set'
@@ -49,13 +67,14 @@ def _marks_on_file(row, ids, where): # a line; the ids of its problems, or None
                        cure='the file was changed: make it again')
     return {p: tuple(c == '1' for c in m) for p, m in zip(ids, each)}
 
-# %% ../../nbs/answers/09_score_files.ipynb #9e398d48
+# %% ../../nbs/answers/09_score_files.ipynb #d1254a53
 def read_results(path): # a file written by `write_results`
     "(how it was made, rows with `score` and `marks`) of a result file; raises when a line does not fit its problems."
     head, lines = read_recorded(path, 'scores')
     out = []
     for i, r in enumerate(lines, 2):
-        marks = _marks_on_file(r, head['problems'].get(r.get('problems')), f'{path}, line {i}')
-        s = score_marks(marks, r.get('truncated') or 0., r.get('hash', ''), r.get('label', ''))
+        where = f'{path}, line {i}'
+        marks = _marks_on_file(r, _ids_of(r, head), where)
+        s = score_marks(marks, *_about(r, where))
         out.append({**{c: v for c, v in r.items() if c not in ('k', 'problems')}, 'marks': marks, 'score': s})
     return {c: v for c, v in head.items() if c not in ('kind', 'hash', 'problems')}, out

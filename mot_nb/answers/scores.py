@@ -5,11 +5,12 @@
 # %% auto #0
 __all__ = ['common_k', 'grade', 'percent', 'Score', 'score_marks', 'score', 'pass_at_k']
 
-# %% ../../nbs/answers/06_scores.ipynb #301d82d7
+# %% ../../nbs/answers/06_scores.ipynb #63b83f40
 import hashlib, math, threading
 from dataclasses import dataclass, field
 import numpy as np
 from ..core.errors import MotError
+from ..core.escape import terminal_text
 from ..core.tables import Shown
 from ..data.problems import is_correct
 from .score_intervals import interval_over_problems, interval_over_samples
@@ -73,7 +74,7 @@ def _ends(lo, hi):
     "An interval of shares in per cent, as text."
     return f'[{percent(lo)}, {percent(hi)}]'
 
-# %% ../../nbs/answers/06_scores.ipynb #04765ee1
+# %% ../../nbs/answers/06_scores.ipynb #f27f784d
 @dataclass(frozen=True, repr=False)
 class Score(Shown):
     "Accuracy of one student on one problem set."
@@ -93,8 +94,8 @@ class Score(Shown):
         name = f'{self.label}: ' if self.label else ''
         again = '' if self.lo_samples is None else f', same problems again {_ends(self.lo_samples, self.hi_samples)}'
         weights = f'; weights {self.model_hash[:8]}' if self.model_hash else ''
-        return (f'{name}{percent(self.value)} % {_ends(self.lo, self.hi)}{again}; {self.n} problems x {self.k}; '
-                f'truncated {percent(self.truncated)} %{weights}')
+        size = f'{self.n} problems x {self.k}; truncated {percent(self.truncated)} %{weights}'
+        return terminal_text(f'{name}{percent(self.value)} % {_ends(self.lo, self.hi)}{again}; {size}')
 
     def row(self):
         "The score as plain numbers, as a row of metrics.jsonl holds them."
@@ -125,13 +126,14 @@ def score(problems,            # `Problem` records
     truncated = [bool(_of(s, 'truncated')) for p in problems for s in samples_by_problem[p.id]]
     return score_marks(marks, sum(truncated)/len(truncated), model_hash, label)
 
-# %% ../../nbs/answers/06_scores.ipynb #74b45519
+# %% ../../nbs/answers/06_scores.ipynb #7bb8b5f5
 def pass_at_k(right, # [n] right samples of each problem (or a `Score`)
               m=None, # samples of each problem; from the score when one is given
               k=1):  # at most m
     "Mean over problems of 1 - C(m-c, k)/C(m, k), the unbiased pass@k (Chen et al. 2021)."
     if isinstance(right, Score): m, right = right.k, [round(x*right.k) for x in right.means.values()]
-    if not 1 <= k <= m:
+    right = list(map(int, right))
+    if not (right and m and 1 <= k <= m and 0 <= min(right) and max(right) <= m):
         raise MotError('pass@k needs at least k samples of each problem', where='pass_at_k',
-                       values=f'k={k}, samples={m}', cure=f'k at most {m}, or more samples')
-    return float(np.mean([1 - math.comb(m - int(c), k)/math.comb(m, k) for c in right]))
+                       values=f'k={k}, samples={m}, {len(right)} problems', cure=f'k at most {m}, or more samples')
+    return float(np.mean([1 - math.comb(m - c, k)/math.comb(m, k) for c in right]))

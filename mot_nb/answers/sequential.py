@@ -6,20 +6,21 @@
 __all__ = ['Rule', 'kind_of', 'wanted', 'SequentialScore', 'sequential_score', 'SequentialDifference', 'sequential_difference',
            'settled_early', 'simulate_sequential', 'replay', 'sample_sequentially']
 
-# %% ../../nbs/answers/10_sequential.ipynb #fe67dd36
+# %% ../../nbs/answers/10_sequential.ipynb #e1f1dd1d
 import math
 from dataclasses import dataclass, field
 import numpy as np
 from ..core.errors import MotError
 from ..core.hashes import derive_seed
 from ..core.intervals import t_quantile, wilson
+from ..core.escape import terminal_text
 from ..core.tables import Shown, Table
 from .sampling import sample_problems
 from .score_intervals import interval_of_difference
 from .scores import grade
 from .differences import check_paired
 
-# %% ../../nbs/answers/10_sequential.ipynb #c343d3e1
+# %% ../../nbs/answers/10_sequential.ipynb #1d7ba36b
 @dataclass(frozen=True)
 class Rule:
     "When a question counts as settled, and how many settled ones are sampled to the end all the same."
@@ -31,8 +32,10 @@ class Rule:
     early: float = 0.995 # level at which the first stage alone may show a significant difference; 1: never
 
     def __post_init__(self):
-        good = 1 <= self.first < self.last and 0 < self.audit <= 1 and self.least >= 2 and .95 <= self.early <= 1
-        if good: return
+        whole = all(isinstance(n, int) for n in (self.first, self.last, self.least))
+        number = all(isinstance(x, (int, float)) for x in (self.audit, self.early))
+        good = whole and number and 1 <= self.first < self.last and self.least >= 2
+        if good and 0 < self.audit <= 1 and .95 <= self.early <= 1: return
         values = ', '.join(f'{n}={getattr(self, n)}' for n in ('first', 'last', 'audit', 'least', 'early'))
         raise MotError('this rule cannot mean anything', where='Rule', values=values,
                        cure='1 <= first < last, 0 < audit <= 1, 0.95 <= early <= 1, least >= 2 '
@@ -64,9 +67,10 @@ def wanted(marks, # {problem id: its marks so far}, at least `rule.first` each
         out |= {p: rule.last if i < n else rule.first for i, p in enumerate(ids)}
     return {p: out.get(p, rule.last) for p in kinds}
 
-# %% ../../nbs/answers/10_sequential.ipynb #a7e8637f
+# %% ../../nbs/answers/10_sequential.ipynb #24cf850e
 def _strata(marks, rule):
     "([n] kind of each question, [n] mean over `last` samples, nan where it was stopped), checked against the rule."
+    if not marks: raise MotError('there is no problem to score', cure='give at least one problem with its samples')
     kinds, y, asked = [], [], wanted(marks, rule)
     for p, m in marks.items():
         if len(m) != asked[p]:
@@ -100,7 +104,7 @@ def _interval(full, within, audit): # what `_filled` gave
     effective = max(m*(1 - m)/v, 1e-9) if v > 0 and 0 < m < 1 else n
     return (m, *wilson(m, effective, t_quantile(.975, max(n - 1, 1))))
 
-# %% ../../nbs/answers/10_sequential.ipynb #7e9809a5
+# %% ../../nbs/answers/10_sequential.ipynb #4ef486b2
 @dataclass(frozen=True, repr=False)
 class SequentialScore(Shown):
     "avg@k of one student, estimated from fewer samples."
@@ -126,7 +130,7 @@ class SequentialScore(Shown):
         value = f'{100*self.value:.1f} % [{100*self.lo:.1f}, {100*self.hi:.1f}]'
         drawn = f'up to {self.k} samples, {self.samples} drawn ({100*self.saved:.0f} % saved)'
         audit = f'{self.audited} of them audited, {100*self.surprises:.0f} % of those surprised'
-        return f'{name}{value}; {self.n} problems, {drawn}; {self.settled} settled, {audit}'
+        return terminal_text(f'{name}{value}; {self.n} problems, {drawn}; {self.settled} settled, {audit}')
 
 # %% ../../nbs/answers/10_sequential.ipynb #36d4c43a
 def sequential_score(marks, # {problem id: its marks, in the order drawn}, as many as `wanted` asks for
@@ -147,7 +151,7 @@ def sequential_score(marks, # {problem id: its marks, in the order drawn}, as ma
 # %% ../../nbs/answers/10_sequential.ipynb #e0b86211
 _DECISIONS = {1: 'better', -1: 'worse', 0: 'no significant difference'}
 
-# %% ../../nbs/answers/10_sequential.ipynb #a0a6e354
+# %% ../../nbs/answers/10_sequential.ipynb #0857bbad
 @dataclass(frozen=True, repr=False)
 class SequentialDifference(Shown):
     "Paired difference of two students, from fewer samples."
@@ -166,11 +170,13 @@ class SequentialDifference(Shown):
 
     def __str__(self):
         points = f'{100*self.value:+.1f} points [{100*self.lo:+.1f}, {100*self.hi:+.1f}]'
-        return f'{self.a} - {self.b}: {points}; {self.n} problems, up to {self.k} samples: {self.decision}'
+        size = f'{self.n} problems, up to {self.k} samples'
+        return terminal_text(f'{self.a} - {self.b}: {points}; {size}: {self.decision}')
 
-# %% ../../nbs/answers/10_sequential.ipynb #ee3e003c
+# %% ../../nbs/answers/10_sequential.ipynb #2d5c006e
 def _half(d, k, more): # [n] differences, samples, variance that audits add
     "Half of the interval of a mean difference; with its pseudo-problems equal students do not look exact."
+    if len(d) < 2: return 2.                                    # one problem shows nothing
     _, high = interval_of_difference(d, k)
     q = t_quantile(.975, len(d) - 1)
     return q*math.sqrt(((float(high) - d.mean())/q)**2 + more)
@@ -282,33 +288,34 @@ def _replay_pair(pair, rule, times, rng): # two arrays [n, last]
                 error=float((said != full).mean()), wrong_side=float((said*full < 0).mean()),
                 early=(times - len(off))/times, off=float(np.mean(off)) if off else None, times=times)
 
-# %% ../../nbs/answers/10_sequential.ipynb #fbc75e71
-def _check_replay(tables, rule):
-    "Raises where students were not sampled alike, or not `last` times."
+# %% ../../nbs/answers/10_sequential.ipynb #634d5a0a
+def _check_replay(tables, rule, times):
+    "Raises where students were not sampled alike, or not `last` times, or are fewer than two."
     shapes = {n: t.shape for n, t in tables.items()}
-    if len(set(shapes.values())) == 1 and {s[1] for s in shapes.values()} == {rule.last}: return
+    alike = len(set(shapes.values())) == 1 and all(len(s) == 2 and s[0] and s[1] == rule.last for s in shapes.values())
+    if alike and len(shapes) > 1 and times >= 1: return
     raise MotError('a replay needs all samples of the same problems', where='replay',
                    values=f'{shapes}, the rule asks for {rule.last}',
-                   cure='record every student on one set, with rule.last samples')
+                   cure='record two or more students on one set, with rule.last samples; one replay or more')
 
-# %% ../../nbs/answers/10_sequential.ipynb #a35d34fb
+# %% ../../nbs/answers/10_sequential.ipynb #ba2c240b
 def _replay_caption(data, rule):
     "The rule, and the means over all pairs."
     mean = lambda c: f'{100*np.mean([d[c] for d in data]):.1f} %'
-    n, times = (data[0]['n'], data[0]['times']) if data else (0, 0)
+    n, times = data[0]['n'], data[0]['times']
     return (f'{n} problems x at most {rule.last}; first {rule.first}, audit {rule.audit:g}, '
             f'at least {rule.least}, first look at {100*rule.early:g} %; {times} replays a pair. '
             f'Over all {len(data)} pairs: {mean("saved")} saved, decision error {mean("error")}, '
             f'wrong side {mean("wrong_side")}')
 
-# %% ../../nbs/answers/10_sequential.ipynb #fe73786a
+# %% ../../nbs/answers/10_sequential.ipynb #ede1641a
 def replay(tables,      # {student: [n, last] marks of all samples}, the same problems in the same order
            rule=Rule(), # `Rule`
            times=200,   # replays of each pair
            seed=0):     # of the orders and of the audits
     "A `Table` over all pairs of students: decision with all samples, samples saved, errors; totals in `data`."
     rng, tables = np.random.default_rng(seed), {n: np.asarray(t, bool) for n, t in tables.items()}
-    _check_replay(tables, rule)
+    _check_replay(tables, rule, times)
     names = list(tables)
     pairs = [(a, b) for i, a in enumerate(names) for b in names[i + 1:]]
     data = [dict(a=a, b=b) | _replay_pair((tables[a], tables[b]), rule, times, rng) for a, b in pairs]

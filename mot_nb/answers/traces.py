@@ -37,7 +37,7 @@ def _listed(faults): # fault -> answers
     "The faults that occur, with their numbers; '' without any."
     return ', '.join(f'{n} {w}' for w, n in faults.items() if n)
 
-# %% ../../nbs/answers/04_traces.ipynb #cb50ff67
+# %% ../../nbs/answers/04_traces.ipynb #5fbd30b0
 @dataclass(frozen=True)
 class Harvest:
     "The corpus picked from a teacher's answers, and what was counted on the way."
@@ -52,8 +52,8 @@ class Harvest:
 
     def __repr__(self):
         solved = f'{self.corpus.teacher}: {len(self.corpus)} of {self.problems} problems solved'
-        return (f'{solved}; {self.samples} answers, {_listed(self.faults) or "no faults"}; {self.repeated} repeated; '
-                f'{len(self.overlap)} overlaps with the evaluation')
+        return terminal_text(f'{solved}; {self.samples} answers, {_listed(self.faults) or "no faults"}; '
+                             f'{self.repeated} repeated; {len(self.overlap)} overlaps with the evaluation')
 
 # %% ../../nbs/answers/04_traces.ipynb #f0bf9d6b
 def _graded(teacher, problems, prompts, samples):
