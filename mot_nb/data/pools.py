@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['POOLS', 'HELDOUT_SEED', 'Pool', 'prompt_of', 'instruction_of', 'read_pool', 'make_pool', 'load_pool']
 
-# %% ../../nbs/data/08_pools.ipynb #40ebe7ab
-import random, re
+# %% ../../nbs/data/08_pools.ipynb #75f1bcd8
+import random, re, unicodedata
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -14,8 +14,8 @@ from ..core.errors import MotError, unknown_name
 from ..core.files import data_folder
 from ..core.hashes import derive_seed
 from ..core.settings import DataSettings
-from .corpora import Corpus, filter_correct, read_corpus
-from .problems import Problem, read_problems, same_answer
+from .corpora import filter_correct, read_corpus
+from .problems import Problem, read_problems, repeated, same_answer
 
 # %% ../../nbs/data/08_pools.ipynb #3e301982
 @dataclass(frozen=True)
@@ -60,6 +60,27 @@ def instruction_of(problems, # `Problem`s
                        cure='use one instruction for every trace: students are scored with it')
     return next(iter(found), '')
 
+# %% ../../nbs/data/08_pools.ipynb #d4bd7293
+_SUFFIXES = '.jsonl', '.json', '.parquet'
+_BESIDE = '.md', '.txt', '.card.json', '.yaml', '.yml', '.py'   # what may stand beside a teacher's file
+
+def _corpus_files(folder):
+    "(the files of teachers, names of files that cannot be read) of a folder."
+    files = sorted(f for f in folder.iterdir() if f.is_file()) if folder.is_dir() else []
+    files = [f for f in files if not f.name.endswith(_BESIDE) and (f.suffix in _SUFFIXES or not f.name.startswith('.'))]
+    return [f for f in files if f.suffix in _SUFFIXES], [f.name for f in files if f.suffix not in _SUFFIXES]
+
+# %% ../../nbs/data/08_pools.ipynb #8849ccc3
+def _check_readable(folder, files, strange):
+    "Raises for files that would be passed over, and for two files of one teacher."
+    where = str(folder/'teachers')
+    if strange:
+        cure = 'write them as .jsonl, .json or .parquet, move them out, or name the others in data.teachers'
+        raise MotError('files that are no corpus stand among the teachers', where, ', '.join(strange[:10]), cure)
+    if twice := repeated(f.stem for f in files):
+        names = ', '.join(f.name for f in files if f.stem in twice)
+        raise MotError('a teacher has two files', where, names, 'keep one of them')
+
 # %% ../../nbs/data/08_pools.ipynb #a4532217
 def _chosen(wanted, known):
     "The teachers asked for, or all, in the pool's order."
@@ -67,7 +88,7 @@ def _chosen(wanted, known):
         if t not in known: raise unknown_name('teacher', t, known)
     return [t for t in known if t in wanted] if wanted else list(known)
 
-# %% ../../nbs/data/08_pools.ipynb #621810c1
+# %% ../../nbs/data/08_pools.ipynb #a2f89673
 def _check_names(folder, files, chosen): # files: teacher -> file
     "Raises for a teacher's name that cannot stand in file names."
     if odd := [t for t in chosen if not re.fullmatch(r'[\w+-][\w.+ -]*', t)]:
@@ -77,12 +98,15 @@ def _check_names(folder, files, chosen): # files: teacher -> file
 
 def _teacher_files(folder, wanted):
     "Teacher -> file, of those asked for; raises where there is none."
-    files = {f.stem: f for f in sorted((folder/'teachers').glob('*.jsonl'))} if folder.is_dir() else {}
+    found, strange = _corpus_files(folder/'teachers')
+    files = {f.stem: f for f in found}
+    if not wanted: _check_readable(folder, found, strange)
     if not files:
         cure = 'one JSONL file a teacher in teachers/, with problem_id, teacher, prompt, completion, reference'
         raise MotError('no teachers in this pool', where=str(folder), cure=cure,
-                       values='no such folder' if not folder.is_dir() else 'no teachers/*.jsonl')
+                       values='no such folder' if not folder.is_dir() else 'no teachers/*.jsonl, *.json or *.parquet')
     chosen = _chosen(wanted, files)
+    _check_readable(folder, [f for f in found if f.stem in chosen], ())
     _check_names(folder, files, chosen)
     return {t: files[t] for t in chosen}
 
@@ -135,8 +159,19 @@ def _check_agreement(teacher, corpus, answers): # answers: problem id -> right a
                        values=f"{n} traces, e.g. {t.problem_id}: reference {t.reference!r}, the problem's answer {a!r}",
                        cure='correct one of the two files')
 
-# %% ../../nbs/data/08_pools.ipynb #b9d66266
-def _plain(question): return ' '.join(question.split()).casefold()
+# %% ../../nbs/data/08_pools.ipynb #60215f82
+_SIGNS = {'+': ' plus ', '-': ' minus ', '−': ' minus ', '*': ' times ', '×': ' times ', '·': ' times ', '÷': ' over ',
+          '/': ' over ', '=': ' equals ', '<': ' less ', '>': ' more ', '%': ' percent ', '^': ' to ', '√': ' sqrt '}
+_COMMANDS = re.compile(r'\\(times|cdot|div|frac|dfrac|le|ge|sqrt|left|right|text|[,;:! ])')
+_NAMES = {'times': ' times ', 'cdot': ' times ', 'div': ' over ', 'frac': ' over ', 'dfrac': ' over ', 'sqrt': ' sqrt '}
+
+def _plain(question):
+    "The words of a question, signs as words, without typesetting and punctuation: what it asks, however it is written."
+    text = unicodedata.normalize('NFKC', question).casefold()
+    text = _COMMANDS.sub(lambda m: _NAMES.get(m[1], ' '), text)
+    text = ''.join(_SIGNS.get(c, c) for c in text)
+    text = re.sub(r'(?<=\d),(?=\d{3}(?!\d))', '', text)
+    return ' '.join(re.findall(r'\w+(?:\.\d+)?', text)) or question
 
 def _check_apart(name, train, heldout):
     "Raises for a question on both sides."
@@ -155,7 +190,7 @@ def _some(items, n, seed):
     if n >= len(items): return list(items)
     return [items[i] for i in sorted(random.Random(seed).sample(range(len(items)), n))]
 
-# %% ../../nbs/data/08_pools.ipynb #94e10adc
+# %% ../../nbs/data/08_pools.ipynb #b8876844
 def _right_traces(name, corpus, answers, kept):
     "The corpus of the problems kept: references filled in, wrong traces dropped and counted."
     of = [t for t in corpus.traces if t.problem_id in kept]
@@ -164,7 +199,7 @@ def _right_traces(name, corpus, answers, kept):
                        values=f'{len(corpus)} traces, none of the {len(kept)} training problems',
                        cure='raise data.n_train, or leave this teacher out of data.teachers')
     traces = tuple(t if t.reference else replace(t, reference=answers[t.problem_id]) for t in of)
-    return filter_correct(Corpus(corpus.teacher, traces, corpus.dropped))
+    return filter_correct(replace(corpus, traces=traces))
 
 # %% ../../nbs/data/08_pools.ipynb #54a2035b
 def make_pool(name,    # the pool's name

@@ -6,7 +6,7 @@
 __all__ = ['SETS', 'OFFLINE', 'FILES', 'SetInfo', 'read_rows', 'problems_of', 'check_answers', 'problem_set', 'overlaps',
            'TrainingSet', 'Drawn', 'draw']
 
-# %% ../../nbs/data/09_problem_sets.ipynb #0453f6d0
+# %% ../../nbs/data/09_problem_sets.ipynb #7b2b257d
 import json, math, random, re
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,8 +15,8 @@ from ..core.hashes import derive_seed, hash_bytes, hash_json
 from ..core.settings import DataSettings
 from .corpora import short_answer, strip_template
 from .pools import load_pool
-from .problems import (MAX_ANSWER, Problem, bad_field, bad_lines, exact_value, extract_answer, is_correct,
-                                  normal_form, repeated, same_answer)
+from .problems import (Problem, bad_field, bad_lines, exact_value, final_answer, is_correct, normal_form,
+                                  repeated, same_answer)
 
 # %% ../../nbs/data/09_problem_sets.ipynb #b135cecf
 @dataclass(frozen=True)
@@ -64,17 +64,14 @@ def read_rows(path): # .jsonl, .json (a list) or .parquet
                        cure='one JSON object a line, or a list of them')
     return rows
 
-# %% ../../nbs/data/09_problem_sets.ipynb #003984bb
+# %% ../../nbs/data/09_problem_sets.ipynb #371443e3
 _ASKS = 'problem', 'question', 'Problem', 'Question'
 _ANSWERS = 'answer', 'Answer', 'expected_answer', 'final_answer'
 _IDS = 'unique_id', 'id', 'ID', 'query_id'
 
 def _as_text(value): # of an answer column: no text where it is no number or text
     "The final answer as text; '' where there is none."
-    if isinstance(value, str):
-        text = value.strip()
-        long = '####' in text or '\\boxed' in text or len(text) > MAX_ANSWER
-        return (extract_answer(text) or '').strip() if long else text
+    if isinstance(value, str): return final_answer(value)
     if isinstance(value, int): return str(value)
     return '' if not math.isfinite(value) else str(int(value)) if value == int(value) else repr(value)
 
