@@ -129,25 +129,25 @@ def branch_names(merge): # `MergedStudent`
     names = [b.path.name if isinstance(b, TrainedStudent) else b.name for b in merge.branches]
     return [n if names.count(n) == 1 else f'{n} ({i + 1})' for i, n in enumerate(names)]
 
-# %% ../../nbs/methods/05_device.ipynb #b8ccdfad
+# %% ../../nbs/methods/05_device.ipynb #03ecf9b9
 def operator_options(merge,  # `MergedStudent`
                      lab):   # handed to an operator that asks for it
     "What an operator gets beside start and branches; raises for weights that it would ignore."
     takes = inspect.signature(merge.by.function).parameters
-    even = len(set(merge.weights)) == 1
+    even = len(set(merge.branch_weights)) == 1
     if not even and 'weights' not in takes:
         raise MotError('this operator takes no branch weights', where=f'merge {merge.by.name}',
-                       values=list(merge.weights), cure='leave rounds.weights out, or use rounds.merge: mean')
-    given = {'weights': list(merge.weights), 'lab': lab}
+                       values=list(merge.branch_weights), cure='leave rounds.weights out, or use rounds.merge: mean')
+    given = {'weights': list(merge.branch_weights), 'lab': lab}
     return {k: v for k, v in given.items() if k in takes}
 
-# %% ../../nbs/methods/05_device.ipynb #bf40a7c7
+# %% ../../nbs/methods/05_device.ipynb #3f37568d
 def merge_branches(merge,  # `MergedStudent`
                    states, # weights of its branches, in their order
                    start): # weights of the round's start
     "(merged weights, `MergeReport`): the operator's result, and how far the branches agree (MoT, merge step)."
     named = dict(zip(branch_names(merge), states))
-    merged, report = merge_with_report(named, weights=list(merge.weights), base=start)
+    merged, report = merge_with_report(named, weights=list(merge.branch_weights), base=start)
     if merge.by.function is mean: return merged, report
     merged = merge.by(start, named, **operator_options(merge, merge.lab))
     return merged, dataclasses.replace(report, operator=merge.by.variant)

@@ -60,7 +60,7 @@ class Held:
         self.folds = {k: f for k, f in self.folds.items() if k in needed}
         self.pieces = {k: p for k, p in self.pieces.items() if k in {b for b, _ in self.known}}
 
-# %% ../../nbs/methods/06_ranks.ipynb #df595044
+# %% ../../nbs/methods/06_ranks.ipynb #68bfd360
 class Sums(Held):
     "Branches on their way into merges: sums of means, pieces for other operators; nothing outlives the process."
     def fold(self, merge, start): # `MergedStudent`; `Pieces` of the round's start
@@ -74,7 +74,7 @@ class Sums(Held):
         "Adds the branch to its sums."
         for merge, i, start in merges:
             if (student.key, merge.key) in self.known: continue
-            if merge.by.function is mean: self.fold(merge, start).add(i, merge.weights[i])
+            if merge.by.function is mean: self.fold(merge, start).add(i, merge.branch_weights[i])
             elif student.key not in self.pieces: self.pieces[student.key] = self.place.row.copy('cpu')
 
     def get(self, student, wanted): # see `Shelf.get`
@@ -169,7 +169,7 @@ class RankTensors(RankFiles):
         "What would be left of the step from one to the other in bfloat16, as a dict."
         return stored_loss(self.row, before, after)
 
-# %% ../../nbs/methods/06_ranks.ipynb #2327aaa5
+# %% ../../nbs/methods/06_ranks.ipynb #0e53843e
 class RankMerges(RankTensors):
     "Merges of branches that lie on different groups."
     def shelf(self, folder, branches, need, resumes): # see `Device.shelf`
@@ -191,8 +191,8 @@ class RankMerges(RankTensors):
         for i, state in whole.items():
             if i % self.groups != self.group: continue
             self.row.load(state)
-            fold.add(i, merge.weights[i])
-        pieces, report = fold.merge(self.mesh, list(merge.weights), branch_names(merge))
+            fold.add(i, merge.branch_weights[i])
+        pieces, report = fold.merge(self.mesh, list(merge.branch_weights), branch_names(merge))
         return pieces, report
 
     def _tensorwise(self, merge, start, whole, shelf):
@@ -203,7 +203,7 @@ class RankMerges(RankTensors):
             merged = merge.by({n: base}, {k: {n: t} for k, t in zip(names, branches)}, **options)[n]
             if n in self.row.params: out[n] = self.row.piece(n, merged).clone()
         numbers, total = sum(p.numel() for p in self.row.params.values()), len(self.names)
-        report = MergeReport(tuple(names), tuple(merge.weights), 'float32', len(out), total - len(out), total, numbers)
+        report = MergeReport(tuple(names), tuple(merge.branch_weights), 'float32', len(out), total - len(out), total, numbers)
         note = 'merged tensor by tensor over processes'
         return out, dataclasses.replace(report, base='base', operator=merge.by.variant, notes=(note,))
 

@@ -109,14 +109,14 @@ def trained(path,   # `Path`
     return TrainedStudent(start.lab, hash_json([path.key, until]), f'{path.name}-s{until}', until,
                           start.work + until - start.step, path)
 
-# %% ../../nbs/methods/02_recipes.ipynb #03af9bf8
+# %% ../../nbs/methods/02_recipes.ipynb #cb551031
 @dataclass(frozen=True, eq=False, repr=False)
 class MergedStudent(Student):
     "The merge of branches (MoT, merge step)."
     branches: tuple = ()   # of `Student`
     base: Student = None   # the round's start, from which operators take updates
     by: Part = None        # the operator
-    weights: tuple = ()    # one a branch
+    branch_weights: tuple = ()   # one a branch
 
     @property
     def parents(self):
