@@ -245,3 +245,153 @@ def test_tiny_and_huge_updates_are_measured():
     for size in (1e-25, 1e25):
         got = merge_with_report([{'w': x*size} for x in d], base={'w': torch.zeros(1000)})[1].layers[0]
         assert abs(got.cosine - want.cosine) < 1e-5 and abs(got.shrinkage - want.shrinkage) < 1e-5 and got.sign_agreement == want.sign_agreement
+
+# a user's folder -------------------------------------------------------------------------------------------------------
+def older(path):
+    "An older result to merge over."
+    return student(path, states(k=1, seed=9)[0])
+
+@pytest.mark.parametrize('mine', ['notes.txt', '.git/config', 'README.md', 'model.safetensors.bak', 'runs/a/ledger.jsonl',
+                                  'additional_chat_templates/draft.txt'])
+def test_what_lies_beside_an_older_student_is_not_deleted(tmp_path, mine):
+    folders = [student(tmp_path/f'b{i}', s) for i, s in enumerate(states())]
+    out = older(tmp_path/'out')
+    (out/mine).parent.mkdir(parents=True, exist_ok=True)
+    (out/mine).write_text('ten years')
+    before = {p: p.read_bytes() for p in out.rglob('*') if p.is_file()}
+    with pytest.raises(MotError, match=mine.split('/')[0].replace('.', '[.]')): merge_folders(folders, out)
+    assert {p: p.read_bytes() for p in out.rglob('*') if p.is_file()} == before
+    assert sorted(p.name for p in tmp_path.iterdir()) == ['b0', 'b1', 'b2', 'out']
+
+def test_an_older_student_of_any_shape_is_replaced(tmp_path):
+    many = states()
+    folders = [student(tmp_path/f'b{i}', s) for i, s in enumerate(many)]
+    out = student(tmp_path/'out', states(k=1, seed=9)[0], shards=3)
+    merge_folders(folders, out)
+    merge_folders(folders, out)                     # over a result of its own
+    assert hash_tensors(load(out)) == hash_tensors(merge_states(many))
+
+def test_a_link_stays_a_link(tmp_path):
+    many = states()
+    folders = [student(tmp_path/f'b{i}', s) for i, s in enumerate(many)]
+    older(tmp_path/'store'/'old')
+    (tmp_path/'newest').symlink_to(tmp_path/'store'/'old')
+    (tmp_path/'to_come').symlink_to(tmp_path/'store'/'new')
+    for link, target in (('newest', 'old'), ('to_come', 'new')):
+        merge_folders(folders, tmp_path/link)
+        assert (tmp_path/link).is_symlink()
+        assert hash_tensors(load(tmp_path/'store'/target)) == hash_tensors(merge_states(many))
+    (tmp_path/'to_input').symlink_to(folders[0])
+    with pytest.raises(MotError, match='overwrite'): merge_folders(folders, tmp_path/'to_input')
+
+STOPPED = '''
+import os, signal, sys, time
+from mot_nb.student import merge_folders as m
+*folders, out = sys.argv[1:]
+real, calls = m.write_all, iter(range(10**9))
+def slow(*a):
+    if next(calls) == 4: print('writing', flush=True); time.sleep(2)
+    real(*a)
+m.write_all = slow
+m.merge_folders(folders, out)
+'''
+
+@pytest.mark.parametrize('number, code', [(signal.SIGTERM, 143), (signal.SIGINT, -signal.SIGINT), (signal.SIGKILL, -signal.SIGKILL)])
+def test_a_killed_merge_leaves_nothing_for_long(tmp_path, number, code):
+    many = states(n=200_000)
+    folders = [student(tmp_path/f'b{i}', s) for i, s in enumerate(many)]
+    before = hash_tensors(load(older(tmp_path/'out')))
+    p = run(STOPPED, *folders, tmp_path/'out')
+    assert p.stdout.readline() == 'writing\n', p.communicate()
+    p.send_signal(number)
+    p.communicate(timeout=60)
+    assert p.returncode == code
+    left = [q.name for q in tmp_path.iterdir() if q.name.startswith('.')]
+    assert bool(left) == (number == signal.SIGKILL) and hash_tensors(load(tmp_path/'out')) == before
+    merge_folders(folders, tmp_path/'out')
+    assert sorted(q.name for q in tmp_path.iterdir()) == ['b0', 'b1', 'b2', 'out']
+    assert hash_tensors(load(tmp_path/'out')) == hash_tensors(merge_states(many))
+
+def test_only_leftovers_of_this_name_are_swept_and_none_that_is_in_use(tmp_path):
+    import fcntl
+    folders = [student(tmp_path/f'b{i}', s) for i, s in enumerate(states())]
+    (tmp_path/'.out.abcdefgh.part').mkdir()
+    others = [tmp_path/n for n in ('.out2.abcdefgh.part', '.out.notes.part', '.out', '.b0.abcdefgh.part', '.out.x.abcdefgh.part')]
+    for p in others: p.mkdir()
+    (tmp_path/'.out.inuse123.part').mkdir()
+    fd = os.open(tmp_path/'.out.inuse123.part', os.O_RDONLY)
+    fcntl.flock(fd, fcntl.LOCK_EX)
+    merge_folders(folders, tmp_path/'out')
+    assert all(p.is_dir() for p in others) and (tmp_path/'.out.inuse123.part').is_dir()
+    assert not (tmp_path/'.out.abcdefgh.part').exists()
+    os.close(fd)
+
+def test_a_student_caught_between_two_renames_comes_back(tmp_path):
+    folders = [student(tmp_path/f'b{i}', s) for i, s in enumerate(states())]
+    older(tmp_path/'.out.abcdefgh.old'/'x')
+    bad = [folders[0], tmp_path/'absent']
+    with pytest.raises(MotError): merge_folders(bad, tmp_path/'out')
+    with pytest.raises(MotError): merge_folders(folders, tmp_path/'out', dtype='int8')
+    (tmp_path/'.out.abcdefgh.old'/'x'/'notes.txt').write_text('mine')
+    with pytest.raises(MotError, match='notes'): merge_folders(folders, tmp_path/'out')
+    assert (tmp_path/'out'/'notes.txt').read_text() == 'mine'
+
+# what goes with the weights --------------------------------------------------------------------------------------------
+def test_further_chat_templates_are_carried(tmp_path):
+    folders = [student(tmp_path/f'b{i}', s) for i, s in enumerate(states())]
+    for f in folders:
+        (f/'chat_template.jinja').write_text('{{ messages }}')
+        (f/'additional_chat_templates').mkdir()
+        (f/'additional_chat_templates'/'tool_use.jinja').write_text('{{ tools }}')
+    (folders[2]/'additional_chat_templates'/'rag.jinja').write_text('{{ documents }}')
+    report = merge_folders(folders, tmp_path/'out')
+    assert [p.name for p in (tmp_path/'out'/'additional_chat_templates').iterdir()] == ['tool_use.jinja']
+    assert report.notes == ('b2: another additional_chat_templates; that of b0 is kept',)
+    merge_folders(folders[::-1], tmp_path/'out')
+    assert sorted(p.name for p in (tmp_path/'out'/'additional_chat_templates').iterdir()) == ['rag.jinja', 'tool_use.jinja']
+
+# files and tensors of any kind -----------------------------------------------------------------------------------------
+@pytest.mark.parametrize('file', ['config.json', 'tokenizer.json', 'generation_config.json', 'model.safetensors.index.json'])
+@pytest.mark.parametrize('text', ['[]', 'null', '3', '', '{"a": ', '[' * 5000 + ']' * 5000, '{"weight_map": {"w": 3}}',
+                                  '{"weight_map": [["w", ["x"]]]}'], ids=range(8))
+def test_json_of_any_kind(tmp_path, file, text):
+    a, b = (student(tmp_path/n, s, shards=2) for n, s in zip('ab', states(k=2)))
+    if file == 'tokenizer.json': (a/file).write_text('{}')
+    (b/file).write_text(text)
+    try: merge_folders([a, b], tmp_path/'out')
+    except MotError: assert not (tmp_path/'out').exists()
+    else: assert file == 'generation_config.json' and 'weight_map' in text       # an object, whatever it says
+
+@pytest.mark.parametrize('header', [
+    {'w': {'dtype': 'F32', 'shape': [1], 'data_offsets': [0, 4, 8]}}, {'w': {'dtype': 'F32', 'shape': ['1'], 'data_offsets': [0, 4]}},
+    {'w': {'dtype': 'F32', 'shape': [-1, -1], 'data_offsets': [0, 4]}}, {'w': {'dtype': 'F32', 'shape': [1], 'data_offsets': ['0', '4']}},
+    {'w': {'dtype': 'F32', 'shape': None, 'data_offsets': [0, 4]}}, {'w': {'dtype': ['F32'], 'shape': [1], 'data_offsets': [0, 4]}},
+    {'w': [1, 2]}, {'w': {'dtype': 'F32', 'shape': [1.], 'data_offsets': [0, 4]}}, [], None])
+def test_headers_of_any_kind(tmp_path, header):
+    good, bad = student(tmp_path/'good', {'w': torch.ones(1)}), student(tmp_path/'bad', {'w': torch.ones(1)})
+    text = json.dumps(header).encode()
+    (bad/'model.safetensors').write_bytes(len(text).to_bytes(8, 'little') + text + bytes(4))
+    with pytest.raises(MotError): merge_folders([good, bad], tmp_path/'out')
+
+@pytest.mark.parametrize('length', [2**62, 2**63, 2**64 - 1, 10**12])
+def test_header_lengths_of_any_size(tmp_path, length):
+    good, bad = student(tmp_path/'good', {'w': torch.ones(1)}), student(tmp_path/'bad', {'w': torch.ones(1)})
+    whole = (bad/'model.safetensors').read_bytes()
+    (bad/'model.safetensors').write_bytes(length.to_bytes(8, 'little') + whole[8:])
+    with pytest.raises(MotError, match='whole safetensors'): merge_folders([good, bad], tmp_path/'out')
+
+@pytest.mark.parametrize('odd', [torch.zeros(3, device='meta'), torch.eye(3).to_sparse(), torch.eye(3).to_sparse_csr(),
+                                 torch.zeros(3, dtype=torch.complex64), torch.quantize_per_tensor(torch.ones(3), .1, 0, torch.qint8),
+                                 3., None, [1., 2.]], ids=str)
+def test_tensors_of_any_kind(odd):
+    for states_ in ([{'w': odd}]*2, [{'w': torch.ones(3)}, {'w': odd}]):
+        with pytest.raises(MotError): merge_states(states_)
+    with pytest.raises(MotError): merge_with_report([{'w': torch.ones(3)}]*2, base={'w': odd})
+
+@pytest.mark.parametrize('bad', [['a', 'b'], [None, 1], .5, [[.5], [.5]], 'ab'])
+def test_weights_of_any_kind(bad):
+    with pytest.raises(MotError): merge_states([{'w': torch.ones(3)}]*2, bad)
+
+def test_what_is_no_state_dict():
+    for bad in ([1, 2], [[('w', torch.ones(1))]]*2):
+        with pytest.raises(MotError): merge_states(bad)

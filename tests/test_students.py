@@ -145,7 +145,7 @@ def test_configurations_that_contradict_themselves(folder, new):
 
 @pytest.mark.parametrize('file', ['tokenizer.json', 'config.json', 'tokenizer_config.json', 'generation_config.json',
                                   'model.safetensors'])
-@pytest.mark.parametrize('text', ['{}', '[]', '{"a": ', '[' * 3000 + ']' * 3000])
+@pytest.mark.parametrize('text', ['{}', '[]', '{"a": ', '[' * 3000 + ']' * 3000], ids=range(4))
 def test_files_that_are_not_what_they_should_be(folder, file, text):
     (folder/file).write_text(text)
     try: load_student(folder)

@@ -18,15 +18,16 @@ from ..core.hashes import hash_tensors
 from .merge_report import (BLOCK, MergeReport, UpdateSums, count_true, dot, layer_of, layer_reports,
                                          sum_of_squares)
 
-# %% ../../nbs/student/08_merge.ipynb #ef8d6a93
+# %% ../../nbs/student/08_merge.ipynb #d1a0b1e2
 def branch_weights(weights, # None (uniform), a sequence in the order of the branches, or branch name -> weight
                    names):  # the branches' names, in their order
     "The K weights as floats >= 0 that sum to 1 within 1e-6, or a `MotError` (MoT, merge step: uniform is the paper's)."
     k = len(names)
     if not k: raise MotError('there is nothing to merge', values='0 branches', cure='give one student or more')
-    if weights is None or (not isinstance(weights, Mapping) and len(weights) == 0): return [1/k]*k
     if isinstance(weights, Mapping): weights = _by_name(weights, names)
-    w = [float(v) for v in weights]
+    if weights is None or (hasattr(weights, '__len__') and len(weights) == 0): return [1/k]*k
+    try: w = [float(v) for v in weights]
+    except (TypeError, ValueError) as e: raise _bad_weights('branch weights must be numbers >= 0', weights) from e
     if len(w) != k: raise _bad_weights(f'{len(w)} weights for {k} branches', w)
     bad = [f'{n}: {v}' for n, v in zip(names, w) if not (math.isfinite(v) and v >= 0)]
     if bad: raise _bad_weights('branch weights must be numbers >= 0', ', '.join(bad),
@@ -203,17 +204,25 @@ def unequal_buffer(name,    # of a branch
                     values=f'{name} differs from the first branch',
                     cure='a mean of integers means nothing: make the buffers equal first')
 
-# %% ../../nbs/student/08_merge.ipynb #c9dac2f0
+# %% ../../nbs/student/08_merge.ipynb #aab60ba3
 def _layout(state): # name -> tensor
     return {k: (tuple(t.shape), t.is_floating_point()) for k, t in state.items()}
+
+def _odd(t): # a value of a state dict
+    "Why it cannot be merged; None: it can."
+    if not isinstance(t, torch.Tensor): return type(t).__name__
+    if t.is_complex() or t.is_quantized: return str(t.dtype)
+    if t.is_meta: return 'on the meta device, where tensors have no numbers'
+    return None if t.layout == torch.strided and not t.is_nested else f'a tensor of layout {t.layout}'
 
 def _check_tensors(rows, names): # state dicts, their names
     "Raises for what is no state dict of real numbers, and for state dicts that do not fit each other."
     for s, name in zip(rows, names):
+        if not isinstance(s, Mapping): raise MotError('this is no state dict', where=name, values=type(s).__name__,
+                                                      cure='give model.state_dict()')
         for key, t in s.items():
-            if isinstance(t, torch.Tensor) and not t.is_complex(): continue
-            raise MotError('not a tensor of real numbers', where=f'{name}, {key}', values=type(t).__name__,
-                           cure='give model.state_dict()')
+            if why := _odd(t): raise MotError('not a dense tensor of real numbers', where=f'{name}, {key}', values=why,
+                                              cure='give model.state_dict() of a loaded, unquantised model')
     check_keys(list(map(_layout, rows)), names)
 
 # %% ../../nbs/student/08_merge.ipynb #dd103ea6

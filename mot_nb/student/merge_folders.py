@@ -5,18 +5,19 @@
 # %% auto #0
 __all__ = ['merge_folders']
 
-# %% ../../nbs/student/11_merge_folders.ipynb #2c21a8b7
-import hashlib, json, math, os, shutil
+# %% ../../nbs/student/11_merge_folders.ipynb #649580a2
+import contextlib, glob, hashlib, json, math, os, shutil, signal, sys, threading
 from contextlib import ExitStack
 from pathlib import Path
 
 import torch
 
 from ..core.errors import MotError
-from ..core.files import atomic_folder, write_atomic
+from ..core.files import atomic_folder, is_leftover, write_atomic
 from .merge import CHUNK, branch_weights, bytes_of, check_keys, float_dtype, merge_tensor, unequal_buffer
 from .merge_report import MergeReport, UpdateSums, layer_of, layer_reports
-from .weight_files import WeightFolder, check_target, named_folders, read_json, start_file, write_all
+from .weight_files import (CARRIED, TEMPLATES, WeightFolder, check_target, named_folders, read_json,
+                                         start_file, write_all)
 
 # %% ../../nbs/student/11_merge_folders.ipynb #38d53379
 _FREE = {'_name_or_path', 'name_or_path', 'transformers_version', 'torch_dtype', 'dtype', 'use_cache',
@@ -73,12 +74,22 @@ def _differ(a, b): # two files, either may be absent
     if not a.is_file(): return False
     return bool(_differences(read_json(a), read_json(b))) if a.suffix == '.json' else a.read_bytes() != b.read_bytes()
 
-# %% ../../nbs/student/11_merge_folders.ipynb #472c65dd
+# %% ../../nbs/student/11_merge_folders.ipynb #619dd906
+def _templates(folder):
+    "The files of a tokenizer's further chat templates."
+    return sorted((folder/TEMPLATES).glob('*.jinja'))
+
+def _further(folder):
+    "name -> text of the further chat templates."
+    return {p.name: p.read_bytes() for p in _templates(folder)}
+
+# %% ../../nbs/student/11_merge_folders.ipynb #046a34cb
 def _check_folder(first, other, name): # two folders, the second's name
     "Notes on what differs and may; a configuration or a tokenizer of another kind raises."
     notes = _check_config(first, other, name)
     _check_tokenizer(first, other, name)
     files = [file for file in ('chat_template.jinja', 'generation_config.json') if _differ(first/file, other/file)]
+    if _further(first) != _further(other): files.append(TEMPLATES)
     return notes + [f'{name}: another {file}; that of {first.name} is kept' for file in files]
 
 # %% ../../nbs/student/11_merge_folders.ipynb #a927503e
@@ -102,7 +113,7 @@ def _check_room(out, need): # the folder to write, bytes
                                    values=f'{need/1e9:.2f} GB needed, {room/1e9:.2f} GB free',
                                    cure='free some space, or store it as bfloat16')
 
-# %% ../../nbs/student/11_merge_folders.ipynb #391a5a13
+# %% ../../nbs/student/11_merge_folders.ipynb #079a9508
 class _FolderMerge:
     "A merge of K folders under way."
     def __init__(self, branches, base, names, weights, dtype, hashes): # `WeightFolder`s; the base's, or None
@@ -111,7 +122,7 @@ class _FolderMerge:
         self.size = sum(math.prod(shape)*t.itemsize for t, shape in self.stored.values())
         self.seen = [hashlib.sha256() for _ in branches] if hashes else None
         self.written = hashlib.sha256() if hashes else None
-        self.shards, self.places, self.sums, self.same = {}, {}, {}, 0
+        self.shards, self.places, self.sums, self.same, self.ended = {}, {}, {}, 0, None
         for key in self.stored: self.shards.setdefault(branches[0].file_of[key][0], {})[key] = self.stored[key]
 
     def open(self, stage, files): # folder; an ExitStack that closes the files
@@ -128,6 +139,7 @@ class _FolderMerge:
         def sink(start, stop, piece):
             data = bytes_of(piece)
             if self.written: self.written.update(data)
+            if self.ended: raise SystemExit(self.ended)
             write_all(f.fileno(), data, offset + start*wide)
         return sink
 
@@ -176,10 +188,10 @@ def _report(m, notes): # a `_FolderMerge` that is done
                        len(m.branches[0].tensors), sum(math.prod(shape) for _, shape in m.stored.values()), *hashed,
                        'base' if m.base else '', layer_reports(m.sums, m.weights), tuple(notes))
 
-# %% ../../nbs/student/11_merge_folders.ipynb #a2298b49
-_CARRIED = ('config.json', 'generation_config.json', 'tokenizer.json', 'tokenizer_config.json',
-            'special_tokens_map.json', 'added_tokens.json', 'vocab.json', 'vocab.txt', 'merges.txt', 'tokenizer.model',
-            'spiece.model', 'chat_template.jinja', 'chat_template.json')
+# %% ../../nbs/student/11_merge_folders.ipynb #97541d1a
+def _carried(folder):
+    "The files of a student that go with its weights: paths relative to the folder."
+    return [f for f in CARRIED if (folder/f).is_file()] + sorted(f'{TEMPLATES}/{p.name}' for p in _templates(folder))
 
 def _write_index(stage, m):
     "The index of the shards, where there are shards."
@@ -188,23 +200,62 @@ def _write_index(stage, m):
     index = {'metadata': {'total_size': m.size}, 'weight_map': where}
     write_atomic(stage/'model.safetensors.index.json', json.dumps(index, indent=2))
 
-# %% ../../nbs/student/11_merge_folders.ipynb #493e7e96
+# %% ../../nbs/student/11_merge_folders.ipynb #8640f163
 def _finish(stage, m, report):
     "Writes what goes with the weights: index, configuration with the new type, tokenizer, template, the report."
     _write_index(stage, m)
     first, kinds = m.branches[0].path, _kinds(m.stored)
-    for file in _CARRIED:
-        if (first/file).is_file(): write_atomic(stage/file, (first/file).read_bytes())
+    for file in _carried(first): write_atomic(stage/file, (first/file).read_bytes())
     config = read_json(stage/'config.json')
     if len(kinds) == 1:
         for key in {'dtype', 'torch_dtype'} & config.keys() or {'dtype'}: config[key] = kinds[0]
     write_atomic(stage/'config.json', json.dumps(config, indent=2, ensure_ascii=False) + '\n')
     write_atomic(stage/'merge_report.json', json.dumps(report.to_dict(), indent=1) + '\n')
 
-# %% ../../nbs/student/11_merge_folders.ipynb #66d32f22
+# %% ../../nbs/student/11_merge_folders.ipynb #c1224a24
+@contextlib.contextmanager
+def _ending(m): # a `_FolderMerge`
+    "Lets a SIGTERM end the merge between two pieces; a handler that somebody set keeps its place."
+    main = threading.current_thread() is threading.main_thread()
+    if not main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    def note(number, frame): m.ended = 128 + number
+    signal.signal(signal.SIGTERM, note)
+    try: yield
+    finally: signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if m.ended: sys.exit(m.ended)
+
+# %% ../../nbs/student/11_merge_folders.ipynb #d61a6752
+def _hold(folder):
+    "A descriptor that locks a folder until it is closed or its process ends; None: another process holds it."
+    fd = os.open(folder, os.O_RDONLY)
+    try:
+        import fcntl
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except ImportError: pass        # not on Windows
+    except OSError:
+        os.close(fd)
+        return None
+    return fd
+
+def _remove(p, out): # a leftover folder that is ours now; the output
+    "Removes a leftover; an older result caught between its two renames comes back."
+    if p.suffix == '.old' and (p/'x').exists() and not out.exists(): os.replace(p/'x', out)
+    shutil.rmtree(p, ignore_errors=True)
+
+# %% ../../nbs/student/11_merge_folders.ipynb #03eb6d16
+def _sweep(out):
+    "Removes what killed merges to this folder left beside it."
+    for p in sorted(out.parent.glob(f'.{glob.escape(out.name)}.????????.*')):
+        if not is_leftover(p) or not p.is_dir() or (fd := _hold(p)) is None: continue
+        _remove(p, out)
+        os.close(fd)
+
+# %% ../../nbs/student/11_merge_folders.ipynb #b72e7dc4
 @torch.no_grad()
 def merge_folders(folders,           # K Hugging Face folders, or branch name -> folder
-                  out,               # the folder to write: whole or absent; an older student of that name is replaced
+                  out,               # folder to write, whole or absent, or a link to it; an older student is replaced
                   weights=None,      # None: uniform; else >= 0, sum 1
                   dtype=None,        # type of the stored numbers; None: float32; 'keep': as in the files
                   base=None,         # folder of the round's start, for the report's agreement numbers
@@ -213,15 +264,18 @@ def merge_folders(folders,           # K Hugging Face folders, or branch name ->
                   progress=None):    # function (tensors done, of how many), for a bar
     "Writes the weighted mean of K students as a folder transformers loads; returns the report (MoT, merge step)."
     paths, names = named_folders(folders)
-    weights, out, kind = branch_weights(weights, names), Path(out), None if dtype == 'keep' else float_dtype(dtype)
+    weights, kind = branch_weights(weights, names), None if dtype == 'keep' else float_dtype(dtype)
+    out = Path(out).resolve() if Path(out).is_symlink() else Path(out)
     start = [Path(base)] if base is not None and diagnostics else []
     with ExitStack() as stack:
         rows = [WeightFolder(p, stack) for p in paths + start]
+        _sweep(out)
         check_target(out, paths + start)
         notes = _check_rows(rows, names + ['base']*len(start))
         m = _FolderMerge(rows[:len(paths)], rows[-1] if start else None, names, weights, kind, hashes)
         _check_room(out, m.size)
-        with atomic_folder(out) as stage, ExitStack() as files:
+        with _ending(m), atomic_folder(out) as stage, ExitStack() as files:
+            if (fd := _hold(stage)) is not None: files.callback(os.close, fd)
             m.open(stage, files)
             for done, key in enumerate(sorted(m.stored)):
                 _merge_one(m, key)
@@ -231,9 +285,12 @@ def merge_folders(folders,           # K Hugging Face folders, or branch name ->
             m.sync()
     return report
 
-# %% ../../nbs/student/11_merge_folders.ipynb #5a840216
+# %% ../../nbs/student/11_merge_folders.ipynb #109a8bbd
 def _check_rows(rows, names): # `WeightFolder`s of the branches and the base, their names
     "Notes on what differs and may; folders that do not fit each other raise."
+    for r in rows:
+        for file in ('config.json', 'generation_config.json', 'tokenizer_config.json'):
+            if file == 'config.json' or (r.path/file).is_file(): read_json(r.path/file)
     notes = [n for r, name in zip(rows[1:], names[1:]) for n in _check_folder(rows[0].path, r.path, name)]
     check_keys([{k: (shape, t.is_floating_point) for k, (t, shape) in r.tensors.items()} for r in rows], names)
     return notes
