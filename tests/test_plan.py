@@ -29,6 +29,42 @@ def test_every_tensor_of_a_published_shape(name):
     assert sum('.experts.' in n for n in in_files) == 3 * s.layers * s.experts
 
 
+# sizes from the config.json of each model on the hub; counts from its card or its files
+FAMILIES = {'qwen2': (dict(hidden_size=896, intermediate_size=4864, num_hidden_layers=24, num_attention_heads=14,
+                           num_key_value_heads=2, vocab_size=151936, tie_word_embeddings=True), 494_032_768),
+            'mistral': (dict(hidden_size=4096, intermediate_size=14336, num_hidden_layers=32, num_attention_heads=32,
+                             num_key_value_heads=8, vocab_size=32768), 7_248_023_552),
+            'phi3': (dict(hidden_size=3072, intermediate_size=8192, num_hidden_layers=32, num_attention_heads=32,
+                          num_key_value_heads=32, vocab_size=32064), 3_821_079_552),
+            'gemma3_text': (dict(hidden_size=640, intermediate_size=2048, num_hidden_layers=18, num_attention_heads=4,
+                                 num_key_value_heads=1, head_dim=256, vocab_size=262144), 268_098_176),
+            'smollm3': (dict(hidden_size=2048, intermediate_size=11008, num_hidden_layers=36, num_attention_heads=16,
+                             num_key_value_heads=4, vocab_size=128256), 3_075_098_624),
+            'olmo2': (dict(hidden_size=2048, intermediate_size=8192, num_hidden_layers=16, num_attention_heads=16,
+                           num_key_value_heads=16, vocab_size=100352), 1_484_916_736)}
+
+
+@pytest.mark.parametrize('kind', FAMILIES)
+def test_other_families(kind):
+    "A published configuration of each other family: every tensor of the model that transformers builds from it."
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+    from mot_nb.scale.shapes import shape_of
+    from mot_nb.scale.tensors import parameters, tensors
+    sizes, numbers = FAMILIES[kind]
+    config = AutoConfig.for_model(kind, **sizes, pad_token_id=0)
+    with torch.device('meta'): model = AutoModelForCausalLM.from_config(config)
+    s = shape_of({'model_type': kind, **sizes})          # as in config.json, where keys may be left out
+    assert {n: tuple(p.shape) for n, p in model.named_parameters()} == tensors(s) == tensors(config)
+    assert parameters(s) == numbers == sum(p.numel() for p in model.parameters())
+
+
+@pytest.mark.parametrize('option, value', [('--memory', 'nan'), ('--rate', 'inf'), ('--tokens-per-second', 'nan')])
+def test_numbers_that_no_machine_has(capsys, option, value):
+    code, out, err = mot(capsys, 'plan', 'paper/qwen3-8b', '--gpus', 8, option, value)
+    assert code == 1 and value in err, out + err
+
+
 @pytest.fixture(scope='module')
 def experts(tmp_path_factory):
     "Three tiny Qwen3-MoE branches as transformers saves them."

@@ -6,13 +6,13 @@
 __all__ = ['LIBRARIES', 'USABLE', 'HELD', 'Saved', 'written_out', 'saved_by_layer', 'activation_bytes', 'lora_numbers', 'memory',
            'branch_and_rank_bytes', 'answer_memory']
 
-# %% ../../nbs/scale/14_memory.ipynb #117b696f
-from dataclasses import dataclass
+# %% ../../nbs/scale/14_memory.ipynb #c78dfcc9
+from dataclasses import dataclass, replace
 from ..core.settings import TrainSettings
 from ..student.loss import HEAD
 from .parts import Part, Parts, size_text
 from .shapes import shape_of
-from .tensors import layer_matrices, parameters
+from .tensors import layer_matrices, parameters, tensors
 
 # %% ../../nbs/scale/14_memory.ipynb #e7fc487b
 @dataclass(frozen=True)
@@ -30,11 +30,12 @@ def written_out(length,   # tokens of a document
     from mot_nb.student import loss
     return device == 'cpu' and compute == 'float32' and bool(length) and length <= getattr(loss, 'SHORT', 0)
 
-# %% ../../nbs/scale/14_memory.ipynb #be362a83
+# %% ../../nbs/scale/14_memory.ipynb #73bff639
 def _saved_by_attention(s, c, written, length):
     "What attention keeps: its inputs, and its scores where they are written out."
     if written:
-        return [Saved('rotated queries, keys, and values', s.q + 2 * s.v, c),
+        values = s.q + 2 * s.v if s.family.fused else s.v      # a view of the fused matrix's output keeps all of it
+        return [Saved('rotated queries, keys, and values', s.q + s.v + values, c),
                 Saved('shares of attention', s.heads * length, c), Saved('input of o_proj', s.q, c)]
     return [Saved('rotated queries, keys and values (repeated for each query head)', 3 * s.q, c),
             Saved('attention out, and the input of o_proj', 2 * s.q, c), Saved('log-sum-exp of the scores', s.heads, 4)]
@@ -48,19 +49,22 @@ def _saved_by_mlp(s, c):
             Saved('gate, SiLU, up, product of the chosen experts, with what goes in and comes out',
                   s.experts_per_token * each, c)]
 
-# %% ../../nbs/scale/14_memory.ipynb #1054fdaf
+# %% ../../nbs/scale/14_memory.ipynb #d5c6a9fe
 def saved_by_layer(shape,      # anything `shape_of` takes
                    compute='float32', # or 'bfloat16'
                    length=None,  # of the documents, weighted by their tokens; None: long
                    device='cuda'): # 'cpu' or 'cuda'
     "What one layer keeps for its backward pass, as a list of `Saved`."
     s, c = shape_of(shape), 4 if compute == 'float32' else 2
-    out = [Saved('inputs of the two norms, float32', 2 * s.hidden, 4),
-           Saved('normed, before and after their weights', 4 * s.hidden, c), Saved('scales of the norms', 2, 4)]
+    k, wide = len(s.family.norms), 4 if s.family.wide_norms else c
+    out = [Saved('inputs of the norms, float32', k * s.hidden, 4),
+           Saved('normed, before their weights', k * s.hidden, wide), Saved('scales of the norms', k, 4),
+           Saved('inputs of attention and MLP', 2 * s.hidden, c)]
     out += _saved_by_attention(s, c, written_out(length, device, compute), length)
     if s.qk_norm:
         out += [Saved('queries and keys before their norms, float32', s.q + s.v, 4),
-                Saved('normed queries and keys', s.q + s.v, c), Saved('scales of these norms', s.heads + s.kv_heads, 4)]
+                Saved('normed queries and keys', s.q + s.v, wide),
+                Saved('scales of these norms', 2 if s.family.qk_norm == 'whole' else s.heads + s.kv_heads, 4)]
     return out + _saved_by_mlp(s, c)
 
 # %% ../../nbs/scale/14_memory.ipynb #389fae20
@@ -73,15 +77,15 @@ LIBRARIES = {'cpu': 0.45e9, 'cuda': 1.5e9} # bytes of a process without a studen
 USABLE = .9   # of a rank's memory: the rest goes to other processes and to gaps that the allocator cannot use
 HELD = {'cuda': 4 + 4 + 2, 'cpu': 4 + 4 + 2 + 4} # bytes a parameter on a mesh beside the branch: see below
 
-# %% ../../nbs/scale/14_memory.ipynb #c0587405
+# %% ../../nbs/scale/14_memory.ipynb #92eca5a9
 def lora_numbers(shape,    # anything `shape_of` takes
                  rank,     # of the adapters
                  targets): # last parts of module names; those that the student has not are left out
     "Numbers in the adapters of all layers."
     s = shape_of(shape)
-    wide = {'q_proj': (s.hidden, s.q), 'k_proj': (s.hidden, s.v), 'v_proj': (s.hidden, s.v), 'o_proj': (s.q, s.hidden)}
-    up, down = (s.hidden, s.intermediate), (s.intermediate, s.hidden)
-    if not s.experts: wide |= {'gate_proj': up, 'up_proj': up, 'down_proj': down}
+    last = lambda name: name.removesuffix('.weight').split('.')[-1]
+    dense = {n: t for n, t in tensors(replace(s, layers=1)).items() if '.layers.' in n and '.experts.' not in n}
+    wide = {last(n): t for n, t in dense.items() if len(t) == 2 and last(n) != 'gate'}
     return s.layers * rank * sum(sum(wide[t]) for t in targets if t in wide)
 
 # %% ../../nbs/scale/14_memory.ipynb #b6e801b5

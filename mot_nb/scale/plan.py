@@ -172,6 +172,14 @@ def _check_length(load, micro_tokens):
                    cure=f'set train.micro_tokens to at least {load.longest:,.0f}, or data.max_tokens to at most '
                         f'{micro_tokens:,}')
 
+# %% ../../nbs/scale/18_plan.ipynb #736bdeeb
+def _check_numbers(ranks, room, tokens_per_second, answer_tokens):
+    "Raises for numbers that no machine has."
+    given = {'ranks': ranks, 'room': room, 'tokens_per_second': tokens_per_second, 'answer_tokens': answer_tokens}
+    for name, value in given.items():
+        if value is None or 0 < value < math.inf: continue
+        raise MotError('this must be a number above 0', where=name, values=value, cure='leave it out for its default')
+
 # %% ../../nbs/scale/18_plan.ipynb #ecfaa0cd
 def _layout_table(case):
     return layout_table(case.shape, case.ranks, case.K, case.room, case.want, **case.how)
@@ -181,7 +189,7 @@ def _rows_text(load):
     return f'{load.rows:,.0f} rows, {load.tokens:,.0f} tokens, {load.supervised:,.0f} of them supervised, '\
            f'longest row {load.longest:,.0f}: {load.said}'
 
-# %% ../../nbs/scale/18_plan.ipynb #a85f2018
+# %% ../../nbs/scale/18_plan.ipynb #63c41b5a
 def plan_run(settings,        # RunSettings
              load,            # Load of one step
              branches,        # K, teachers
@@ -196,6 +204,7 @@ def plan_run(settings,        # RunSettings
              answer_tokens=None): # mean length of an answer; None: eval.max_new_tokens, the bound
     "A `Plan`: layout, memory, time, evaluation and disk of a run."
     _check_length(load, settings.train.micro_tokens)
+    _check_numbers(ranks, room, tokens_per_second, answer_tokens)
     case = _Case(settings, load, branches, ranks, room, compute, device)
     step, evaluation = case.step(rates), _evaluation(case, tokens_per_second, answer_tokens)
     time, answers = _time(case, step, steps, evaluation, evaluations), _Answers(case)

@@ -5,15 +5,21 @@
 # %% auto #0
 __all__ = ['ASSUMED', 'Rates', 'measure_rates']
 
-# %% ../../nbs/scale/16_rates.ipynb #4155208b
-import time
+# %% ../../nbs/scale/16_rates.ipynb #5f1202bf
+import math, time
 from dataclasses import dataclass
+from ..core.errors import MotError
 from .memory import activation_bytes
 from .parts import flop_text, size_text
 from .shapes import shape_of
 from .tensors import parameters
 
-# %% ../../nbs/scale/16_rates.ipynb #10ad6839
+# %% ../../nbs/scale/16_rates.ipynb #82470259
+def _no_rate(name, value):
+    "The error for a rate that no machine has."
+    return MotError('this is no rate of a machine', where=name, values=value, cure='give a number above 0')
+
+# %% ../../nbs/scale/16_rates.ipynb #67ee5c0b
 @dataclass(frozen=True)
 class Rates:
     "How fast a machine does each kind of work."
@@ -24,6 +30,10 @@ class Rates:
     call: float = 0.0        # seconds a call of an operation costs whatever its size
     peak: float = 0.0        # FLOP/s of one large square product; 0: not measured
     said: str = ''           # measured where and how, or given
+
+    def __post_init__(self):
+        for name in ('products', 'attention', 'passes', 'weights', 'call', 'peak'):
+            if not 0 <= getattr(self, name) < math.inf or not self.products: raise _no_rate(name, getattr(self, name))
 
     @property
     def efficiency(self):

@@ -11,20 +11,21 @@ from pathlib import Path
 from ..core.errors import MotError
 from .shapes import shape_of
 
-# %% ../../nbs/scale/11_tensors.ipynb #d4c2a28f
+# %% ../../nbs/scale/11_tensors.ipynb #7a566061
 def _attention_tensors(s, at):
     "name -> shape of the attention of one layer."
-    p = at + 'self_attn.'
-    out = {p + 'q_proj.weight': (s.q, s.hidden), p + 'k_proj.weight': (s.v, s.hidden),
-           p + 'v_proj.weight': (s.v, s.hidden), p + 'o_proj.weight': (s.hidden, s.q)}
-    if s.qk_norm: out |= {p + 'q_norm.weight': (s.head_width,), p + 'k_norm.weight': (s.head_width,)}
-    return out
+    p, f, wide = at + 'self_attn.', s.family, {'q_proj': s.q, 'k_proj': s.v, 'v_proj': s.v}
+    if f.fused: wide = {'qkv_proj': s.q + 2 * s.v}
+    out = {f'{p}{n}.weight': (w, s.hidden) for n, w in wide.items()} | {p + 'o_proj.weight': (s.hidden, s.q)}
+    if f.biases: out |= {f'{p}{n}.bias': (w,) for n, w in wide.items()}
+    q, k = (s.q, s.v) if f.qk_norm == 'whole' else (s.head_width, s.head_width)
+    return out | ({p + 'q_norm.weight': (q,), p + 'k_norm.weight': (k,)} if f.qk_norm else {})
 
-# %% ../../nbs/scale/11_tensors.ipynb #1dabc5d0
+# %% ../../nbs/scale/11_tensors.ipynb #76dfa5ef
 def _mlp_tensors(s, at, width):
     "name -> shape of one gated MLP."
-    return {at + 'gate_proj.weight': (width, s.hidden), at + 'up_proj.weight': (width, s.hidden),
-            at + 'down_proj.weight': (s.hidden, width)}
+    wide = {'gate_up_proj': 2 * width} if s.family.fused else {'gate_proj': width, 'up_proj': width}
+    return {f'{at}{n}.weight': (w, s.hidden) for n, w in wide.items()} | {at + 'down_proj.weight': (s.hidden, width)}
 
 # %% ../../nbs/scale/11_tensors.ipynb #e2f9d590
 def _expert_tensors(s, at, place):
@@ -35,7 +36,7 @@ def _expert_tensors(s, at, place):
     for e in range(s.experts): out |= _mlp_tensors(s, f'{p}{e}.', m)
     return out
 
-# %% ../../nbs/scale/11_tensors.ipynb #e86b1f99
+# %% ../../nbs/scale/11_tensors.ipynb #29cfe47f
 def tensors(shape,          # anything `shape_of` takes
             place='file'):  # 'file': names as in safetensors files; 'model': as in a loaded model, experts stacked
     "name -> shape of every tensor of the student, a tied head once."
@@ -43,7 +44,7 @@ def tensors(shape,          # anything `shape_of` takes
     out = {'model.embed_tokens.weight': (s.vocabulary, s.hidden)}
     for i in range(s.layers):
         p = f'model.layers.{i}.'
-        out |= {p + 'input_layernorm.weight': (s.hidden,), p + 'post_attention_layernorm.weight': (s.hidden,)}
+        out |= {f'{p}{n}.weight': (s.hidden,) for n in s.family.norms}
         out |= _attention_tensors(s, p)
         out |= _expert_tensors(s, p + 'mlp.', place) if s.experts else _mlp_tensors(s, p + 'mlp.', s.intermediate)
     out['model.norm.weight'] = (s.hidden,)
@@ -60,13 +61,15 @@ def layer_matrices(shape,         # anything `shape_of` takes
     router, expert = s.experts * s.hidden, 3 * s.hidden * s.moe_intermediate
     return attention + router + (s.experts_per_token if active else s.experts) * expert
 
-# %% ../../nbs/scale/11_tensors.ipynb #e879edbe
+# %% ../../nbs/scale/11_tensors.ipynb #a41392f1
 def parameters(shape,          # anything `shape_of` takes
                active=False):  # only those one token meets: of X experts, x
     "How many parameters the student has, a tied head counted once."
     s = shape_of(shape)
-    norms = s.layers * (2 * s.hidden + 2 * s.head_width * s.qk_norm) + s.hidden
-    return s.layers * layer_matrices(s, active) + norms + s.vocabulary * s.hidden * (1 if s.tied else 2)
+    f = s.family
+    vectors = len(f.norms) * s.hidden + f.biases * (s.q + 2 * s.v)      # of a layer
+    vectors += {'head': 2 * s.head_width, 'whole': s.q + s.v, '': 0}[f.qk_norm]
+    return s.layers * (layer_matrices(s, active) + vectors) + s.hidden + s.vocabulary * s.hidden * (1 if s.tied else 2)
 
 # %% ../../nbs/scale/11_tensors.ipynb #5f437d37
 def _differences(found, want):
