@@ -6,12 +6,14 @@
 __all__ = ['BLOCK', 'layer_of', 'layer_key', 'squares_fit', 'dot', 'sum_of_squares', 'count_true', 'UpdateSums', 'LayerReport',
            'layer_reports', 'MergeReport']
 
-# %% ../../nbs/student/07_merge_report.ipynb #fdbd134a
-import dataclasses, html, json, math, re
+# %% ../../nbs/student/07_merge_report.ipynb #0afb1d78
+import dataclasses, json, math, re
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+
+from ..core.escape import html_text, markdown_text, terminal_text
 
 # %% ../../nbs/student/07_merge_report.ipynb #5fb18d78
 def layer_of(name): # a tensor's name in a state dict
@@ -173,9 +175,10 @@ def _table(r): # a `MergeReport`
     ratios = [[getattr(row, f) for f in _RATIOS] for row in r.layers]
     return head, [[row.layer, f'{row.parameters:,}', *(_num(v) for v in vs)] for row, vs in zip(r.layers, ratios)]
 
-# %% ../../nbs/student/07_merge_report.ipynb #13c5f80e
+# %% ../../nbs/student/07_merge_report.ipynb #a364a009
 def _text(facts, head, rows): # as `_facts` and `_table` give them; no rows: no table
     "The report for a terminal."
+    facts, rows = [(k, terminal_text(v)) for k, v in facts], [list(map(terminal_text, r)) for r in rows]
     wide = max(len(k) for k, _ in facts)
     out = [f'{k:<{wide}}  {v}' for k, v in facts]
     if not rows: return '\n'.join(out)
@@ -183,25 +186,23 @@ def _text(facts, head, rows): # as `_facts` and `_table` give them; no rows: no 
     line = lambda r: '  '.join(c.ljust(w[0]) if not i else c.rjust(w[i]) for i, c in enumerate(r))
     return '\n'.join([*out, '', *map(line, [head, *rows])])
 
-# %% ../../nbs/student/07_merge_report.ipynb #e9aada40
+# %% ../../nbs/student/07_merge_report.ipynb #38d3da42
 def _markdown(facts, head, rows):
     "The report as two Markdown tables."
-    esc = lambda s: re.sub(r'([\\`*_{}\[\]<>|#])', r'\\\1', s)
-    out = ['| | |', '|---|---|', *(f'| {esc(k)} | {esc(v)} |' for k, v in facts)]
+    out = ['| | |', '|---|---|', *(f'| {k} | {markdown_text(v)} |' for k, v in facts)]
     if not rows: return '\n'.join(out)
-    line = lambda r: '| '+' | '.join(map(esc, r))+' |'
+    line = lambda r: '| '+' | '.join(map(markdown_text, r))+' |'
     return '\n'.join([*out, '', line(head), '|---|'+'---:|'*(len(head)-1), *map(line, rows)])
 
-# %% ../../nbs/student/07_merge_report.ipynb #6ec9e10f
+# %% ../../nbs/student/07_merge_report.ipynb #99f5cf22
 def _html(facts, head, rows):
     "The report as two HTML tables with inline styles."
-    esc = html.escape
-    pair = lambda k, v: f'<tr><th style="text-align:left">{esc(k)}</th><td style="text-align:left">{esc(v)}</td></tr>'
+    pair = lambda k, v: f'<tr><th style="text-align:left">{k}</th><td style="text-align:left">{html_text(v)}</td></tr>'
     out = '<table>' + ''.join(pair(k, v) for k, v in facts) + '</table>'
     if not rows: return out
-    cell = lambda i, c: f'<td style="text-align:{"right" if i else "left"}">{esc(c)}</td>'
+    cell = lambda i, c: f'<td style="text-align:{"right" if i else "left"}">{html_text(c)}</td>'
     line = lambda r: '<tr>' + ''.join(cell(i, c) for i, c in enumerate(r)) + '</tr>'
-    heads = ''.join(f'<th>{esc(h)}</th>' for h in head)
+    heads = ''.join(f'<th>{h}</th>' for h in head)
     return out + '<table><tr>' + heads + '</tr>' + ''.join(map(line, rows)) + '</table>'
 
 # %% ../../nbs/student/07_merge_report.ipynb #360ee3e8
