@@ -215,12 +215,18 @@ def test_main_table_and_comparison_draw_from_files(tmp_path):
     assert 'equal to the last bit' in said(tmp_path/'84.ipynb') and '+0.0 [' in said(tmp_path/'84.ipynb')
 
 
-@pytest.mark.parametrize('label', ['from $5 to $6', r'\(x\) \[y\] \begin{equation}', '![x](http://h/i.png) [y](javascript:alert(1))', '\x1b[31mred', 'a\u202eb', '<img src=x>|*', '`~~~`'])
+LABELS = ['from $5 to $6', r'\(x\) \[y\] \begin{equation}', '![x](http://h/i.png) [y](javascript:alert(1))',
+          '\x1b[31mred', 'a\u202eb', '<img src=x>|*', '`~~~`']
+
+
+@pytest.mark.parametrize('label', LABELS)
 def test_what_is_shown_of_a_score_is_only_text(label):
     "Formulas, pictures, links, markup, escape codes and direction marks in a name stay letters, in every form."
     s = score_marks({'a': [True, False], 'b': [False, True]}, label=label)
     marks = {f'p{i}': (i % 2 > 0,)*16 for i in range(20)}
-    for record in (s, paired_difference(s, s), sequential_score(marks, Rule(audit=1.), label), sequential_difference(marks, marks, Rule(audit=1.), label, label)):
+    audited = Rule(audit=1.)
+    for record in (s, paired_difference(s, s), sequential_score(marks, audited, label),
+                   sequential_difference(marks, marks, audited, label, label)):
         in_html, markdown = record._repr_html_(), record._repr_markdown_()
         for text in (str(record), repr(record), in_html, markdown): assert '\x1b' not in text and '\u202e' not in text
         assert '<img' not in in_html + markdown and '](' not in markdown
@@ -235,9 +241,12 @@ def result_file(path, lines, **head):
 GOOD = dict(k=1, problems='a', marks='101', truncated=0., hash='h', label='s')
 
 
-@pytest.mark.parametrize('sets, change', [
-    (None, {}), ([1], {}), ({'a': 3}, {}), ({'a': ['x', 'x', 'z']}, {}), ({'a': [['x'], ['y'], ['z']]}, {}), ({'a': ['x', 'y']}, {}), ({'a': []}, dict(marks='')),
-    *(({'a': ['x', 'y', 'z']}, c) for c in (dict(k='1'), dict(k=0), dict(k=None), dict(problems=['a']), dict(marks=[1, 0, 1]), dict(marks='102'), dict(truncated='x'), dict(hash=5), dict(label=['s'])))])
+SETS = (None, [1], {'a': 3}, {'a': ['x', 'x', 'z']}, {'a': [['x'], ['y'], ['z']]}, {'a': ['x', 'y']}, {'a': []})
+CHANGES = (dict(k='1'), dict(k=0), dict(k=None), dict(problems=['a']), dict(marks=[1, 0, 1]), dict(marks='102'),
+           dict(truncated='x'), dict(hash=5), dict(label=['s']))
+
+
+@pytest.mark.parametrize('sets, change', [*((s, {}) for s in SETS), *(({'a': ['x', 'y', 'z']}, c) for c in CHANGES)])
 def test_result_files_that_hold_something_else(sets, change, tmp_path):
     result_file(tmp_path/'r.jsonl', [GOOD | change], **({} if sets is None else dict(problems=sets)))
     with pytest.raises(MotError): read_results(tmp_path/'r.jsonl')
@@ -258,10 +267,14 @@ def test_nothing_to_compare_and_one_problem():
     from mot_nb.answers.sequential import settled_early
     one = {'a': (True,)*16}
     d = sequential_difference(one, {'a': (False,)*16}, Rule())
-    assert (d.lo, d.hi, d.decision) == (-1, 1, 'no significant difference') and paired_difference(score_marks(one), score_marks(one)).lo == -1
-    empty = (lambda: sequential_difference({}, {}, Rule()), lambda: sequential_score({}, Rule()), lambda: settled_early({}, {}, Rule()), lambda: replay({}), lambda: replay({'a': np.ones((5, 16))}),
-             lambda: replay({'a': np.ones(16), 'b': np.ones(16)}), lambda: replay({x: np.ones((5, 16)) for x in 'ab'}, times=0), lambda: pass_at_k([3]), lambda: pass_at_k([3], m=2), lambda: pass_at_k([], m=2),
-             lambda: split_best([]), lambda: smallest_detectable(5, k=0), lambda: Rule(first='a'), lambda: Rule(last=16.5), lambda: rows_over_seeds([dict(method='mot')]),
-             lambda: last_and_best([dict(method='mot', metric='accuracy', value=.5, round=None)]))
+    assert (d.lo, d.hi, d.decision) == (-1, 1, 'no significant difference')
+    assert paired_difference(score_marks(one), score_marks(one)).lo == -1
+    two, unmeasured = {x: np.ones((5, 16)) for x in 'ab'}, dict(method='mot', metric='accuracy', value=.5, round=None)
+    empty = (lambda: sequential_difference({}, {}, Rule()), lambda: sequential_score({}, Rule()),
+             lambda: settled_early({}, {}, Rule()), lambda: replay({}), lambda: replay({'a': np.ones((5, 16))}),
+             lambda: replay({'a': np.ones(16), 'b': np.ones(16)}), lambda: replay(two, times=0),
+             lambda: pass_at_k([3]), lambda: pass_at_k([3], m=2), lambda: pass_at_k([], m=2), lambda: split_best([]),
+             lambda: smallest_detectable(5, k=0), lambda: Rule(first='a'), lambda: Rule(last=16.5),
+             lambda: rows_over_seeds([dict(method='mot')]), lambda: last_and_best([unmeasured]))
     for f in empty:
         with pytest.raises(MotError): f()

@@ -6,7 +6,7 @@
 __all__ = ['ENGINES', 'CANARY', 'LIMITS', 'pick_engine', 'Canary', 'token_scores', 'Engine', 'TransformersEngine', 'ServerEngine',
            'VllmEngine', 'sample_with', 'EngineTable', 'engine_table']
 
-# %% ../../nbs/answers/03_engines.ipynb #703c921b
+# %% ../../nbs/answers/03_engines.ipynb #2d63e018
 import contextlib, os, tempfile, time
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from ..core.escape import html_text, markdown_text, terminal_text
 from ..core.hashes import derive_seed, hash_json
 from ..core.records import made_by, read_recorded, recorded
 from ..data.corpora import render_prompt
-from .sampling import (answering, check_sampling, opened, render_all, sample_of, sample_problems,
+from .sampling import (answering, check_sampling, open_samples, render_all, sample_of, sample_problems,
                                      padded_ids, samples_header, samples_of, stop_tokens)
 from .server import sample_server
 from .vllm_process import VllmProcess, on_gpu, vllm_python
@@ -171,7 +171,7 @@ class _CheckedProcess(Engine):
         if self.process: self.process.stop()
         self.process = None
 
-# %% ../../nbs/answers/03_engines.ipynb #402cc867
+# %% ../../nbs/answers/03_engines.ipynb #927044b5
 class VllmEngine(_CheckedProcess):
     "Answers of a student folder from vLLM; its process starts with the first question and ends with `close`."
     name = 'vllm'
@@ -194,7 +194,7 @@ class VllmEngine(_CheckedProcess):
         check_sampling(k, temperature, top_p, top_k, max_new_tokens, batch)
         how = (temperature, top_p, top_k, max_new_tokens, seed)
         head = samples_header(self.model_hash, self.tokenizer, *how, system)
-        with opened(path, _header_of_vllm(head, self.dtype), prompts, k) as (found, missing, keep):
+        with open_samples(path, _header_of_vllm(head, self.dtype), prompts, k) as (found, missing, keep):
             if missing:
                 ids = render_all(list(prompts.values()), self.tokenizer, system, max_new_tokens, self)
                 self.start(max(map(len, ids)) + max_new_tokens, batch)
@@ -253,7 +253,7 @@ def _measured_row(r): # as recorded
     numbers = [f"{r[c]:.0f}" for c in ('tokens_per_s', 'tokens_per_cpu_s', 'start_s')]
     return (r['engine'], r['mode'], *numbers, f"{100*r['truncated']:.0f} %", f"{r['same_answers']} of {r['of']}")
 
-# %% ../../nbs/answers/03_engines.ipynb #4e2d3e7a
+# %% ../../nbs/answers/03_engines.ipynb #8d469ef4
 def _measured_how(table): # `EngineTable`
     "What was measured, where and by which command."
     r, loads = table.rows[0], [x['load'] for x in table.rows]
@@ -261,7 +261,7 @@ def _measured_how(table): # `EngineTable`
     load = f"{r['cores']} cores shared with other work (load {min(loads)} to {max(loads)}: compare by CPU-second)"
     return f"{r['student']}, {asked}; {load}; {made_by(table.how)}"
 
-# %% ../../nbs/answers/03_engines.ipynb #65d85ac0
+# %% ../../nbs/answers/03_engines.ipynb #1f0cf4c6
 @dataclass(frozen=True)
 class EngineTable:
     "What was measured of each engine (`tests/tools/bench_engines.py`)."
@@ -285,7 +285,7 @@ class EngineTable:
         body = line('th', _MEASURED) + ''.join(line('td', c) for c in self._cells())
         return f'<table>{body}</table><p>{html_text(_measured_how(self))}</p>'
 
-# %% ../../nbs/answers/03_engines.ipynb #a0c82dfb
+# %% ../../nbs/answers/03_engines.ipynb #00459d9f
 def engine_table(path=None): # the recorded lines; None: those that ship
     "The `EngineTable` of a recorded file; raises where there is none."
     how, rows = read_recorded(path or recorded('speed/engines'), 'engines')

@@ -6,17 +6,17 @@
 __all__ = ['Sample', 'step_keys', 'gumbel', 'nucleus', 'choose', 'stop_tokens', 'answering', 'check_layers', 'padded_ids',
            'shared_prefix', 'read_prefix', 'decode_batch', 'plan_batches', 'check_sampling', 'render_all',
            'thought_begun', 'answer_text', 'sample_of', 'stream_samples', 'generate', 'samples_header', 'read_samples',
-           'opened', 'samples_of', 'sample_problems']
+           'open_samples', 'samples_of', 'sample_problems']
 
-# %% ../../nbs/answers/00_sampling.ipynb #d54abfbe
-import contextlib, copy, json, math, time, weakref
+# %% ../../nbs/answers/00_sampling.ipynb #c75d8604
+import contextlib, copy, json, math, time
 from dataclasses import dataclass
 from pathlib import Path
 from ..core.errors import MotError
 from ..core.hashes import derive_seed, hash_bytes, hash_json
 from ..core.files import append_line, read_lines
-from ..data.chat import end_of_turn, render_prompt
-from ..data.thought import THINK_MARKS, prompt_state
+from ..data.chat import decode_answer, end_of_turn, render_prompt
+from ..data.thought import prompt_state
 
 # %% ../../nbs/answers/00_sampling.ipynb #e7a48b51
 @dataclass(frozen=True)
@@ -284,38 +284,14 @@ def thought_begun(tokenizer, prompt_ids): # of a rendered prompt
     state, mark = prompt_state(tokenizer.decode(list(prompt_ids[-64:])))
     return mark.opens + '\n' if state == 'open' else ''
 
-# %% ../../nbs/answers/00_sampling.ipynb #346e5812
-_marks = weakref.WeakKeyDictionary()   # tokenizer -> (its length, ids)
-
-# %% ../../nbs/answers/00_sampling.ipynb #7a963ed2
-def _new_mark_ids(tokenizer):
-    "(ids of control tokens that think marks are made of, all other control tokens) of a tokenizer."
-    special = {i for i, t in getattr(tokenizer, 'added_tokens_decoder', {}).items() if t.special}
-    encode = lambda text: tokenizer.encode(text, add_special_tokens=False) if text else []
-    kept = set()
-    for m in THINK_MARKS if special else ():
-        opens = encode(m.opens)
-        if special & set(opens): kept |= special & {*opens, *encode(m.before + m.closes)}
-    return kept, special - kept
-
-# %% ../../nbs/answers/00_sampling.ipynb #a150cf9e
-def _decoded(tokenizer, ids):
-    "The text of ids without control tokens, but with those that think marks are made of."
-    if tokenizer not in _marks or _marks[tokenizer][0] != len(tokenizer):
-        _marks[tokenizer] = len(tokenizer), _new_mark_ids(tokenizer)
-    kept, dropped = _marks[tokenizer][1]
-    marks = not kept.isdisjoint(ids)
-    if marks: ids = [i for i in ids if i not in dropped]
-    return tokenizer.decode(ids, skip_special_tokens=not marks, clean_up_tokenization_spaces=False)
-
-# %% ../../nbs/answers/00_sampling.ipynb #768901b6
+# %% ../../nbs/answers/00_sampling.ipynb #d9ab8796
 def answer_text(tokenizer, prompt_ids, ids): # of a rendered prompt; generated, without the mark of the end
     "A generated answer as text, with the think mark that its prompt began; an id without a token shows as U+FFFD."
     pieces = [[]]
     for i in map(int, ids):
         if tokenizer.convert_ids_to_tokens(i) is None: pieces.append([])
         else: pieces[-1].append(i)
-    return thought_begun(tokenizer, prompt_ids) + '\ufffd'.join(_decoded(tokenizer, p) for p in pieces)
+    return thought_begun(tokenizer, prompt_ids) + '\ufffd'.join(decode_answer(tokenizer, (), p) for p in pieces)
 
 # %% ../../nbs/answers/00_sampling.ipynb #e31823c0
 def sample_of(tokenizer,    # the student's
@@ -504,12 +480,12 @@ def _begun(path, head):
         path.write_bytes(b'')
     return old, found, before
 
-# %% ../../nbs/answers/00_sampling.ipynb #dec8397b
+# %% ../../nbs/answers/00_sampling.ipynb #f2bc4e85
 @contextlib.contextmanager
-def opened(path,    # the sample file to make or resume
-           head,    # its first line (`samples_header`)
-           prompts, # {problem id: user message}, in the order wanted
-           k):      # samples a problem
+def open_samples(path,    # the sample file to make or resume
+                 head,    # its first line (`samples_header`)
+                 prompts, # {problem id: user message}, in the order wanted
+                 k):      # samples a problem
     "Holds a sample file: (what is there, [(problem id, sample)] that is missing, a function that appends one)."
     path, asked = Path(path), {p: hash_bytes(t.encode())[:16] for p, t in prompts.items()}
     with _only_writer(path):
@@ -524,8 +500,8 @@ def opened(path,    # the sample file to make or resume
             found.setdefault(p, {})[s.sample] = s
         yield found, [(p, s) for p in prompts for s in range(k) if s not in found.get(p, {})], keep
 
-# %% ../../nbs/answers/00_sampling.ipynb #7c5d8386
-def samples_of(found, # what `opened` or `read_samples` gave
+# %% ../../nbs/answers/00_sampling.ipynb #ac6ee4e5
+def samples_of(found, # what `open_samples` or `read_samples` gave
                pids,  # problem ids, in the order wanted
                k):    # samples a problem
     "{problem id: its first k `Sample`s}, numbered in this order."
@@ -540,7 +516,7 @@ def _batches_left(lengths, k, batch, missing): # tokens of each prompt, …, {(p
     killed = sum(not set(b) <= missing for b in left) <= 1     # a kill cuts one batch at most
     return left if killed else plan_batches(lengths, missing, batch)
 
-# %% ../../nbs/answers/00_sampling.ipynb #11b0a10d
+# %% ../../nbs/answers/00_sampling.ipynb #85bc23cd
 def sample_problems(model,         # a causal LM
                     tokenizer,     # its tokenizer
                     pool_prompts,  # {problem id: user message}, in the order wanted
@@ -552,7 +528,8 @@ def sample_problems(model,         # a causal LM
     check_sampling(k, temperature, top_p, top_k, max_new_tokens, batch)
     pids, how = list(pool_prompts), (temperature, top_p, top_k, max_new_tokens, seed)
     at, total = {p: i for i, p in enumerate(pids)}, len(pids) * k
-    with opened(path, samples_header(model_hash, tokenizer, *how, system), pool_prompts, k) as (found, left, keep):
+    head = samples_header(model_hash, tokenizer, *how, system)
+    with open_samples(path, head, pool_prompts, k) as (found, left, keep):
         if missing := {(at[p], s) for p, s in left}:
             ids = render_all(list(pool_prompts.values()), tokenizer, system, max_new_tokens, model)
             todo = _batches_left([len(x) for x in ids], k, batch, missing)

@@ -126,14 +126,14 @@ def score(problems,            # `Problem` records
     truncated = [bool(_of(s, 'truncated')) for p in problems for s in samples_by_problem[p.id]]
     return score_marks(marks, sum(truncated)/len(truncated), model_hash, label)
 
-# %% ../../nbs/answers/06_scores.ipynb #7bb8b5f5
+# %% ../../nbs/answers/06_scores.ipynb #321bffa8
 def pass_at_k(right, # [n] right samples of each problem (or a `Score`)
               m=None, # samples of each problem; from the score when one is given
               k=1):  # at most m
     "Mean over problems of 1 - C(m-c, k)/C(m, k), the unbiased pass@k (Chen et al. 2021)."
     if isinstance(right, Score): m, right = right.k, [round(x*right.k) for x in right.means.values()]
     right = list(map(int, right))
-    if not (right and m and 1 <= k <= m and 0 <= min(right) and max(right) <= m):
+    if not (right and m and 1 <= k <= m and min(right) >= 0 and max(right) <= m):
         raise MotError('pass@k needs at least k samples of each problem', where='pass_at_k',
                        values=f'k={k}, samples={m}, {len(right)} problems', cure=f'k at most {m}, or more samples')
     return float(np.mean([1 - math.comb(m - c, k)/math.comb(m, k) for c in right]))

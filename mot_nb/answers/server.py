@@ -5,13 +5,13 @@
 # %% auto #0
 __all__ = ['server_models', 'ask_server', 'sample_server']
 
-# %% ../../nbs/answers/01_server.ipynb #1dbec51b
+# %% ../../nbs/answers/01_server.ipynb #f1d9ce5a
 import collections, contextlib, http.client, json, os, queue, threading, time, urllib.error, urllib.request
 from pathlib import Path
 from ..core.errors import MotError, unknown_name
 from ..core.hashes import derive_seed, hash_json
 from ..data.corpora import render_prompt
-from .sampling import Sample, check_sampling, opened, samples_of, thought_begun
+from .sampling import Sample, check_sampling, open_samples, samples_of, thought_begun
 
 # %% ../../nbs/answers/01_server.ipynb #b40b129b
 class _Busy(Exception): "The server could not answer this time."
@@ -169,7 +169,7 @@ def _not_had(failed, asked, url, path):
                     cure=f'all others are in {Path(path).name}; '
                          'when the server is well, the same call asks for these alone')
 
-# %% ../../nbs/answers/01_server.ipynb #83c2c7b5
+# %% ../../nbs/answers/01_server.ipynb #0a645efe
 def sample_server(url,           # of the server
                   model,         # its name there
                   prompts,       # {problem id: user message}, in the order wanted
@@ -194,7 +194,7 @@ def sample_server(url,           # of the server
         own = derive_seed(seed, p, s) % 2**31
         text, n, truncated = ask_server(url, model, ids.get(p) or prompts[p], *how, own, system, timeout, key)
         return (thought_begun(tokenizer, ids[p]) if ids else '') + text, n, truncated
-    with opened(path, head, prompts, k) as (found, todo, keep):
+    with open_samples(path, head, prompts, k) as (found, todo, keep):
         asker = _Asker(ask, found, todo, keep, len(prompts) * k, progress)
         asker.all(workers, tries, wait)
     if asker.failed: raise _not_had(asker.failed, len(todo), url, path)
