@@ -279,14 +279,16 @@ def split_unit(a): # normal form
         if name and _may_have(rest, name): return rest, name
     return a, ''
 
-# %% ../../nbs/data/01_problems.ipynb #db58a4bd
+# %% ../../nbs/data/01_problems.ipynb #fe0284f5
 _ONES = {w: i for i, w in enumerate('''zero one two three four five six seven eight nine ten eleven twelve thirteen
     fourteen fifteen sixteen seventeen eighteen nineteen'''.split())}
 _TENS = {w: 10*i for i, w in enumerate('twenty thirty forty fifty sixty seventy eighty ninety'.split(), 2)}
 _NUMBER_WORDS = re.compile(r'(?:(minus|negative)\s)?((?:%s)(?:(?:[\s-]|\sand\s)(?:%s))*)(?=$|\s)' % (
     ('|'.join((*_ONES, *_TENS)),) + ('|'.join((*_ONES, *_TENS, 'hundred', 'thousand')),)), re.I)
+_SHARE_OF = dict(half=2, halve=2, third=3, quarter=4, fourth=4, fifth=5, sixth=6, eighth=8)
+_SHARES = re.compile(r'(a|%s)[\s-](%s)s?' % ('|'.join(_ONES), '|'.join(_SHARE_OF)), re.I)
 
-# %% ../../nbs/data/01_problems.ipynb #f1ff3c07
+# %% ../../nbs/data/01_problems.ipynb #837c5f59
 def _counted(words): # of `_ONES`, `_TENS`, hundred, thousand
     "The value of number words, or None where they make no number: 'five six'."
     total, part, room = 0, 0, 10**6                # room: what comes next must be smaller
@@ -300,6 +302,7 @@ def _counted(words): # of `_ONES`, `_TENS`, hundred, thousand
 
 def _in_digits(a): # normal form
     "The answer with number words at its beginning as digits; unchanged where they are part of another word."
+    if m := _SHARES.fullmatch(a): return f'{_ONES.get(m[1].lower(), 1)}/{_SHARE_OF[m[2].lower()]}'
     m = _NUMBER_WORDS.match(a)
     n = m and _counted([w for w in re.split(r'[\s-]+', m[2].lower()) if w != 'and'])
     return a if n is None or m is None else f"{'-' if m[1] else ''}{n}{a[m.end():]}"
@@ -335,7 +338,7 @@ def exact_value(answer): # a final answer as written
     "The answer as an exact `Fraction` when it is a plain number (a unit after it is left out), else None (own)."
     return _read(answer).value
 
-# %% ../../nbs/data/01_problems.ipynb #e1140434
+# %% ../../nbs/data/01_problems.ipynb #8d6ebf06
 # letters of scripts without spaces stand beside numbers: 25个苹果; signs of size among them change the number
 _LETTER = r'[^\W\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff]'
 _NUMBER = re.compile(rf'''(?<!{_LETTER})(?<!\.)                  # not inside a word or a decimal
@@ -345,7 +348,8 @@ _NUMBER = re.compile(rf'''(?<!{_LETTER})(?<!\.)                  # not inside a 
           | \.[0-9]++ )
         (?: \ ?(?:π|\\pi(?![a-zA-Z])|pi(?![a-zA-Z])) )?+ )
     (?! \ ?[十百千万億亿兆萬만억천] )''', re.X)
-_MARK = re.compile(r'\banswer\b[\s*]{0,4}(?:is\b[\s*]{0,4}[:=]?|[:=])|(?:答案|答え|정답)[\s*]{0,4}(?:是|为|為|は|은|[:=])', re.I)
+_MARK = re.compile(r'\b(?:answer|correct (?:choice|option))\b[\s*]{0,4}(?:is\b[\s*]{0,4}[:=]?|[:=])'
+                   r'|(?:答案|答え|정답)[\s*]{0,4}(?:是|为|為|は|은|[:=])', re.I)
 
 # %% ../../nbs/data/01_problems.ipynb #4f5e7d5f
 def _closing(text, i): # text[i] is an open brace
@@ -364,14 +368,21 @@ def _boxed(text): # cleaned text
         end, i = start, text.find('{', start, start + 10)
         if i >= 0 and (j := _closing(text, i)) is not None: return text[i + 1:j]
 
-# %% ../../nbs/data/01_problems.ipynb #3e9f19bb
+# %% ../../nbs/data/01_problems.ipynb #b4e6fa06
 def _bare(text): return text.strip().strip('*').strip()
+
+def _two_letters(left):
+    "Whether a left side is a sum of two or more letters, one with a coefficient: y - 2x."
+    letters = re.findall(r'(?<![a-zA-Z])[0-9]{0,4}([a-zA-Z])(?![a-zA-Z])', left)
+    sums = re.fullmatch(r'-?\s?[0-9]{0,4}\s?[a-zA-Z](?:\s?[-+]\s?[0-9]{0,4}\s?[a-zA-Z]){1,6}', left.strip())
+    return bool(sums and re.search('[0-9]', left) and len(set(letters)) > 1)
 
 def _right_side(clause):
     "What stands after the last '=', unless the clause is a value, or an equation such as 2x + 3y = 0."
     left, equals, last = clause.rpartition('=')
     if not equals or exact_value(clause) is not None: return clause
     equation = re.search(r'[0-9][a-zA-Z](?![a-zA-Z])|[a-zA-Z]\s?\^', left) and exact_value(last) == 0
+    equation = equation or _two_letters(left.strip(' $\\('))
     turned = re.fullmatch(r'\s*[a-zA-Z]\s*', last) and left.count('=') == 0 and not re.search('[a-zA-Z]{2}', left)
     return clause if equation or turned else last.strip()
 
@@ -409,8 +420,8 @@ def _clause(line): # what follows a mark, one line
     if said != clause and exact_value(said) is not None: return said  # 3 rows of 4 trees, which equals 12 trees
     return _only_number(clause) or clause
 
-# %% ../../nbs/data/01_problems.ipynb #44237a8c
-_DENIED = re.compile(r"(?:\b(?:not|never|unknown|maybe|perhaps|possibly)|n't)[\s:,(]{1,3}"
+# %% ../../nbs/data/01_problems.ipynb #4e0a9a61
+_DENIED = re.compile(r"(?:\b(?:not|cannot|never|unknown|maybe|perhaps|possibly)|n't)[\s:,(]{1,3}"
                      r'(?:(?:be|equal|to|it|is|maybe|perhaps)\s){0,3}[$\\(]{0,3}$', re.I)
 
 def _fit(a): return a.strip() if a is not None and a.strip() and len(a) <= MAX_ANSWER else None
@@ -666,17 +677,22 @@ def _squeezed(a): # normal form
     "The text without spaces between anything but digits, fractions written one way."
     return re.sub(r'(?<![0-9])\s+|\s+(?![0-9])', '', a.replace(r'\dfrac', r'\frac').replace(r'\tfrac', r'\frac'))
 
-# %% ../../nbs/data/01_problems.ipynb #0445f939
+# %% ../../nbs/data/01_problems.ipynb #2694b8af
 _ASKED = re.compile(r'(?:\|?[a-zA-Z](?:_\{?\w{1,3}\}?|\([\w ,/.-]{1,20}\))?\|?(?:\s?[-+]\s?|\s?\\cdot\s?|\s?)){1,8}'
-                    r'=\s?([^=]+)')
+                    r'=[^=]+')
 _MIXED_WORDS = re.compile(r'([-+]?[0-9]{1,40}) and (?:(?:a|one)[ -](half|third|quarter|fourth|fifth)'
                           r'|([0-9]{1,40}/[0-9]{1,40}))')
 _PARTS = dict(half='1/2', third='1/3', quarter='1/4', fourth='1/4', fifth='1/5')
 
+def _names(text):
+    "Whether a text says what it is: m + n = 601, 100m + n = 33, but not 2x = 10."
+    return bool(_ASKED.fullmatch(text)) or ('=' in text and _two_letters(text.split('=')[0]))
+
 def _number_in(a): # _Read
     "The answer read as one number where it names what it is, or is a mixed number; else as it is."
     if m := _MIXED_WORDS.fullmatch(a.text): return _read(f'{m[1]} {m[3] or _PARTS[m[2]]}')
-    if not a.label and (m := _ASKED.fullmatch(a.text)) and (r := _read(m[1])).value is not None: return r
+    m = re.fullmatch(r'[^=]+=\s?([^=]+)', a.text) if _names(a.text) else None
+    if not a.label and m and (r := _read(m[1])).value is not None: return r
     return a
 
 def _as_equations(g, a): # two _Read, neither a plain number
