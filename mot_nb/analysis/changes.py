@@ -5,16 +5,16 @@
 # %% auto #0
 __all__ = ['MARK', 'change_by_label', 'change_table']
 
-# %% ../../nbs/analysis/14_changes.ipynb #6ca95496
+# %% ../../nbs/analysis/14_changes.ipynb #f8f89459
 import numpy as np
 from ..core.intervals import add_halves, around, half_width, ratio_terms
 from ..core.tables import Table
-from .drops import as_runs, flat_tokens
+from .drops import as_runs, flat_tokens, with_floor
 
 # %% ../../nbs/analysis/14_changes.ipynb #f59a7beb
 MARK = .1  # nats: a smaller change is not coloured in views, and is no drop
 
-# %% ../../nbs/analysis/14_changes.ipynb #793b4ca4
+# %% ../../nbs/analysis/14_changes.ipynb #8b43a441
 def _tally(f, flips, label, threshold):
     "Of the tokens of one label in one seed: n, means, shares, and (sum, n) of each problem; None: none is there."
     at = f.label == label
@@ -22,10 +22,15 @@ def _tally(f, flips, label, threshold):
     change, before, problem, n = f.change[at], f.before[at], f.problem[at], len(f.problems)
     totals = zip(f.problems, np.bincount(problem, change, n), np.bincount(problem, minlength=n))
     return dict(n=at.sum(), before=np.exp(before).mean(), after=np.exp(before + change).mean(), change=change.mean(),
-                dropped=(change <= -threshold).mean(), flips=flips[at].mean(), marked=(change <= -MARK).mean(),
+                error=_error(change), dropped=(change <= -threshold).mean(), flips=flips[at].mean(),
+                marked=(change <= -MARK).mean(),
                 problems={name: (s, m) for name, s, m in totals if m})
 
-# %% ../../nbs/analysis/14_changes.ipynb #7b69603a
+# %% ../../nbs/analysis/14_changes.ipynb #fe1e7a5e
+def _error(change):
+    "The standard error of a mean change if tokens were independent: the floor of few problems."
+    return float(change.std(ddof=1))/len(change)**.5 if len(change) > 1 else 0.
+
 def _by_problem(cells):
     "problem -> (sum of changes, tokens) over all seeds, in the order they are met."
     out = {}
@@ -39,7 +44,9 @@ def _row(cells):
     "The numbers of one student and label over seeds."
     by_problem = _by_problem(cells)
     value, terms = ratio_terms(*(np.asarray(x, dtype=float) for x in zip(*by_problem.values())))
-    half = add_halves(half_width(terms), half_width([c['change'] for c in cells]))
+    error = float(np.mean([c['error'] for c in cells]))
+    half = with_floor(half_width(terms), len(terms), error)
+    half = add_halves(half, half_width([c['change'] for c in cells]))
     value, lo, hi = around(value, half)
     w = np.array([c['n'] for c in cells], dtype=float)
     shares = ('before', 'after', 'dropped', 'flips', 'marked')

@@ -98,32 +98,33 @@ def _read_again(file, made_of):
     found, how = read_scored(file)
     return found if how.get('made_of') == made_of else None
 
-# %% ../../nbs/analysis/15_confidence_runs.ipynb #3b2b8e78
+# %% ../../nbs/analysis/15_confidence_runs.ipynb #99c816fe
 def _labels(pool):
     "name -> labelling of a pool's tokens: in the toy world the truth is known."
     from mot_nb.data.toy import token_labels
     return {'truth': lambda trace, texts: token_labels(trace)} if pool == 'toy' else {'kind': word_kinds}
 
-def _score_seed(s, there, traces, file, progress):
+def _score_seed(s, there, traces, file, progress, device):
     "The scored traces of one seed, read from `file` where it has them."
     from mot_nb.student.students import load_student
-    base = load_student(s.student.name, seed=s.student.seed)
+    base = load_student(s.student.name, seed=s.student.seed, device=device or 'cpu')
     made_of = None if file is None else _made_of(base[0], there, traces)
     if (found := _read_again(file, made_of)) is not None: return found
     labels = _labels(s.data.pool)
-    found = score_traces({'base': base, **there}, traces, labels, s.data.system, progress=progress)
+    found = score_traces({'base': base, **there}, traces, labels, s.data.system, progress=progress, device=device)
     if s.data.pool != 'toy': found = with_agreement(found)
     if file: write_scored(file, found, made_of=made_of)
     return found
 
-# %% ../../nbs/analysis/15_confidence_runs.ipynb #fac852dd
+# %% ../../nbs/analysis/15_confidence_runs.ipynb #5a642702
 def score_run(out,             # a finished run folder whose students were kept
               n=50,            # problems
               teachers=None,   # whose traces; None: all of the run's pool that can be asked
               students=None,   # labels of students; None: every one that was kept
               seeds=None,      # which; None: all of the run
               kept=None,       # folder for what was scored, one file per seed, so that it resumes; None: nowhere
-              progress=None):  # function(student's name, its number, how many), or None
+              progress=None,   # function(student's name, its number, how many), or None
+              device=None):    # where students are loaded; None: the CPU
     "(one list of `Scored` per seed, base first, on the same traces in all seeds; whether the traces were held out)."
     from mot_nb.data.pools import load_pool
     from mot_nb.methods.runs import read_run
@@ -133,5 +134,5 @@ def score_run(out,             # a finished run folder whose students were kept
         there = _students_there(out, seed, students)
         if traces is None: traces, held = unseen_traces(load_pool(_enough_heldout(s.data, n), seed), teachers, n)
         file = None if kept is None else Path(kept)/f'seed-{seed}.jsonl'
-        runs.append(_score_seed(s, there, traces, file, progress))
+        runs.append(_score_seed(s, there, traces, file, progress, device))
     return runs, held

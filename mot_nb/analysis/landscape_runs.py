@@ -50,7 +50,7 @@ def _check_kept(m, names):
             if l not in kept:
                 raise unknown_name('student', l, kept, where=f'{m.run.name}, seed {seed}: kept students')
 
-# %% ../../nbs/analysis/27_landscape_runs.ipynb #0eadaa67
+# %% ../../nbs/analysis/27_landscape_runs.ipynb #28d7c4b1
 class LandscapeRun:
     "A finished run whose landscape is measured, and what was found."
     def __init__(self, run,         # folder of a finished run whose students were kept
@@ -64,6 +64,7 @@ class LandscapeRun:
                  surfaces='',       # folder for what is measured, so that a stopped report resumes; '': not kept
                  record='',         # JSONL file to write the results to; '': not written
                  also=(),           # labels that must have been kept too
+                 device=None,       # where the student is; None: the CPU
                  **how):            # commit, command: kept with the results
         self.run, self.settings = Path(run), load_settings(Path(run)/'settings.yaml')
         self.T, self.students = self.settings.rounds.rounds, list(students)
@@ -72,7 +73,8 @@ class LandscapeRun:
         self.norm, self.micro_tokens, self.record, self.results = norm, micro_tokens, record, []
         self.folder = Path(surfaces) if surfaces else None
         _check_kept(self, [*self.students, *also])
-        self.model, self.tokenizer = load_student(self.settings.student.name, seed=self.settings.student.seed)
+        s = self.settings.student
+        self.model, self.tokenizer = load_student(s.name, seed=s.seed, device=device or 'cpu')
         self.head = _head(self, how)
 
     def keep(self, *rows): # of the record

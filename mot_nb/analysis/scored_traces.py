@@ -80,20 +80,21 @@ def _add_student(scored, name, found, tokenizer):
         s.logprob[name], s.rank[name] = tuple(round(float(x), 5) for x in c), tuple(map(int, r))
         s.best[name] = tuple('' if n == 1 else text[int(x)] for n, x in zip(r, b))
 
-# %% ../../nbs/analysis/12_scored_traces.ipynb #de791b7f
+# %% ../../nbs/analysis/12_scored_traces.ipynb #437857d1
 def score_traces(students,          # name -> (model, tokenizer), or what `load_student` takes (held one at a time)
                  traces,            # list of Trace
                  labels=None,       # name -> function(trace, texts) -> one word per token; None: {'kind': word_kinds}
                  system=None,       # system message of the prompts
                  micro_tokens=4096, # tokens computed at once
-                 progress=None):    # function(student's name, its number, how many), or None
+                 progress=None,     # function(student's name, its number, how many), or None
+                 device=None):      # where students are loaded; None: the CPU
     "[`Scored`] of every trace under every student, in order."
     from mot_nb.student.students import load_student
     labels = {'kind': word_kinds} if labels is None else labels
     rows, out = None, []
     for i, (name, student) in enumerate(students.items()):
         if progress: progress(name, i + 1, len(students))
-        model, tokenizer = student if isinstance(student, tuple) else load_student(student)
+        model, tokenizer = student if isinstance(student, tuple) else load_student(student, device=device or 'cpu')
         mine = [render(t, tokenizer, None, system, j) for j, t in enumerate(traces)]
         if rows is None: rows, out = mine, [_labelled(t, r, tokenizer, labels) for t, r in zip(traces, mine)]
         _check_same(name, rows, mine)
