@@ -175,6 +175,97 @@ def test_template(tmp_path):
     with pytest.raises(MotError, match='std-plain-r2'): execute_page(page, tmp_path/'b.ipynb', {**params, 'record': '', 'students': ['base', 'std-plane-r2']})
 
 
+SMALL = {'rows_each': 2, 'directions': 2, 'products': 0, 'barrier_points': 0, 'plane_points': 3, 'around_points': 3}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize('students', [['std-plain-r2'], ['oneshot', 'mot-r2'], ['std-plain-r1', 'std-verbose-r1']])
+def test_template_with_few_students(tmp_path, students):
+    "Whichever students are measured, the reverse trajectory is that of every round of MoT that was kept."
+    from mot_nb.analysis.landscape_record import read_landscape
+    from mot_nb.app.report import execute_page
+    record = tmp_path/'r.jsonl'
+    execute_page(house.ROOT/'nbs'/'reports'/'83_landscape.ipynb', tmp_path/'a.ipynb', {**SMALL, 'students': students, 'record': str(record)})
+    kept = read_landscape(record)
+    assert {r['student'] for r in kept.part('sharpness')} == {*students, 'mot-r2'}
+    assert [(p['to'], p['x']) for p in kept.reverse_trajectory()] == [(to, x) for to in ('mot-r1', 'base') for x in (0., .5, 1.)]
+
+
+@pytest.mark.parametrize('products', [0, 12])
+def test_one_probe_is_refused_at_once(tmp_path, products):
+    "One probe has no interval: the template says so before a run is made or anything is measured."
+    from mot_nb.app.report import execute_page
+    from mot_nb.analysis.landscape_runs import check_probes
+    start = time.time()
+    refused('one probe has no interval', lambda: check_probes(1))
+    assert check_probes(0) is None and check_probes(2) is None
+    page = house.ROOT/'nbs'/'reports'/'83_landscape.ipynb'
+    with pytest.raises(MotError, match='one probe has no interval'):
+        execute_page(page, tmp_path/'a.ipynb', {**SMALL, 'run': str(tmp_path/'nowhere'), 'products': products, 'probes': 1})
+    assert time.time() - start < 60
+
+
+@pytest.mark.parametrize('micro_tokens, pieces', [(1, 3), (32, 2), (4096, 1)])
+def test_hessian_over_several_packs(micro_tokens, pieces):
+    "However the rows are cut into packs, the Hessian is that of all of them: the first pack alone is another."
+    from mot_nb.analysis.curvature import Hessian, branch_hessian
+    from mot_nb.student.models import byte_tokenizer, tiny_qwen3
+    tokenizer = byte_tokenizer()
+    model = tiny_qwen3(len(tokenizer), hidden=8, layers=1, heads=2)
+    with torch.no_grad():
+        for p in model.parameters(): p.mul_(3 if p.ndim > 1 else 1)
+    rows = [Row(str(i), 't', i, tuple(tokenizer.encode(text)), 3) for i, text in enumerate(('2 plus 3 is 5', '7 minus 4 is 3.', 'it is one'))]
+    whole, cut = branch_hessian(model, rows), branch_hessian(model, rows, micro_tokens)
+    v = torch.randn(cut.n, generator=torch.Generator().manual_seed(0))
+    assert len(cut.pieces) == pieces
+    torch.testing.assert_close(cut @ v, whole @ v, rtol=1e-3, atol=1e-5)
+    if pieces > 1: assert (Hessian(cut.pieces[:1], cut.parameters) @ v - whole @ v).norm() > .1*(whole @ v).norm()
+
+
+class Conv1D(torch.nn.Module):
+    "Stands for a layer that keeps its weights as [inputs, outputs]; named as GPT-2's."
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.randn(5, 3, generator=torch.Generator().manual_seed(0)))
+
+
+def written_out(kind, weight, drawn):
+    "Filter normalisation, one output after another."
+    out = torch.empty_like(drawn)
+    for j in range(weight.shape[1] if kind == 'Conv1D' else weight.shape[0]):
+        at = (slice(None), j) if kind == 'Conv1D' else j
+        out[at] = drawn[at]*weight[at].norm()/drawn[at].norm()
+    return out
+
+
+@pytest.mark.parametrize('kind', ['Conv1D', 'Linear', 'Embedding', 'Conv2d'])
+def test_filters_are_outputs(kind):
+    "Each output is as long as the student's, in whatever layer; against the definition written out."
+    from mot_nb.analysis.directions import filter_dims
+    torch.manual_seed(0)
+    layer = {'Conv1D': Conv1D, 'Linear': lambda: torch.nn.Linear(5, 3), 'Embedding': lambda: torch.nn.Embedding(4, 3), 'Conv2d': lambda: torch.nn.Conv2d(2, 3, 2)}[kind]()
+    state, filters = {n: p.detach() for n, p in layer.named_parameters()}, filter_dims(layer)
+    found, drawn = (random_direction(state, 1, norm, filters)['weight'] for norm in ('filter', 'none'))
+    torch.testing.assert_close(found, written_out(kind, state['weight'], drawn))
+    assert set(filters) == ({'weight'} if kind.startswith('Conv') else set())
+
+
+def test_sharpness_of_transposed_weights(tmp_path):
+    "A layer and its transposed twin, perturbed by the same draw, have the same loss increase; their files say so."
+    twin, rows_first = Conv1D(), torch.nn.Linear(5, 3, bias=False)
+    with torch.no_grad(): rows_first.weight.copy_(twin.weight.T)
+    loss = lambda m: [(float((m.weight.detach().double()**4).sum()), 1)]
+    from mot_nb.analysis import directions
+    real = torch.randn
+    drawn = lambda shape, generator: real(5, 3, generator=generator) if tuple(shape) == (5, 3) else real(5, 3, generator=generator).T
+    with pytest.MonkeyPatch.context() as m:
+        m.setattr(directions.torch, 'randn', drawn)
+        a, b = sharpness(twin, loss, .1, 3, path=tmp_path/'a.jsonl'), sharpness(rows_first, loss, .1, 3, path=tmp_path/'b.jsonl')
+    assert a.rises == pytest.approx(b.rises, rel=1e-5)
+    about = [read_lines(tmp_path/f'{x}.jsonl')[0]['about'] for x in 'ab']
+    assert about[0].get('filters') == 'per output' and 'filters' not in about[1]
+
+
 @pytest.mark.skipif(browser() is None, reason='no Chromium on this machine')
 def test_triangle_in_a_browser(tmp_path):
     "In a real browser: the middle is shown, a place that gets the focus shows its own numbers instead, and hostile tokens stay text."

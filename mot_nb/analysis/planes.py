@@ -5,14 +5,14 @@
 # %% auto #0
 __all__ = ['Plane', 'plane', 'grid', 'surface', 'around']
 
-# %% ../../nbs/analysis/21_planes.ipynb #29d14e71
+# %% ../../nbs/analysis/21_planes.ipynb #039b6e5f
 import math
 from dataclasses import dataclass
 import numpy as np
 import torch
 from ..core.errors import MotError, unknown_name
 from ..core.hashes import derive_seed
-from .directions import random_direction
+from .directions import filter_dims, random_direction
 from .landscape import Walk, identity
 from .lines import fill, mixtures
 
@@ -107,7 +107,7 @@ def surface(model,      # a student of this kind; it ends where it began
     cells = [plane.weights(x, y) for y in ys for x in xs]
     return _as_surface(xs, ys, mixtures(model, span, cells, measure, path, progress))
 
-# %% ../../nbs/analysis/21_planes.ipynb #c4f5c968
+# %% ../../nbs/analysis/21_planes.ipynb #a30f2b83
 def around(model,      # the student, in place; it ends where it began
            xs, ys,     # steps along the two directions, in lengths of the student's own filters
            measure,    # model -> [(sum, count)], such as `RowLoss`
@@ -119,10 +119,13 @@ def around(model,      # the student, in place; it ends where it began
     "(surface, `Plane`) as `contours` takes them: the loss around one student along two random directions."
     xs, ys = list(map(float, xs)), list(map(float, ys))
     with Walk(model, measure) as walk:
-        first, second = (random_direction(walk.home, derive_seed('around', seed, i), norm) for i in (0, 1))
+        filters = filter_dims(model)
+        draw = lambda i: random_direction(walk.home, derive_seed('around', seed, i), norm, filters)
+        first, second = draw(0), draw(1)
         def point(c):
             walk.move((c[0], first), (c[1], second))
             return walk.here()
         about = {'what': 'around', 'student': walk.hash, 'measure': identity(measure), 'norm': norm, 'seed': seed}
+        if filters: about['filters'] = 'per output'
         found = fill([[x, y] for y in ys for x in xs], point, path, about if path else None, progress)
     return _as_surface(xs, ys, found), Plane((label,), {label: (0., 0.)}, {label: 0.}, None)

@@ -5,14 +5,14 @@
 # %% auto #0
 __all__ = ['Sharpness', 'sharpness', 'sharper', 'over_seeds']
 
-# %% ../../nbs/analysis/22_sharpness.ipynb #1d375732
+# %% ../../nbs/analysis/22_sharpness.ipynb #9cc8db50
 from dataclasses import dataclass
 import numpy as np
 from ..core.errors import MotError
 from ..core.hashes import derive_seed
 from ..core.intervals import add_halves, half_width
 from ..student.loss import loss_of_rows
-from .directions import random_direction
+from .directions import filter_dims, random_direction
 from .landscape import Walk, identity
 from .lines import fill
 
@@ -85,10 +85,11 @@ def _check_numbers(start, pairs, label, radius):
         raise MotError('the loss of the perturbed student is not a number', where=label, cure='take a smaller radius',
                        values=f'{len(bad)} of {len(pairs)} directions at radius {radius:g}')
 
-# %% ../../nbs/analysis/22_sharpness.ipynb #7efe32a9
+# %% ../../nbs/analysis/22_sharpness.ipynb #859ad63d
 def _perturbed(walk, radius, seed, norm):
     "The function from a cell (None, or [direction, sign]) to its place."
     drawn = {}   # the direction at hand: one is as large as the student
+    filters = filter_dims(walk.model)
     def cell(c):
         if c is None:
             walk.back()
@@ -96,7 +97,7 @@ def _perturbed(walk, radius, seed, norm):
         i, sign = c
         if i not in drawn:
             drawn.clear()
-            drawn[i] = random_direction(walk.home, derive_seed('sharpness', seed, i), norm)
+            drawn[i] = random_direction(walk.home, derive_seed('sharpness', seed, i), norm, filters)
         walk.move((sign * radius, drawn[i]))
         return walk.here()
     return cell
@@ -108,7 +109,7 @@ def _increases(start, pairs):
     by_row = np.mean([p['sums'] for pair in pairs for p in pair], 0) - np.array(start['sums'])
     return tuple(rises), tuple(by_row.tolist())
 
-# %% ../../nbs/analysis/22_sharpness.ipynb #37c29010
+# %% ../../nbs/analysis/22_sharpness.ipynb #17965371
 def sharpness(model,         # the student, in place; it ends where it began
               measure,       # model -> [(sum, count)], such as `RowLoss`
               radius,        # in lengths of the student's own filters
@@ -124,6 +125,7 @@ def sharpness(model,         # the student, in place; it ends where it began
     with Walk(model, measure) as walk:
         about = {'what': 'sharpness', 'student': walk.hash, 'measure': identity(measure), 'radius': radius,
                  'norm': norm, 'seed': seed}
+        if filter_dims(model): about['filters'] = 'per output'
         start, *found = fill(cells, _perturbed(walk, radius, seed, norm), path, about, progress)
     pairs = list(zip(found[::2], found[1::2]))
     _check_numbers(start, pairs, label, radius)
