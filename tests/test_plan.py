@@ -173,7 +173,7 @@ def test_saved_plans_are_those_of_the_profile_that_ships(capsys):
     "The pages that show a plan were run after the last change of its profile."
     assert main(['plan', 'paper/qwen3-8b', '--gpus', '8', '--memory', '80', '--tokens-per-second', '2000']) == 0
     fresh = capsys.readouterr().out.splitlines()[1]
-    for page in ('app/02_cli', 'paper/54_scores', 'paper/58_eight_gpus'):
+    for page in ('app/15_cli', 'paper/54_scores', 'paper/58_eight_gpus'):
         saved = [l.rstrip() for c in json.loads((house.ROOT/'nbs'/f'{page}.ipynb').read_text())['cells'] for o in c.get('outputs', ()) for l in o.get('text', ()) if l.startswith('-> ')]
         assert saved == [fresh], f'{page}: run this notebook again'
 
@@ -199,4 +199,4 @@ def test_slurm_script():
                'exec() { "$@"; }; export -f exec; '
     done = subprocess.run(['bash', '-c', stand_in + f'source {script} a.yaml train.lr=2e-5'], capture_output=True, text=True,
                           env={'PATH': '/usr/bin:/bin', 'SLURM_JOB_NODELIST': 'node-[a-b]', 'SLURM_JOB_ID': '7', 'SLURM_NNODES': '2', 'SLURM_NODEID': '1', 'SLURM_GPUS_ON_NODE': '8'})
-    assert done.stdout.split() == ['--nnodes=2', '--node_rank=1', '--nproc_per_node=8', '--master_addr=node-a', '--master_port=20007', '-m', 'mot_nb.methods.rounds', 'a.yaml', 'train.lr=2e-5'], done.stderr
+    assert done.stdout.split() == ['--nnodes=2', '--node_rank=1', '--nproc_per_node=8', '--master_addr=node-a', '--master_port=20007', '-m', 'mot_nb', 'run', 'a.yaml', 'train.lr=2e-5'], done.stderr
