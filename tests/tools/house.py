@@ -73,7 +73,7 @@ def numbers_of_notebooks(root=ROOT):
         if not NUMBER.match(path.stem): complaints.append(f'{path.name}: a library notebook is named NN_name')
     for key, module, path in library_notebooks(root):
         if key in seen: complaints.append(f'{path.name}: its number is used twice')
-        if module != f'{path.parent.name}.{path.stem[3:]}':
+        if module not in (f'{path.parent.name}.{path.stem[3:]}', f'__{path.stem[3:]}__'):   # app/NN_main: __main__
             complaints.append(f'{path.name}: it exports {module}, of another wing or name')
         seen.add(key)
     return complaints
@@ -190,12 +190,13 @@ def parameters_of(node):
 
 
 def uncommented(node, commented):
-    "(line, name) of parameters, and of a record's fields, without a comment on their line."
+    "(line, name) of parameters, and of a record's fields, without a comment."
     if isinstance(node, ast.ClassDef):
         if not any(ast.unparse(d).startswith('dataclass') for d in node.decorator_list): return
         for s in node.body:
-            if not isinstance(s, ast.AnnAssign) or s.end_lineno in commented or s.target.id.startswith('_'): continue
-            if not ast.unparse(s.annotation).endswith('Settings'): yield s.lineno, f'.{s.target.id}'
+            if not isinstance(s, ast.AnnAssign) or s.target.id.startswith('_'): continue
+            if {s.lineno, s.end_lineno} & commented or ast.unparse(s.annotation).endswith('Settings'): continue
+            yield s.lineno, f'.{s.target.id}'
     elif not any(ast.unparse(d).endswith(('.setter', 'property')) for d in node.decorator_list):
         for arg, default in parameters_of(node):
             if not {arg.lineno, (default or arg).end_lineno} & commented: yield arg.lineno, f'({arg.arg})'
@@ -211,13 +212,18 @@ def undocumented_in(node, commented, owner=''):
         if isinstance(s, FUNCTIONS): yield from undocumented_in(s, commented, name + '.')
 
 
+def commented_lines(source):
+    "Numbers of the lines that have a comment: at their end, or on a line of its own above."
+    tokens = [t for t in tokenize.generate_tokens(io.StringIO(source).readline) if t.type == tokenize.COMMENT]
+    return {t.start[0] + t.line.lstrip().startswith('#') for t in tokens}
+
+
 def undocumented(root=ROOT):
     "Public functions, classes and methods without a docstring; parameters and fields of records without a comment."
     complaints = []
     for path in modules(root):
         source = path.read_text(encoding='utf-8')
-        tokens = tokenize.generate_tokens(io.StringIO(source).readline)
-        commented = {t.start[0] for t in tokens if t.type == tokenize.COMMENT}
+        commented = commented_lines(source)
         nodes = [n for n in ast.parse(source).body if isinstance(n, (*FUNCTIONS, ast.ClassDef))]
         complaints += [f'{path.name}:{line}: {what}' for n in nodes for line, what in undocumented_in(n, commented)]
     return complaints
