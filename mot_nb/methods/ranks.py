@@ -321,7 +321,7 @@ class RankBranches(RankMeasures):
         self.row.load(state)
         return self.row.hash()
 
-# %% ../../nbs/methods/06_ranks.ipynb #2899d300
+# %% ../../nbs/methods/06_ranks.ipynb #91286ca4
 class Ranks(RankBranches):
     "One of several processes: what a `Lab` asks of it, called by all of them alike."
     def __init__(self, student, # StudentSettings
@@ -335,6 +335,7 @@ class Ranks(RankBranches):
         if mesh.layout is None: mesh.divide(divide(model))
         self.groups, self.group = mesh.layout.groups, mesh.group
         self.dtype, self.hollow = compute_dtype(train, mesh.device), copy.deepcopy(model)
+        self.shell = self.hollow                           # to write from, without weights
         self.row = self._sharded(mesh.row)
         row = self.row
         shapes = {n: t.shape for n, t in [*row.params.items(), *row.buffers.items()]}
