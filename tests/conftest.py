@@ -9,18 +9,21 @@ os.environ.setdefault('OMP_NUM_THREADS', '1')  # two tests run at a time
 os.environ.setdefault('HF_HUB_OFFLINE', '1')
 os.environ.setdefault('MPLBACKEND', 'agg')
 os.environ.setdefault('TOKENIZERS_PARALLELISM', 'false')
-sys.path.insert(0, str(Path(__file__).parent/'tools'))  # what tests import and start but is no test: house, course, ranks, ...
+sys.path.insert(0, str(Path(__file__).parent/'tools'))  # what tests import but is no test: house, course, ranks, ...
 
 import house
 
+LONG = 'takes a minute or more'
 
-def pytest_configure(config): config.addinivalue_line('markers', 'long: takes a minute or more; runs with `make test LONG=1`, as CI does')
+
+def pytest_configure(config):
+    config.addinivalue_line('markers', f'long: {LONG}; runs with `make test LONG=1`, as CI does')
 
 
 def pytest_collection_modifyitems(items):
     if os.environ.get('LONG'): return
     for item in items:
-        if item.get_closest_marker('long'): item.add_marker(pytest.mark.skip(reason='takes a minute or more: make test LONG=1'))
+        if item.get_closest_marker('long'): item.add_marker(pytest.mark.skip(reason=f'{LONG}: make test LONG=1'))
 
 
 @pytest.fixture(scope='session')
@@ -31,7 +34,7 @@ def root():
 
 @pytest.fixture(scope='session')
 def smoke_report(tmp_path_factory):
-    "The report of the smoke profile, killed twice while it is made and then gone on with; made once for all tests that look at it: its folder."
+    "The folder of the smoke profile's report, killed twice while it is made and then resumed; made once for all tests."
     base = tmp_path_factory.getbasetemp()
     out = (base.parent if 'PYTEST_XDIST_WORKER' in os.environ else base)/'report'/'smoke'  # one for all workers
     from filelock import FileLock
@@ -45,7 +48,9 @@ def _make_smoke_report(out):
     for wait in (10, 10):
         p = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
         try: p.wait(wait)
-        except subprocess.TimeoutExpired: p.kill(); p.wait()        # it alone: the processes of its stages must end by themselves
+        except subprocess.TimeoutExpired:   # it alone: the processes of its stages must end by themselves
+            p.kill()
+            p.wait()
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return out

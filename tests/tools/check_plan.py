@@ -93,9 +93,9 @@ def measure(case):
     got, tight = in_process('train', case), in_process('train_giving_back', case, MALLOC_MMAP_THRESHOLD_='65536')
     name, checkpointing, lengths, micro = case
     asked = {'student': name, 'checkpointing': checkpointing, 'lengths': lengths, 'prompt': PROMPT}
-    return {'case': {**asked, 'micro_tokens': micro}, 'shape': asdict(shape(name)), 'rates': got['rates'], 'bytes': tight['bytes'],
-            'bytes_as_is': got['bytes'], 'libraries': got['libraries'], 'seconds': statistics.median(got['seconds']),
-            'all_seconds': got['seconds']}
+    return {'case': {**asked, 'micro_tokens': micro}, 'shape': asdict(shape(name)), 'rates': got['rates'],
+            'bytes': tight['bytes'], 'bytes_as_is': got['bytes'], 'libraries': got['libraries'],
+            'seconds': statistics.median(got['seconds']), 'all_seconds': got['seconds']}
 
 
 def recorded_cases():

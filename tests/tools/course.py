@@ -6,7 +6,6 @@ A solution stands between the comments `# solution` and `# end of solution`; the
 `check` looks at what was written: it must pass in the solutions and fail in the exercises.
 """
 import json, re, sys
-from pathlib import Path
 
 import house
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import torch
 torch.set_num_threads(1)
-import transformers.generation.utils  # imported lazily otherwise, in every rank anew
-import transformers.models.qwen3.modeling_qwen3, torch.distributed.fsdp, torch.distributed.tensor, scipy.stats
+# imported lazily otherwise, in every rank anew
+import transformers.generation.utils, transformers.models.qwen3.modeling_qwen3  # noqa: F401
+import torch.distributed.fsdp, torch.distributed.tensor, scipy.stats             # noqa: F401
 from safetensors.torch import load_file
 from mot_nb.core.files import read_lines
 from mot_nb.core.hashes import hash_tensors

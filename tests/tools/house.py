@@ -40,7 +40,8 @@ def clean_and_export(root=ROOT):
             run = subprocess.run([str(Path(sys.executable).parent/command)], cwd=copy, capture_output=True, text=True)
             if run.returncode: return [f'{command} failed:\n{run.stdout}{run.stderr}']
         mine, fresh = written_files(root), written_files(copy)
-        return list(filter(None, (difference(n, mine.get(n), fresh.get(n)) for n in sorted(mine.keys() | fresh.keys()))))
+        names = sorted(mine.keys() | fresh.keys())
+        return list(filter(None, (difference(n, mine.get(n), fresh.get(n)) for n in names)))
 
 
 # -- order of imports --------------------------------------------------------------------------------------------------
@@ -115,7 +116,8 @@ def sizes(root=ROOT):
                    for o in c.get('outputs', [])]
         found = [(i, figure_bytes(*item)) for i, o in outputs for item in o.get('data', {}).items()]
         complaints += [f'{path.name}, cell {i}: a figure of {n} bytes, {over}' for i, n in found if n > FIGURE_BYTES]
-    pictures = [n for n in tracked(root) if Path(n).suffix.lower() in ('.png', '.jpg', '.jpeg', '.svg', '.gif', '.webp')]
+    kinds = ('.png', '.jpg', '.jpeg', '.svg', '.gif', '.webp')
+    pictures = [n for n in tracked(root) if Path(n).suffix.lower() in kinds]
     large = [(n, size) for n in pictures if (size := (root/n).stat().st_size) > FIGURE_BYTES]
     return complaints + [f'{n}: {size} bytes, {over}' for n, size in large]
 

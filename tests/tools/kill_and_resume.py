@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 torch.set_num_threads(1)
-import transformers.generation.utils  # imported lazily otherwise, in every attempt anew
+import transformers.generation.utils  # noqa: F401  imported lazily otherwise, in every attempt anew
 from mot_nb.core.settings import load_settings
 from mot_nb.methods.runs import run, seed_folder
 from mot_nb.student.students import load_student

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import torch
 torch.set_num_threads(1)
-import transformers.generation.utils  # imported lazily otherwise, in every rank anew
-import transformers.models.qwen3.modeling_qwen3, torch.distributed.fsdp, torch.distributed.tensor, scipy.stats
+# imported lazily otherwise, in every rank anew
+import transformers.generation.utils, transformers.models.qwen3.modeling_qwen3  # noqa: F401
+import torch.distributed.fsdp, torch.distributed.tensor, scipy.stats             # noqa: F401
 from mot_nb.core.files import write_atomic
 from mot_nb.core.settings import load_settings
 from mot_nb.methods.launch import run_launched

@@ -3,7 +3,8 @@ import json, re, shutil, subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-WINGS = ('core', 'data', 'student', 'answers', 'scale', 'methods', 'analysis', 'views', 'app')     # in order of dependence
+# in order of dependence
+WINGS = ('core', 'data', 'student', 'answers', 'scale', 'methods', 'analysis', 'views', 'app')
 NUMBER = re.compile(r'^(\d\d)_[a-z]\w*$')
 EXPORTED_TO = re.compile(r'^#\|\s*default_exp\s+(\S+)', re.M)
 SKIPPED = {'.venv', '__pycache__', 'build', 'dist', '.pytest_cache', 'reports', '.ipynb_checkpoints'}

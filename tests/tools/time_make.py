@@ -1,9 +1,10 @@
 """Times `make report` or `make test` in a fresh clone with an empty cache.
 
-The row is added to data/recorded/checks/make.jsonl. Memory is the largest sum over the target's processes (proportional set size, so shared pages count once), looked at
-every two seconds. usage: python tests/tools/time_make.py report|test [FOLDER for the clone]
+The row is added to data/recorded/checks/make.jsonl. Memory is the largest sum over the target's processes (proportional
+set size, so shared pages count once), looked at every two seconds.
+usage: python tests/tools/time_make.py report|test [FOLDER for the clone]
 """
-import json, os, subprocess, sys, tempfile, time
+import contextlib, json, os, subprocess, sys, tempfile, time
 from pathlib import Path
 
 import psutil
@@ -20,8 +21,7 @@ def used(root): # psutil.Process
     "Bytes held by a process and all below it."
     total = 0
     for p in [root, *root.children(recursive=True)]:
-        try: total += p.memory_full_info().pss
-        except psutil.Error: pass
+        with contextlib.suppress(psutil.Error): total += p.memory_full_info().pss
     return total
 
 
