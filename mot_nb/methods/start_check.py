@@ -26,12 +26,12 @@ def check_rows(corpora,   # teacher -> Corpus
                    values=f'{wrong[0].partition(": ")[2]} ({len(wrong)} such rows)',
                    cure="look at the student's chat template and the trace's think marks; leave such traces out")
 
-# %% ../../nbs/methods/10_start_check.ipynb #14314f30
+# %% ../../nbs/methods/10_start_check.ipynb #09348b65
 def check_start(lab): # `SeedLab` whose rows are rendered
     "Looks at rows, packing and the student's files; returns a line for the log, raises where a run would go wrong."
     place = lab.place
     n = check_rows(lab.pool.corpora, lab.rows, place.tokenizer)
-    check_writable(place.shell, place.tokenizer)
+    place.share(lambda: check_writable(place.shell, place.tokenizer))     # by the process that writes
     if place.kind != 'process': return f'checked: {n} rows read back, the student can be written'
     with place.answering(state=place.base) as model:
         before = model.config._attn_implementation
