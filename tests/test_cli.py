@@ -1,5 +1,5 @@
 "`mot` as a user types it: exit codes, errors without a traceback, and every command going on where it stopped."
-import subprocess, sys
+import os, subprocess, sys
 from pathlib import Path
 
 import pytest
@@ -35,11 +35,11 @@ def test_errors(mot, argv, code, says):
 def test_run_goes_on_and_refuses_other_settings(mot, tmp_path):
     code, first, err = mot('run', *SMALL, '--out', 'a', '--quiet')
     assert code == 0 and 'mot' in first, err
-    before = (tmp_path/'a'/'metrics.jsonl').stat().st_mtime_ns
+    before = (tmp_path/'a'/'seed-0'/'metrics.jsonl').stat().st_mtime_ns
     code, again, _ = mot('run', *SMALL, '--quiet', '--out', 'a')
-    assert code == 0 and again == first and (tmp_path/'a'/'metrics.jsonl').stat().st_mtime_ns == before
+    assert code == 0 and again == first and (tmp_path/'a'/'seed-0'/'metrics.jsonl').stat().st_mtime_ns == before
     code, _, err = mot('run', *SMALL, 'train.lr=0.5', '--out', 'a')
-    assert code == 1 and 'train.lr' in err and (tmp_path/'a'/'metrics.jsonl').stat().st_mtime_ns == before
+    assert code == 1 and 'train.lr' in err and (tmp_path/'a'/'seed-0'/'metrics.jsonl').stat().st_mtime_ns == before
 
 
 def test_eval_goes_on_with_its_file(mot, tmp_path):
@@ -67,3 +67,82 @@ def test_doctor_in_a_process_of_its_own(tmp_path):
     done = subprocess.run([str(Path(sys.executable).parent/'mot'), 'doctor'], capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     for word in ('python', 'memory', 'disk', 'GPU', 'bfloat16', 'smollm2-135m'): assert word in done.stdout
+
+
+@pytest.fixture
+def hostile(mot, tmp_path):
+    "An empty folder with files that are none of what a command reads."
+    (tmp_path/'bad.yaml').write_text('train: {lr: [1,\n')
+    (tmp_path/'list.yaml').write_text('[1, 2]')
+    (tmp_path/'binary').write_bytes(bytes(range(256))*4)
+    (tmp_path/'folder').mkdir()
+    (tmp_path/'file').write_text('x')
+    return mot
+
+
+NAMES = ['bad.yaml', 'binary', 'folder', 'list.yaml', 'none/such', 'smoke/toi', 'red\x1b[31m', 'x'*5000, '']
+ASKED = ('--pool', 'toy', '--n', '2', 'eval.max_new_tokens=8', '--quiet')
+SAMPLED = (*ASKED, '--k', '1')
+
+
+@pytest.mark.parametrize('argv', [
+    *[(c, n) for c in ('run', 'plan') for n in NAMES], *[(c, n, *ASKED) for c in ('eval', 'traces') for n in NAMES],
+    *[('merge', 'out', n, n) for n in NAMES], *[('report', n) for n in NAMES],
+    ('run', 'smoke/toy', 'student.name=folder'), ('run', 'smoke/toy', 'data.pool=folder', 'data.path=binary'),
+    ('run', 'smoke/toy', '--device', 'tpu'), ('eval', 'toy-tiny', '--set', 'aime24=binary'),
+    ('eval', 'toy-tiny', '--set', 'aime24=folder'), ('eval', 'toy-tiny', '--url', 'nonsense', *ASKED),
+    ('traces', 'toy-tiny', '--set', 'boba200=binary'), ('traces', 'toy-tiny', '--against', 'aime99'),
+    ('merge', 'out', 'folder', 'folder', '--dtype', 'int9'), ('plan', 'smoke/toy', 'data.pool=folder', 'data.path=binary')],
+    ids=lambda argv: ' '.join(argv)[:40].replace('\x1b', 'ESC'))
+def test_what_cannot_be_read_is_one_error(hostile, argv):
+    "Broken, binary and missing files, folders in their place, unknown and nasty names: a `MotError`, and no fault of the kit."
+    code, out, err = hostile(*argv)
+    assert code == 1 and 'fault of mot_nb' not in err and '\x1b' not in out + err, (code, out, err)
+    assert len([l for l in err.splitlines() if l.startswith('  where:')]) <= 1 and err.strip()
+
+
+@pytest.mark.parametrize('argv', [
+    ('run', 'smoke/toy'), ('eval', 'toy-tiny', *ASKED), ('traces', 'toy-tiny', *SAMPLED), ('report', 'smoke')], ids=lambda argv: argv[0])
+@pytest.mark.parametrize('out', ['file/x', '/proc/x', 'folder/..'])
+def test_where_nothing_can_be_written(hostile, argv, out):
+    "A path below a file, a file system that takes no files, and the user's own folder: refused, and nothing is added to it."
+    before = sorted(os.listdir())
+    code, shown, err = hostile(*argv, '--out', out)
+    if (argv[0], out) == ('traces', 'folder/..'): return    # a folder of traces may hold other files
+    assert code == 1 and 'fault of mot_nb' not in err, (code, shown, err)
+    assert set(os.listdir()) - {'.lock'} == set(before)
+
+
+@pytest.mark.parametrize('option, value', [('memory', 'nan'), ('rate', 'inf'), ('tokens-per-second', '-inf'), ('gpus', '0')])
+def test_plan_takes_numbers_only(mot, option, value):
+    code, out, err = mot('plan', 'smoke/toy', f'--{option}={value}')
+    assert code == 1 and 'number above 0' in err and f'--{option}' in err
+
+
+def test_names_do_not_command_a_terminal(mot, tmp_path):
+    "A run's name, its folder and a student's: escape codes and direction marks are shown by number."
+    nasty, name = 'a\x1b]0;taken\x07\u202eb', 'a\u202eb'        # YAML takes no control characters
+    code, out, err = mot('run', *SMALL, f'name={name}', '--out', tmp_path/nasty, '--quiet')
+    assert code == 0 and 'U+001B' in out and 'U+202E' in out and not set('\x1b\x07\u202e') & set(out + err)
+    code, out, err = mot('plan', 'smoke/toy', f'name={name}', '--rate', '1', '--gpus', '1')
+    assert code == 0 and 'U+202E' in out and '\u202e' not in out
+    code, out, err = mot('merge', 'out', nasty)
+    assert code == 1 and 'U+001B' in err and not set('\x1b\u202e') & set(err)
+
+
+@pytest.mark.parametrize('command', [('doctor',), ('run', '--help'), ('plan', 'smoke/toy', '--gpus', '1')], ids=lambda c: c[0])
+def test_a_closed_pipe_is_no_error(command, tmp_path):
+    "`mot ... | head -1`: nothing is said, and the exit code is a shell's own."
+    p = subprocess.Popen([str(Path(sys.executable).parent/'mot'), *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
+    p.stdout.close()
+    assert p.stderr.read() == '' and p.wait() in (0, 141)      # 0: argparse itself passes over it
+
+
+def test_a_fault_is_told_in_one_line(mot, monkeypatch):
+    "What nobody has foreseen: no traceback, its place, and how to see all of it."
+    def broken(args): raise KeyError('x')
+    monkeypatch.setitem(__import__('mot_nb.app.cli').app.cli.COMMANDS, 'doctor', broken)
+    code, out, err = mot('doctor')
+    assert code == 1 and "KeyError: 'x'" in err and 'MOT_TRACEBACK' in err
+    monkeypatch.setenv('MOT_TRACEBACK', '1')
+    with pytest.raises(KeyError): mot('doctor')

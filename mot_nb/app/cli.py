@@ -5,11 +5,12 @@
 # %% auto #0
 __all__ = ['COMMANDS', 'do_run', 'do_merge', 'do_report', 'do_doctor', 'main']
 
-# %% ../../nbs/app/15_cli.ipynb #edb906f3
-import os, re, sys
+# %% ../../nbs/app/15_cli.ipynb #c1856bfe
+import contextlib, os, re, sys, traceback
 from pathlib import Path
 from ..core.errors import MotError
 from ..core.escape import terminal_text
+from .answering import device_for
 from .doctor import diagnose
 from .eval_command import do_eval
 from .parser import Usage, make_parser, parse
@@ -21,11 +22,12 @@ def _run_folder(args, s):
     "The folder of --out, or one named after the run."
     return Path(args.out or Path('runs')/(re.sub(r'[^\w .,+-]+', '-', s.name).strip(' .') or 'run'))
 
-# %% ../../nbs/app/15_cli.ipynb #6baff1eb
+# %% ../../nbs/app/15_cli.ipynb #aba40d68
 def do_run(args): # the parsed command line
     "`mot run`: a run folder, and what every student reached in its last round; also as one of several processes."
     from mot_nb.methods.launch import launched, named_settings, run_launched
     s = named_settings(args.settings, args.overrides)
+    if args.device: device_for(args.device, 'transformers')      # one that is not here is refused first
     out = _run_folder(args, s)
     if launched()[1] > 1: return run_launched(s, out, not args.quiet, args.device)
     from mot_nb.methods.runs import run
@@ -80,10 +82,11 @@ def do_doctor(args=None): # unused
 COMMANDS = {'doctor': do_doctor, 'plan': do_plan, 'run': do_run, 'eval': do_eval, 'traces': do_traces,
             'merge': do_merge, 'report': do_report}   # name -> function of the parsed command line
 
-# %% ../../nbs/app/15_cli.ipynb #12baee23
+# %% ../../nbs/app/15_cli.ipynb #7c899164
 def _carry_out(argv):
-    "The exit code of one command."
-    args = parse(argv)
+    "The exit code of one command; --help and --version end while the line is read."
+    try: args = parse(argv)
+    except SystemExit as e: return int(e.code or 0)
     if args.command: return COMMANDS[args.command](args)
     make_parser().print_help()
     return 2
@@ -92,18 +95,47 @@ def _say(text):
     "Prints an error; of several processes of a machine one does."
     if os.environ.get('LOCAL_RANK', '0') == '0': print(terminal_text(text), file=sys.stderr)
 
-# %% ../../nbs/app/15_cli.ipynb #65f01759
+# %% ../../nbs/app/15_cli.ipynb #95859015
+def _system_error(e):
+    "The error for a file or folder that cannot be read or written."
+    cure = 'check the path, its permissions and the free space'
+    return MotError('could not read or write', where=e.filename, values=e.strerror or str(e), cure=cure)
+
+def _fault(e):
+    "The error for what nobody has foreseen: where it arose, and how to see more."
+    if os.environ.get('MOT_TRACEBACK'): raise e
+    own = [f for f in traceback.extract_tb(e.__traceback__) if 'mot_nb' in Path(f.filename).parts]
+    where = f'{Path(own[-1].filename).name}, line {own[-1].lineno}' if own else None
+    return MotError('this is a fault of mot_nb', where=where, values=f'{type(e).__name__}: {e}'[:300],
+                    cure='report it; the same command with MOT_TRACEBACK=1 before it shows all of it')
+
+# %% ../../nbs/app/15_cli.ipynb #91ed1e4b
+PIPE_CLOSED = 141    # what a shell makes of a program that ends by SIGPIPE
+
+def _pipe_closed():
+    "The exit code where nobody reads on: `mot doctor | head -1`; nothing is written any more."
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return PIPE_CLOSED
+
+def _failed(e):
+    "Prints an error; the exit code."
+    if isinstance(e, BrokenPipeError): return _pipe_closed()
+    _say(str(e if isinstance(e, MotError) else _system_error(e) if isinstance(e, OSError) else _fault(e)))
+    return 1
+
+# %% ../../nbs/app/15_cli.ipynb #9d762ad4
 def main(argv=None): # words after `mot`; None: the process's own
     "Runs one command; returns its exit code."
     os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')          # read by OpenMP when torch is first imported
-    try: return _carry_out(sys.argv[1:] if argv is None else list(argv))
+    try:
+        code = _carry_out(sys.argv[1:] if argv is None else list(argv))
+        sys.stdout.flush()                       # a closed pipe is met here, not when the interpreter ends
+        return code
     except Usage as e:
         _say(f'{e}\n\n{e.parser.format_usage().strip()}')
         return 2
-    except SystemExit as e: return int(e.code or 0)              # --help and --version
-    except MotError as e:
-        _say(str(e))
-        return 1
+    except Exception as e: return _failed(e)
     except KeyboardInterrupt:
         _say('\nstopped; the same command resumes from here')
         return 130

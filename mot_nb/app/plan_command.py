@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['Known', 'check_rows', 'check_run', 'do_plan']
 
-# %% ../../nbs/app/14_plan_command.ipynb #0e0126a5
-import json
+# %% ../../nbs/app/14_plan_command.ipynb #c542fa0a
+import json, math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from ..core.errors import MotError
@@ -22,8 +22,7 @@ def _tokenizer(s):
     from mot_nb.student.students import student_folder
     name = s.student.name
     if name == 'smollm2-135m' and not any(cache_folder().glob('smollm2-135m-*/config.json')): return None
-    asked = dict(local_files_only=True, trust_remote_code=False)
-    try: return AutoTokenizer.from_pretrained(student_folder(name, s.student.seed), **asked)
+    try: return AutoTokenizer.from_pretrained(student_folder(name, s.student.seed), local_files_only=True)
     except (MotError, OSError, ValueError): return None
 
 # %% ../../nbs/app/14_plan_command.ipynb #6ce97977
@@ -35,10 +34,10 @@ class Known:
     pool: object    # `Pool`; None: not at hand
     why: str = ''   # there are no rows
 
-# %% ../../nbs/app/14_plan_command.ipynb #cd15585f
+# %% ../../nbs/app/14_plan_command.ipynb #aaf97868
 def _without_pool(s, e):
     "What is known where the folder of the traces is not here; `e`: the error it gave."
-    if s.data.pool != 'folder' or (s.data.path and Path(s.data.path).is_dir()): raise e
+    if s.data.pool != 'folder' or (s.data.path and Path(s.data.path).exists()): raise e
     if s.data.teachers: return Known(list(s.data.teachers), None, None, f'{s.data.path} is not here')
     raise MotError('how many teachers there are is not known', where='data.teachers', values=f'{e.where}: {e.values}',
                    cure='name them: data.teachers=[a, b, c, d]') from None
@@ -192,13 +191,13 @@ def check_run(s,         # RunSettings
     teachers = list(pool.corpora) if pool else list(s.data.teachers)
     return [*_check_settings(s, teachers), *_check_room(s, plan), *_check_student(s, tokenizer), *_check_data(s, pool)]
 
-# %% ../../nbs/app/14_plan_command.ipynb #efc6102d
+# %% ../../nbs/app/14_plan_command.ipynb #c5cd3ef9
 def _check_numbers(args):
     "Raises for an option that must be above 0."
     for option in ('gpus', 'memory', 'rate', 'tokens_per_second', 'answer_tokens', 'trace_tokens'):
         v = getattr(args, option)
-        if v is not None and v <= 0:
-            raise MotError('this must be above 0', where='--' + option.replace('_', '-'), values=v,
+        if v is not None and not 0 < v < math.inf:           # nan is neither
+            raise MotError('this must be a number above 0', where='--' + option.replace('_', '-'), values=v,
                            cure='leave it out for its default')
 
 def _plan(args, s, known):
