@@ -1,5 +1,5 @@
 "The report: whole, self-contained, resumed without doing anything twice, and honest about a page that failed."
-import json, os, re, subprocess
+import json, os, re, subprocess, sys
 from pathlib import Path
 
 import pytest
@@ -96,6 +96,64 @@ def test_report_from_an_installed_package_says_what_to_do(small):
     from mot_nb.core.errors import MotError
     os.rename(small/'nbs', small/'elsewhere')
     with pytest.raises(MotError, match='from a checkout'): report('tiny', small/'out', show=None)
+
+
+def test_a_folder_of_other_things_is_left_alone(small):
+    from mot_nb.app.report import report
+    from mot_nb.core.errors import MotError
+    (small/'mine').mkdir()
+    (small/'mine'/'thesis.tex').write_text('x')
+    with pytest.raises(MotError, match='something else than a report'): report('tiny', small/'mine', show=None)
+    assert os.listdir(small/'mine') == ['thesis.tex']
+    with pytest.raises(MotError, match='could not write'): report('tiny', small/'mine'/'thesis.tex'/'x', show=None)
+
+
+@pytest.fixture
+def waiting():
+    "(a clock, lines, stages of a report of which one is at work)."
+    from mot_nb.app.report_progress import Stages
+    from mot_nb.app.stages import Stage
+    now, lines = [100.], []
+    p = Stages(['page a', 'page b'], 1, {'page a': 20, 'page b': 30}, lines.append, clock=lambda: now[0])
+    a, b = (Stage(n, '') for n in p.names)
+    p.began(a, [b])
+    return now, lines, p
+
+
+def seconds_left(line):
+    "The time left that a line of progress names."
+    m, s = re.search(r'about (\d+):(\d+) left', line).groups()
+    return 60*int(m) + int(s)
+
+
+def test_a_report_is_never_silent_for_long(waiting):
+    "A stage that writes nothing is named every ten seconds, one that writes is not named beside that."
+    now, lines, p = waiting
+    for _ in range(300): now[0] += .1; p.tick()
+    assert len(lines) == 4 and all('page a' in l and 'left' in l for l in lines)
+    p.said('page a', 'steps 3/9')
+    for _ in range(90): now[0] += .1; p.tick()
+    assert lines[4:] == ['page a: steps 3/9']
+    for _ in range(20): now[0] += .1; p.tick()
+    assert lines[5].endswith('page a: steps 3/9')
+
+
+def test_the_time_left_grows_where_a_stage_is_past_its_time(waiting):
+    "Expected 20 s and 30 s: after 15 s 35 are left; after 60 s the machine is taken to be three times slower."
+    now, lines, p = waiting
+    now[0] += 15
+    p.tick()
+    now[0] += 45
+    p.tick()
+    assert [seconds_left(l) for l in lines] == [50, 35, 15 + 90]
+
+
+def test_a_page_that_ended_well_says_nothing(tmp_path):
+    "No line of a kernel that was shut down, and none of its warnings."
+    write_page(tmp_path/'a.ipynb', '1')
+    code = f"from mot_nb.app.pages import execute_page; execute_page({str(tmp_path/'a.ipynb')!r}, {str(tmp_path/'b.ipynb')!r})"
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+    assert done.returncode == 0 and 'Kernel' not in done.stderr and 'KeyboardInterrupt' not in done.stderr, done.stderr
 
 
 @pytest.mark.xdist_group('smoke report')

@@ -48,14 +48,14 @@ def _failed_page(template, failed, e):
     return MotError('a page did not run to its end', where=where, values=said.strip()[:500],
                     cure=f'read the marked cell in {failed}' if in_cell else memory)
 
-# %% ../../nbs/app/01_pages.ipynb #56d98c31
+# %% ../../nbs/app/01_pages.ipynb #a4b06028
 def _papermill(template, out, params, timeout):
     "Runs a page in a fresh kernel, in the page's own folder."
     import papermill
     logging.getLogger('papermill').setLevel(logging.ERROR)
     papermill.execute_notebook(str(template), str(out), parameters=params, kernel_name='python3',
                                cwd=str(template.parent), progress_bar=False, execution_timeout=timeout,
-                               extra_arguments=['--IPKernelApp.log_level=40'])      # its warnings are for servers
+                               extra_arguments=['--IPKernelApp.log_level=50'])   # a page says itself what failed
 
 # %% ../../nbs/app/01_pages.ipynb #84a9dd0f
 def execute_page(template,   # the notebook to run; it stays as it is

@@ -5,13 +5,13 @@
 # %% auto #0
 __all__ = ['RUN', 'PAGE', 'profile_runs', 'alone_in', 'make_run', 'make_page', 'report']
 
-# %% ../../nbs/app/08_report.ipynb #93ca0684
+# %% ../../nbs/app/08_report.ipynb #4f279f57
 import contextlib, datetime, json, os, re, subprocess, time
 from pathlib import Path
 import mot_nb
 from ..core.errors import MotError, unknown_name
 from ..core.hashes import hash_file, hash_json
-from ..core.files import append_line, data_folder, read_lines, write_atomic
+from ..core.files import append_line, data_folder, is_leftover, read_lines, write_atomic
 from ..core.settings import load_settings, settings_dict
 from ..core.machine import environment
 from .stages import Stage, run_stages
@@ -129,13 +129,32 @@ def _set_aside(folder, settings):
     write_atomic(mark, now)
     return to
 
-# %% ../../nbs/app/08_report.ipynb #c7176e42
+# %% ../../nbs/app/08_report.ipynb #9a360a0e
+_OWN = {'.lock', 'runs', 'pages', 'index.html', 'spent.jsonl', 'times.json'}   # in the folder of a report
+
+def _check_folder(folder):
+    "Raises for a folder that holds something else than a report: its files are not for us to write between."
+    others = [p.name for p in folder.iterdir() if p.name not in _OWN and not is_leftover(p)]
+    if not others or (folder/'spent.jsonl').exists(): return
+    raise MotError('this folder holds something else than a report', where=str(folder), values=sorted(others)[:5],
+                   cure='give a new folder, or that of a report to go on with: --out FOLDER')
+
+def _locked(folder):
+    "The lock file of a folder, which is made; raises where that cannot be written."
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _check_folder(folder)
+        return open(folder/'.lock', 'w')
+    except OSError as e:
+        raise MotError(f'could not write: {e.strerror or e}', where=str(folder),
+                       cure='give a folder that can be written: --out FOLDER') from None
+
+# %% ../../nbs/app/08_report.ipynb #5a8f33ae
 @contextlib.contextmanager
 def alone_in(folder): # where a report is made
     "Holds the folder's lock: two reports never write to one folder."
     import fcntl
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder/'.lock', 'w') as f:
+    with _locked(Path(folder)) as f:
         try: fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise MotError('another report is being made in this folder', where=str(folder),
