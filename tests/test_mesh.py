@@ -31,6 +31,15 @@ def test_eight_ranks_equal_one_process(tmp_path):
 
 
 @pytest.mark.long
+@pytest.mark.parametrize('layout', ['parallel', 'serial'])
+def test_parts_on_two_ranks(tmp_path, layout):
+    "Operators, an outer step, teachers introduced one by one, a curriculum: as in one process to rounding, resumed bit for bit."
+    rows = script('equal_parts.py', tmp_path, 2, layout)
+    for r in rows: print(r['part'], f"{r['apart']:.1e}", r['resumed'])
+    assert len(rows) == 7 and max(r['apart'] for r in rows) < 2e-6 and all(r['resumed'] == 0 for r in rows)
+
+
+@pytest.mark.long
 def test_a_few_kills(tmp_path):
     "One rank or both killed at a file write or at random; the full sweep is `kill_ranks.py` by hand, its table in data/recorded/checks/kills.jsonl."
     head, *rows, last = script('kill_ranks.py', tmp_path, '--layout', 'serial', '--writes', '20:45:1', '--random', 1, '--seed', os.getpid())
