@@ -130,3 +130,76 @@ def test_a_notebook_shows_an_error_in_a_few_lines():
     assert error.ename == 'MotError' and len(error.traceback) <= 2 and sum(len(t.splitlines()) for t in error.traceback) <= 5
     shown = '\n'.join(error.traceback)
     assert "unknown setting 'train.step'" in shown and "line 2: load_settings(overrides=['train.step=3'])" in shown and '/' not in shown
+
+
+# ---- names in figures
+
+NAME = 'games for $x_{$ and $5'
+ENDS = dict(value=.5, lo=.4, hi=.6)
+STD = f'std-{NAME}'
+
+
+def run_rows():
+    "Rows of metrics.jsonl with the name as teacher, budget and corpus."
+    runs = [('std', NAME, None), ('mtd', None, NAME), ('mot', None, None)]
+    return [dict(ENDS, metric=metric, seed=0, method=method, teacher=teacher, budget=budget, round=t, steps=t,
+                 branch_steps=t, corpus=NAME, n=9)
+            for metric in ('accuracy', 'loss') for t in (1, 2) for method, teacher, budget in runs]
+
+
+def run_figures():
+    "Figures of a run and of its teachers."
+    from mot_nb.views import curves, plots, teachers
+    place = dict(student=NAME, corpus=NAME, teacher=NAME, gain=.1, gain_lo=0., gain_hi=.2, best=True, tied=False)
+    layer = dict(layer=NAME, cosine=.5, cosine_min=.4, sign_agreement=.5, shrinkage=.8)
+    line, rows = plots.new_axes(), run_rows()
+    plots.label_ends(line, [(1., 1., NAME, '#000000', False)])
+    plots.name_rows(line, [NAME])
+    return dict(plots=line, curves=curves.curves(rows), last_accuracy=curves.last_round(rows),
+                last_loss=curves.last_round(rows, 'loss'), differences=curves.differences([dict(ENDS, a=NAME, b=NAME)]),
+                by_place=teachers.teachers_by_place([place]), lengths=teachers.teacher_lengths({NAME: [1, 2]}),
+                agreement=teachers.merge_agreement({'branches': [NAME]*3, 'layers': [layer]}, title=NAME),
+                rounds=teachers.rounds_picture([NAME, 'plain']))
+
+
+def analysis_figures():
+    "Figures of tokens, of layers and of teachers on quadratics."
+    from mot_nb.analysis.drops import Auc
+    from mot_nb.analysis.quadratics import teachers_in_the_plane
+    from mot_nb.views import theory_widgets as theory, token_view
+    pair = teachers_in_the_plane(2, 1.)
+    for teacher in pair: object.__setattr__(teacher, 'name', NAME)
+    return dict(auc=token_view.auc_figure([Auc(STD, NAME, NAME, .5, .4, .6, 9, 9, 9)]),
+                change=token_view.change_figure([dict(ENDS, student=STD, label=NAME, n=9)]),
+                fade=token_view.fade_figure([dict(ENDS, family=STD, label=NAME, round=1)]),
+                paths=theory.quadratic_paths(pair, .1, 3),
+                by_layer=theory.by_layer([dict(ENDS, layer=NAME, group=NAME)], 'cosine'))
+
+
+def landscape_figures():
+    "Figures of landscapes."
+    from types import SimpleNamespace
+    from mot_nb.views import surfaces, triangles
+    plane = SimpleNamespace(corners={STD: (0., 0.), f'branch-{NAME}': (.1, .1), NAME: (1., 1.)}, outside={})
+    flat = dict(x=[-1., 0., 1.], y=[-1., 0., 1.], value=[[3., 2., 3.], [2., 1., 2.], [3., 2., 3.]])
+    path = [dict(ENDS, x=x, label=NAME, to=NAME, **{'from': NAME}) for x in (0., .5, 1.)]
+    weights = [[1., 0., 0.], [0., 1., 0.], [0., 0., 1.], [.5, .5, 0.], [.2, .3, .5]]
+    cells = [dict(weights=w, value=sum(x*x for x in w), tokens=[]) for w in weights]
+    return dict(lines=surfaces.loss_lines({NAME: path, 'b': path}, (NAME, NAME)),
+                contours=surfaces.contours(flat, plane, title=NAME), surface=surfaces.surface_3d(flat, plane),
+                compared=surfaces.compared_contours({NAME: (flat, plane, ())}),
+                sharpness=surfaces.sharpness_dots([dict(ENDS, student=STD)]), reverse=surfaces.reverse_lines(path),
+                triangle=triangles.triangle_picture(dict(names=[NAME, 'b', 'c'], step=1, cells=cells)))
+
+
+@pytest.mark.parametrize('figures', [run_figures, analysis_figures, landscape_figures])
+def test_every_figure_draws_a_name_with_dollar_signs(figures):
+    "No figure takes a name for a formula: each is drawn, and its texts hold the dollar signs."
+    from matplotlib.text import Text
+    from mot_nb.views.plots import picture_bytes
+    for what, axes in figures().items():
+        assert picture_bytes(axes), what
+        figure = getattr(axes, 'figure', None) or list(axes)[0].figure
+        texts = [t._preprocess_math(t.get_text()) for t in figure.findobj(Text)]
+        assert any('$x_{$' in text for text, _ in texts), what
+        assert not [text for text, formula in texts if formula and 'games' in text], what

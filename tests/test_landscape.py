@@ -270,7 +270,7 @@ def test_sharpness_of_transposed_weights(tmp_path):
 def test_triangle_in_a_browser(tmp_path):
     "In a real browser: the middle is shown, a place that gets the focus shows its own numbers instead, and hostile tokens stay text."
     from mot_nb.analysis.triangle import triangle_weights
-    from mot_nb.views.surfaces import triangle_view
+    from mot_nb.views.triangles import triangle_view
     nasty = '</div></style><script>document.title="broken"</script><img src=x onerror=document.title="broken">\u202e'
     cells = [{'weights': list(w), 'value': .5 + i/100, 'lo': None, 'hi': None, 'n': 2, 'right': i, 'asked': 20, 'answer': nasty, 'tokens': [[nasty, .5], ['7', .9]]} for i, w in enumerate(triangle_weights(3))]
     view = triangle_view({'names': ['a', nasty, 'c'], 'step': 3, 'cells': cells})
@@ -286,7 +286,7 @@ def test_triangle_in_a_browser(tmp_path):
 def test_triangle_widget_in_jupyterlab(lab, tmp_path):
     "A real JupyterLab, a real browser: a click on a corner of the triangle shows that branch alone, and the sliders follow."
     from nbformat.v4 import new_code_cell, new_notebook
-    code = '''from mot_nb.views.surfaces import triangle_widget
+    code = '''from mot_nb.views.triangles import triangle_widget
 cells = [{'weights': [a/2, b/2, (2 - a - b)/2], 'value': .5 + .1*a + .01*b, 'lo': None, 'hi': None, 'n': 2, 'tokens': [['7', a/2], [' plus', b/2]]} for a in (2, 1, 0) for b in range(2 - a, -1, -1)]
 triangle_widget({'names': ['plain', 'verbose', 'foreign'], 'step': 2, 'cells': cells})'''
     content = json.dumps(new_notebook(cells=[new_code_cell(code)], metadata={'kernelspec': {'display_name': 'python3', 'language': 'python', 'name': 'python3'}}))

@@ -181,7 +181,7 @@ def test_explorer_without_a_frontend(tmp_path):
     data = out.cells[-1].outputs[-1]['data']
     assert not complaints_of(data['text/html']) and not [k for k in data if 'widget' in k]
     assert 'class="mtv"' in html_page(out)
-    code = 'import sys; sys.modules["ipywidgets"] = None\nfrom mot_nb.analysis.scored_traces import read_scored\nimport mot_nb.views.token_view as v; v._frontend = lambda: True\nassert set(v.Explorer(read_scored(sys.argv[1])[0])._repr_mimebundle_()) == {"text/plain", "text/html"}'
+    code = 'import sys; sys.modules["ipywidgets"] = None\nfrom mot_nb.analysis.scored_traces import read_scored\nimport mot_nb.views.plots as p, mot_nb.views.token_view as v; p._frontend = lambda: True\nassert set(v.Explorer(read_scored(sys.argv[1])[0])._repr_mimebundle_()) == {"text/plain", "text/html"}'
     done = subprocess.run([sys.executable, '-c', code, str(tmp_path/'scored.jsonl')], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 

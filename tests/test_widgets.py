@@ -99,7 +99,7 @@ def lab(tmp_path_factory):
         except subprocess.TimeoutExpired: server.kill(); server.wait()
 
 
-STILL = """from mot_nb.views.surfaces import triangle_widget
+STILL = """from mot_nb.views.triangles import triangle_widget
 from mot_nb.views.theory_widgets import explore_multiplier, explore_teachers
 from mot_nb.views.token_view import Explorer
 from mot_nb.analysis.scored_traces import Scored
