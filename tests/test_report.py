@@ -129,12 +129,12 @@ def seconds_left(line):
 def test_a_report_is_never_silent_for_long(waiting):
     "A stage that writes nothing is named every ten seconds, one that writes is not named beside that."
     now, lines, p = waiting
-    for _ in range(300): now[0] += .1; p.tick()
+    for _ in range(120): now[0] += .25; p.tick()
     assert len(lines) == 4 and all('page a' in l and 'left' in l for l in lines)
     p.said('page a', 'steps 3/9')
-    for _ in range(90): now[0] += .1; p.tick()
+    for _ in range(36): now[0] += .25; p.tick()
     assert lines[4:] == ['page a: steps 3/9']
-    for _ in range(20): now[0] += .1; p.tick()
+    for _ in range(8): now[0] += .25; p.tick()
     assert lines[5].endswith('page a: steps 3/9')
 
 

@@ -1,0 +1,100 @@
+"Parameters of pages and templates: as papermill's own command line passes them, and folders as a reader means them."
+import json, os, subprocess, sys
+from pathlib import Path
+
+import pytest
+
+import house
+from mot_nb.app.pages import page_parameters, runs_folder, typed_parameters
+from mot_nb.core.errors import MotError
+
+TEMPLATES = sorted((house.ROOT/'nbs'/'reports').glob('8*.ipynb'))
+
+
+def cells(template):
+    "(source of the parameters cell, that of the next code cell) of a template."
+    code = [c for c in json.loads(template.read_text(encoding='utf-8'))['cells'] if c['cell_type'] == 'code']
+    at = next(i for i, c in enumerate(code) if 'parameters' in c['metadata'].get('tags', []))
+    return ''.join(code[at]['source']), ''.join(code[at + 1]['source'])
+
+
+@pytest.mark.parametrize('template', TEMPLATES, ids=lambda p: p.stem)
+def test_papermill_reads_every_parameter(template):
+    "What papermill finds in the cell is what Python finds there, and the page's next cell begins by reading it."
+    import ast
+    source, following = cells(template)
+    names = [getattr(n, 'target', None) or n.targets[0] for n in ast.parse(source).body]
+    assert list(page_parameters(template)) == [n.id for n in names]
+    assert 'read_parameters(globals())' in following.split('\n')[:3]
+
+
+CASES = {'one text for a list': ('81', {'results': 'runs/a'}, {'results': ['runs/a']}),
+         'one teacher': ('82', {'teachers': 'plain'}, {'teachers': ['plain']}),
+         'a number as text': ('82', {'problems': '2'}, {'problems': 2}),
+         'one number for a list': ('81', {'claims': 3}, {'claims': [3]}),
+         'a number as text for a list': ('83', {'seeds': '1', 'radii': '.2'}, {'seeds': [1], 'radii': [.2]}),
+         'a list as text': ('80', {'seeds': '[0, 2]', 'teachers': '[plain, verbose]'}, {'seeds': [0, 2], 'teachers': ['plain', 'verbose']}),
+         'a number for a name': ('84', {'name_a': 2024}, {'name_a': '2024'}),
+         'nothing': ('85', {'peers': None, 'branches': ''}, {'peers': '', 'branches': []}),
+         'a rate as text': ('80', {'lr': '1e-4', 'steps': '5e1'}, {'lr': 1e-4, 'steps': 50})}
+
+
+@pytest.mark.parametrize('case', CASES)
+def test_values_of_the_command_line(case):
+    number, given, wanted = CASES[case]
+    template = next(t for t in TEMPLATES if t.stem.startswith(number))
+    got = typed_parameters(cells(template)[0], given)
+    assert got == wanted and [type(v) for v in got.values()] == [type(v) for v in wanted.values()]
+
+
+@pytest.mark.parametrize('number, given, says', [
+    ('81', {'result': ['runs/a']}, "did you mean 'results'"), ('82', {'problems': 'two'}, 'a whole number'), ('80', {'lr': float('nan')}, 'a number'),
+    ('83', {'seeds': ['a']}, 'a list of int'), ('80', {'steps': 2.5}, 'a whole number'), ('82', {'run': ['a', 'b']}, 'text'), ('80', {'batch': True}, 'a whole number')])
+def test_what_is_none_of_a_page_is_refused(number, given, says):
+    template = next(t for t in TEMPLATES if t.stem.startswith(number))
+    with pytest.raises(MotError, match=says): typed_parameters(cells(template)[0], given)
+
+
+@pytest.fixture
+def page(tmp_path):
+    "A page that reads its parameters and writes what they are."
+    from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+    import nbformat
+    kernel = {'kernelspec': {'name': 'python3', 'display_name': 'python3', 'language': 'python'}}
+    tagged = new_code_cell("results: list = []\nproblems = 5\nruns = ''", metadata={'tags': ['parameters']})
+    code = "from mot_nb.app.pages import read_parameters\nread_parameters(globals())\nimport json\nopen('told', 'w').write(json.dumps([results, problems, runs]))"
+    nbformat.write(new_notebook(cells=[new_markdown_cell('# A page'), tagged, new_code_cell(code)], metadata=kernel), tmp_path/'page.ipynb')
+    return tmp_path/'page.ipynb'
+
+
+def test_by_papermill_itself(page):
+    "One text is a list of one; a name that the page does not have ends it, and papermill's exit code says so."
+    run = lambda *words: subprocess.run([str(Path(sys.executable).parent/'papermill'), str(page), 'out.ipynb', *words], capture_output=True, text=True, cwd=page.parent)
+    done = run('-p', 'results', 'runs/a', '-r', 'problems', '2', '-p', 'runs', 'some/runs')
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert json.loads((page.parent/'told').read_text()) == [['runs/a'], 2, str(page.parent/'some'/'runs')]
+    done = run('-y', 'result: [runs/a]')
+    assert done.returncode != 0 and "unknown parameter 'result'" in done.stderr
+
+
+def test_folders_of_runs(tmp_path, monkeypatch, capsys):
+    "Below the current folder where it is there; in a page's own folder below the checkout; what will be trained is said."
+    (tmp_path/'nbs'/'paper').mkdir(parents=True)
+    (tmp_path/'data'/'profiles').mkdir(parents=True)
+    monkeypatch.setenv('MOT_DATA', str(tmp_path/'data'))
+    monkeypatch.chdir(tmp_path/'nbs'/'paper')
+    assert runs_folder('') == '' and runs_folder(str(tmp_path)) == str(tmp_path) and not capsys.readouterr().out
+    assert runs_folder('reports/laptop/runs') == str(tmp_path/'reports'/'laptop'/'runs')
+    assert 'trained' in capsys.readouterr().out
+    (tmp_path/'reports'/'laptop'/'runs').mkdir(parents=True)
+    assert runs_folder('reports/laptop/runs') == str(tmp_path/'reports'/'laptop'/'runs') and not capsys.readouterr().out
+    os.makedirs('mine')
+    assert runs_folder('mine') == str(tmp_path/'nbs'/'paper'/'mine')
+
+
+def test_runs_are_meant_from_where_the_caller_is(page, tmp_path, monkeypatch):
+    from mot_nb.app.pages import execute_page
+    (tmp_path/'elsewhere').mkdir()
+    monkeypatch.chdir(tmp_path/'elsewhere')
+    execute_page(page, tmp_path/'out.ipynb', {'runs': 'some/runs'})
+    assert json.loads((page.parent/'told').read_text())[2] == str(tmp_path/'elsewhere'/'some'/'runs')
