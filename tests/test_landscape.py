@@ -9,7 +9,8 @@ import house
 from mot_nb.data.corpora import Row
 from mot_nb.analysis.landscape import RowLoss, Walk
 from mot_nb.analysis.lines import between, fill, mixtures, unfinished
-from mot_nb.analysis.run_students import branches_again
+from mot_nb.methods.reopened import branches_again
+
 from mot_nb.analysis.directions import random_direction
 from mot_nb.analysis.sharpness import sharper, sharpness
 from mot_nb.core.errors import MotError

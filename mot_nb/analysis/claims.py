@@ -231,7 +231,7 @@ def gap(result,  # RunResult, or rows of metrics.jsonl
 def scores_of(result,  # RunResult of a run folder or recorded run; {} where neither answers nor marks are there
               rounds=(None,)): # rounds wanted; None stands for the last, 'all' for every one
     "(seed, student's label) -> `Score`; raises when one differs from what the run wrote down (`student_scores`)."
-    from mot_nb.methods.rounds import student_scores
+    from mot_nb.methods.recorded import student_scores
     return student_scores(result, rounds)
 
 # %% ../../nbs/analysis/01_claims.ipynb #3c7a0161
@@ -473,22 +473,15 @@ def last_best(result,  # RunResult, or rows of metrics.jsonl
     return Table(['student', 'last round', 'best round', 'which was best, seed by seed'], cells,
                  _last_best_caption(data[0]['seeds'], sign), data)
 
-# %% ../../nbs/analysis/01_claims.ipynb #8e69a0ab
-def _trainer():
-    "(run, hash of a problem pool, source modules that decide what a run's students are)."
-    from mot_nb.methods.rounds import _data_hash, run
-    modules = ('core.errors', 'core.hashes', 'core.files', 'core.settings', 'core.machine', 'data.problems',
-               'data.corpora', 'student.models', 'student.packaged', 'student.students', 'student.loss',
-               'student.weights', 'student.branch', 'student.merge', 'student.lora', 'student.operators',
-               'answers.sampling', 'answers.engines', 'answers.scores', 'methods.rounds')
-    return run, _data_hash, modules
-
 # %% ../../nbs/analysis/01_claims.ipynb #fcb9a918
-def _trained_by(modules):
-    "What trains a run beside its settings and data: the source of these modules, and versions."
+WINGS = ('core', 'data', 'student', 'answers', 'scale', 'methods')   # whose source decides what a run's students are
+
+def _trained_by():
+    "What trains a run beside its settings and data: the source of these wings, and versions."
     import mot_nb
     here, e = Path(mot_nb.__file__).parent, environment()
-    return [hash_file(here/f'{m.replace(".", "/")}.py') for m in modules] + [e['torch'], e['transformers'], e['gpus']]
+    files = sorted(f for wing in WINGS for f in (here/wing).glob('*.py'))
+    return [hash_file(f) for f in files] + [e['torch'], e['transformers'], e['gpus']]
 
 # %% ../../nbs/analysis/01_claims.ipynb #7c7df8f5
 def _start(student): # settings of a student
@@ -502,11 +495,12 @@ def variant_run(settings,  # RunSettings of the run it is compared with
                 overrides, # ['key.sub=value', ...], as on the command line
                 progress=False): # show progress and time left
     "The `RunResult` of these settings with some changed, made or found in the cache."
-    run, data_hash, modules = _trainer()
+    from mot_nb.methods.manifest import data_hash
+    from mot_nb.methods.runs import run
     changed = load_settings(settings, overrides)
     data = [data_hash(load_pool(changed.data, s)) for s in changed.seeds]
     said = {k: v for k, v in settings_dict(changed).items() if k not in ('name', 'notes')}
-    key = hash_json([_start(changed.student), data, _trained_by(modules), said])[:16]
+    key = hash_json([_start(changed.student), data, _trained_by(), said])[:16]
     return run(changed, cache_folder()/'runs'/'variants'/key, progress)
 
 # %% ../../nbs/analysis/01_claims.ipynb #08831a8e

@@ -28,7 +28,8 @@ from .curvature import branch_hessian, lanczos, trace, trace_difference
 from .landscape import RowLoss, fixed_rows
 from .landscape_record import Landscape, together
 from .planes import around, grid, plane, surface
-from .run_students import branches_again, pool_rows, read_weights
+from ..methods.reopened import branches_again
+from .run_students import pool_rows, read_weights
 from .sharpness import over_seeds, sharper, sharpness
 
 # %% ../../nbs/analysis/27_landscape_runs.ipynb #9214998e
@@ -291,7 +292,7 @@ def measure_barriers(m,         # `LandscapeRun`
     for seed in m.seeds[:n_seeds]:
         loss = m.loss(seed)
         for t in range(1, m.T + 1):
-            b = out[seed, t] = barriers(m.model, branches_again(m.run, t, seed, m.model), loss, points)
+            b = out[seed, t] = barriers(m.model, branches_again(m.run, t, seed), loss, points)
             at = {'seed': seed, 'round': t}
             m.keep(*({'part': 'barrier', **at, **vars(x)} for x in b['barriers']))
             m.keep({'part': 'merge', **at, **_merge(b, loss)})
