@@ -42,7 +42,8 @@ class Run(RunResult):
 
     def curves(self, metric='accuracy'): # 'accuracy' or 'loss'
         "The metric after every round, a line a student."
-        from mot_nb.views.plots import metric_by_round, show
+        from mot_nb.views.curves import metric_by_round
+        from mot_nb.views.plots import show
         last = [r for r in self.rows if r['metric'] == metric and r['round'] == self._last()]
         ends = ', '.join(f"{r['student']} {r['value']:.3f}" for r in last)
         return show(metric_by_round(self.rows, metric), f'{metric} by round; at the end: {ends}')

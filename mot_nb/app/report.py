@@ -99,7 +99,7 @@ def _facts(profile, spent, memory):
             'time': f'{minutes(spent)}; set-up, and what was interrupted in the middle of a stage, not counted',
             'memory': f'{memory/1e9:.1f} GB at most', 'again': f'make report PROFILE={profile}'}
 
-# %% ../../nbs/app/08_report.ipynb #e7d72f81
+# %% ../../nbs/app/08_report.ipynb #6594539d
 def _made_from(settings):
     "One hash of what a run of these settings is made from."
     from mot_nb.methods.manifest import identity
@@ -107,7 +107,7 @@ def _made_from(settings):
     return hash_json([identity(settings), _source_hash(pool, '*') if pool.is_dir() else '',
                       hash_file(code) if code.is_file() else ''])
 
-def _can_go_on(folder, settings):
+def _can_resume(folder, settings):
     "Whether the run in a folder can be amended to these settings."
     from mot_nb.methods.manifest import amended
     if not (folder/'settings.yaml').exists(): return True
@@ -119,17 +119,17 @@ def _free_name(folder):
     names = (folder.with_name(f'{folder.name}-before-{i}') for i in range(1, 10**6))
     return next(n for n in names if not n.exists())
 
-# %% ../../nbs/app/08_report.ipynb #5d44b862
+# %% ../../nbs/app/08_report.ipynb #03230f49
 def _set_aside(folder, settings):
-    "Renames the folder of a run that these settings cannot go on with; returns what it was renamed to, or None."
+    "Renames the folder of a run that these settings cannot resume; returns what it was renamed to, or None."
     now, mark = _made_from(settings), folder.with_name(f'{folder.name}.made_from')  # beside it: a run begins empty
     same = mark.exists() and mark.read_text() == now
-    to = _free_name(folder) if folder.exists() and not (same and _can_go_on(folder, settings)) else None
+    to = _free_name(folder) if folder.exists() and not (same and _can_resume(folder, settings)) else None
     if to: os.replace(folder, to)
     write_atomic(mark, now)
     return to
 
-# %% ../../nbs/app/08_report.ipynb #9a360a0e
+# %% ../../nbs/app/08_report.ipynb #a5f88de1
 _OWN = {'.lock', 'runs', 'pages', 'index.html', 'spent.jsonl', 'times.json'}   # in the folder of a report
 
 def _check_folder(folder):
@@ -137,7 +137,7 @@ def _check_folder(folder):
     others = [p.name for p in folder.iterdir() if p.name not in _OWN and not is_leftover(p)]
     if not others or (folder/'spent.jsonl').exists(): return
     raise MotError('this folder holds something else than a report', where=str(folder), values=sorted(others)[:5],
-                   cure='give a new folder, or that of a report to go on with: --out FOLDER')
+                   cure='give a new folder, or that of a report to resume: --out FOLDER')
 
 def _locked(folder):
     "The lock file of a folder, which is made; raises where that cannot be written."

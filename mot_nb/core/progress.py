@@ -81,7 +81,7 @@ class Progress:
         self.bar.set_description_str(self.line(text), refresh=False)
         self.bar.refresh()
 
-    def end(self, text='done'):
+    def end(self, text='done'): # how it ended
         "The last line."
         self.show(text, force=True)
         if self.bar is not None: self.bar.close()

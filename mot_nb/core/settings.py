@@ -115,8 +115,9 @@ class RoundSettings:
     # students kept on disk: 'mot' (the last merged one), 'last' of each method, 'merged' (and every round's), 'all'
     # (and single-teacher ones at every round)
     keep: str = setting('last', choices=('mot', 'last', 'merged', 'all'))
-    # what merges the branches, and its options, for example {density: 0.3}
+    # what merges the branches
     merge: str = setting('mean', choices=('mean', 'task_arithmetic', 'ties', 'dare'))
+    # its options, for example {density: 0.3}
     merge_options: dict = field(default_factory=dict, hash=False)
     outer: OuterSettings = field(default_factory=OuterSettings) # the step from a round's start to its merge
     introduce: str = setting('everyone', choices=('everyone', 'one_more')) # a round's teachers: all, or one more each

@@ -31,8 +31,8 @@ from .looking import Look
 @dataclass(frozen=True, eq=False)
 class Mark:
     "A student that a method wants measured, and what it is called."
-    student: Student
-    label: Label
+    student: Student  # whose weights are measured
+    label: Label      # what it is called
     about: dict       # method, teacher, budget, round, steps: what a row of metrics says of it
     measured: bool    # False: only kept
     kept: bool        # stays on disk when the run is done

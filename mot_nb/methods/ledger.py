@@ -35,7 +35,10 @@ class Ledger:
 
     def __contains__(self, key): return key in self.records
     def __getitem__(self, key): return self.records[key]
-    def get(self, key): return self.records.get(key)
+
+    def get(self, key): # of a stage
+        "Its record; None: it is not finished."
+        return self.records.get(key)
 
     def add(self, key,    # hash of all the stage depends on
             stage,        # what it is, for a reader

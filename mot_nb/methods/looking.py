@@ -57,8 +57,8 @@ def read_answers(file): # a sample file
 @dataclass(frozen=True, repr=False)
 class Comparison:
     "Two students on the same problems: the difference of accuracies, losses, and where they part."
-    a: str            # names
-    b: str
+    a: str            # name of the first
+    b: str            # name of the second
     difference: object # `Difference` of accuracies, paired; None: no held-out problems
     losses: tuple     # (of a, of b): rows of metrics
     parted: tuple     # problems that exactly one of them has right

@@ -65,17 +65,18 @@ class Inventory:
         if self.shelf.there(student, merge) and student.key in self.ledger: return True
         return self.stored(student) is not None
 
-    def stored(self, student):
+    def stored(self, student): # `Student`
         "The name of its folder where it is on disk, else None."
         name = self.lab.saved.get(student.key)
         record = self.ledger.get(student.key)
         return name if name in self.folders and record and record.get('hash') else None
 
-    def folder(self, name):
+    def folder(self, name): # text
         "Of a student on disk."
         return self.lab.folder/'students'/name
 
-    def beside(self, student, what):
+    def beside(self, student, # `Student`
+               what):        # the stage's second thing
         "A file of a stage that outlives it: 'adapter', 'outer', 'moments'."
         return self.lab.folder/'work'/f'{student.key[:16]}-{what}'
 
@@ -109,7 +110,7 @@ class Maker(Inventory):
             if self.tidy: trim(self)
         if self.tidy: self.states.clear()
 
-    def done(self, mark):
+    def done(self, mark): # `Mark`
         "Whether a mark is measured and, where it stays, on disk."
         measured = not mark.measured or self.lab.measure_key(mark) in self.ledger
         return measured and (not mark.kept or str(mark.label) in self.folders)

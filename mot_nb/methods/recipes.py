@@ -73,7 +73,7 @@ class Student(Looked):
 @dataclass(frozen=True)
 class Path:
     "A line of training: from where, on what, from which step on."
-    start: Student
+    start: Student       # where it begins
     name: str            # whose traces: a teacher, or 'union'
     teachers: tuple      # whose corpora
     total: int           # steps of the whole schedule
@@ -94,7 +94,7 @@ class Path:
 @dataclass(frozen=True, eq=False, repr=False)
 class TrainedStudent(Student):
     "A student some steps along a path (MoT, branch step)."
-    path: Path = None
+    path: Path = None    # the line of training it lies on
 
     @property
     def parents(self):
