@@ -10,7 +10,7 @@ import dataclasses, inspect, shutil
 from dataclasses import dataclass
 from pathlib import Path
 from ..core.errors import MotError, unknown_name
-from ..core.hashes import derive_seed, hash_json
+from ..core.hashes import hash_json
 from ..core.labels import Label
 from ..core.progress import Progress
 from ..data.corpora import render_corpus

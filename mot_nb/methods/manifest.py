@@ -11,9 +11,9 @@ import contextlib, dataclasses, json, sys
 from pathlib import Path
 from ..core.errors import MotError
 from ..core.hashes import hash_file, hash_json
-from ..core.files import is_leftover, sweep, write_atomic
+from ..core.files import is_leftover, write_atomic
 from ..core.machine import environment
-from ..core.settings import load_settings, settings_dict, to_yaml
+from ..core.settings import load_settings, settings_dict
 from ..student.students import student_folder
 from ..data.pools import load_pool
 

@@ -9,9 +9,7 @@ __all__ = ['INTRODUCE', 'ROWS', 'Part', 'part', 'everyone', 'one_more', 'every_r
 # %% ../../nbs/methods/01_parts.ipynb #13813c5b
 import inspect
 from dataclasses import dataclass
-import torch
-from ..core.errors import MotError, unknown_name
-from ..core.hashes import hash_json
+from ..core.errors import unknown_name
 
 # %% ../../nbs/methods/01_parts.ipynb #9d3f3ecb
 def _source(f):

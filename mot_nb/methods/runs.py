@@ -7,7 +7,7 @@ __all__ = ['seed_folder', 'RunResult', 'rows_hash', 'read_run', 'kept_students',
            'begin_run', 'run', 'open_place', 'note_run', 'carry_out', 'profile_run']
 
 # %% ../../nbs/methods/12_runs.ipynb #c2a77960
-import contextlib, json, os, re, shutil, sys
+import contextlib, json, os, shutil, sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 import torch
@@ -172,7 +172,7 @@ def planned_work(settings,   # RunSettings
 # %% ../../nbs/methods/12_runs.ipynb #b95d0ba2
 def _check(settings, engine, ranks):
     "Raises for settings that do not go together."
-    r, t, e = settings.rounds, settings.train, settings.eval
+    r, t = settings.rounds, settings.train
     if 'oneshot' in r.methods and 'std' not in r.methods:
         raise MotError('the one-shot merge needs the single-teacher students', where='rounds.methods', values=r.methods,
                        cure='add std, or leave oneshot out')
