@@ -252,10 +252,12 @@ WRITTEN = '<!-- Written by `make docs` from nbs/index.ipynb: edit that page, not
 
 
 def front_page(root):
-    "nbs/index.ipynb without its hidden cells; leaves where it shows a figure, which a README cannot carry."
+    "nbs/index.ipynb without hidden cells and progress; leaves where it shows a figure, which a README cannot carry."
     import nbformat
     nb = nbformat.read(root/'nbs'/'index.ipynb', 4)
     nb.cells = [c for c in nb.cells if not re.match(r'#\|\s*hide', c.source)]
+    for c in (c for c in nb.cells if c.cell_type == 'code'):
+        c.outputs = [o for o in c.outputs if o.get('name') != 'stderr']   # progress
     kinds = [k for c in nb.cells for o in c.get('outputs', []) for k in o.get('data', {})]
     if any(k.startswith('image/') for k in kinds):
         raise SystemExit('index.ipynb shows a figure as an output; save it in nbs/figures/ and show that file')
