@@ -1,4 +1,4 @@
-"`mot` as a user types it: exit codes, errors without a traceback, and every command going on where it stopped."
+"`mot` as a user types it: exit codes, errors without a traceback, and every command resuming where it stopped."
 import os, subprocess, sys
 from pathlib import Path
 
