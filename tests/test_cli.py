@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
-import house
 from mot_nb.app.cli import main
 
-SMALL = ['smoke/words', 'data.n_train=6', 'data.n_heldout=4', 'data.teachers=worked,equations', 'rounds.rounds=1', 'rounds.methods=mot', 'train.steps=1']
+MOT = str(Path(sys.executable).parent/'mot')
+SMALL = ['smoke/words', 'data.n_train=6', 'data.n_heldout=4', 'data.teachers=worked,equations',
+         'rounds.rounds=1', 'rounds.methods=mot', 'train.steps=1']
 
 
 @pytest.fixture
@@ -23,9 +24,14 @@ def mot(tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize('argv, code, says', [
-    ((), 2, ''), (('dcotor',), 2, "did you mean 'doctor'"), (('report', 'smoke', '--quite'), 2, '--quiet'), (('run',), 2, 'SETTINGS'),
-    (('run', 'none.yaml'), 1, 'cannot be read'), (('run', 'smoke/toy', 'train.step=3'), 1, "did you mean 'train.steps'"), (('run', 'smoke/toy', 'train.steps=many'), 1, 'wrong type'),
-    (('run', 'smoke/toy', 'train.steps=0'), 1, 'out of range'), (('eval', 'smollm', '--pool', 'toy'), 1, 'smollm2-135m'), (('eval', 'toy', '--pool', 'wordz'), 1, "did you mean 'words'"),
+    ((), 2, ''), (('dcotor',), 2, "did you mean 'doctor'"), (('report', 'smoke', '--quite'), 2, '--quiet'),
+    (('run',), 2, 'SETTINGS'),
+    (('run', 'none.yaml'), 1, 'cannot be read'),
+    (('run', 'smoke/toy', 'train.step=3'), 1, "did you mean 'train.steps'"),
+    (('run', 'smoke/toy', 'train.steps=many'), 1, 'wrong type'),
+    (('run', 'smoke/toy', 'train.steps=0'), 1, 'out of range'),
+    (('eval', 'smollm', '--pool', 'toy'), 1, 'smollm2-135m'),
+    (('eval', 'toy', '--pool', 'wordz'), 1, "did you mean 'words'"),
     (('merge', 'out', 'none'), 1, ''), (('report', 'smok'), 1, "did you mean 'smoke'")])
 def test_errors(mot, argv, code, says):
     got, out, err = mot(*argv)
@@ -43,7 +49,8 @@ def test_run_goes_on_and_refuses_other_settings(mot, tmp_path):
 
 
 def test_eval_goes_on_with_its_file(mot, tmp_path):
-    command = ('eval', 'qwen3-tiny', '--pool', 'words', '--n', '6', 'eval.max_new_tokens=4', 'eval.k=2', 'eval.temperature=1.0', '--out', 'a.jsonl', '--quiet')
+    command = ('eval', 'qwen3-tiny', '--pool', 'words', '--n', '6', 'eval.max_new_tokens=4', 'eval.k=2',
+               'eval.temperature=1.0', '--out', 'a.jsonl', '--quiet')
     code, first, err = mot(*command)
     assert code == 0 and '6 problems x 2' in first, err
     whole = (tmp_path/'a.jsonl').read_bytes()
@@ -64,7 +71,7 @@ def test_merge_of_one_student_with_itself(mot, tmp_path):
 
 
 def test_doctor_in_a_process_of_its_own(tmp_path):
-    done = subprocess.run([str(Path(sys.executable).parent/'mot'), 'doctor'], capture_output=True, text=True, cwd=tmp_path)
+    done = subprocess.run([MOT, 'doctor'], capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     for word in ('python', 'memory', 'disk', 'GPU', 'bfloat16', 'smollm2-135m'): assert word in done.stdout
 
@@ -92,20 +99,22 @@ SAMPLED = (*ASKED, '--k', '1')
     ('run', 'smoke/toy', '--device', 'tpu'), ('eval', 'toy-tiny', '--set', 'aime24=binary'),
     ('eval', 'toy-tiny', '--set', 'aime24=folder'), ('eval', 'toy-tiny', '--url', 'nonsense', *ASKED),
     ('traces', 'toy-tiny', '--set', 'boba200=binary'), ('traces', 'toy-tiny', '--against', 'aime99'),
-    ('merge', 'out', 'folder', 'folder', '--dtype', 'int9'), ('plan', 'smoke/toy', 'data.pool=folder', 'data.path=binary')],
+    ('merge', 'out', 'folder', 'folder', '--dtype', 'int9'),
+    ('plan', 'smoke/toy', 'data.pool=folder', 'data.path=binary')],
     ids=lambda argv: ' '.join(argv)[:40].replace('\x1b', 'ESC'))
 def test_what_cannot_be_read_is_one_error(hostile, argv):
-    "Broken, binary and missing files, folders in their place, unknown and nasty names: a `MotError`, and no fault of the kit."
+    "Broken, binary and missing files, folders in their place, unknown and nasty names: a `MotError`, and no fault."
     code, out, err = hostile(*argv)
     assert code == 1 and 'fault of mot_nb' not in err and '\x1b' not in out + err, (code, out, err)
     assert len([l for l in err.splitlines() if l.startswith('  where:')]) <= 1 and err.strip()
 
 
 @pytest.mark.parametrize('argv', [
-    ('run', 'smoke/toy'), ('eval', 'toy-tiny', *ASKED), ('traces', 'toy-tiny', *SAMPLED), ('report', 'smoke')], ids=lambda argv: argv[0])
+    ('run', 'smoke/toy'), ('eval', 'toy-tiny', *ASKED), ('traces', 'toy-tiny', *SAMPLED), ('report', 'smoke')],
+    ids=lambda argv: argv[0])
 @pytest.mark.parametrize('out', ['file/x', '/proc/x', 'folder/..'])
 def test_where_nothing_can_be_written(hostile, argv, out):
-    "A path below a file, a file system that takes no files, and the user's own folder: refused, and nothing is added to it."
+    "A path below a file, a file system that takes no files, and the user's own folder: refused, nothing is added."
     before = sorted(os.listdir())
     code, shown, err = hostile(*argv, '--out', out)
     if (argv[0], out) == ('traces', 'folder/..'): return    # a folder of traces may hold other files
@@ -113,7 +122,10 @@ def test_where_nothing_can_be_written(hostile, argv, out):
     assert set(os.listdir()) - {'.lock'} == set(before)
 
 
-@pytest.mark.parametrize('option, value', [('memory', 'nan'), ('rate', 'inf'), ('tokens-per-second', '-inf'), ('gpus', '0')])
+NO_SIZES = [('memory', 'nan'), ('rate', 'inf'), ('tokens-per-second', '-inf'), ('gpus', '0')]
+
+
+@pytest.mark.parametrize('option, value', NO_SIZES)
 def test_plan_takes_numbers_only(mot, option, value):
     code, out, err = mot('plan', 'smoke/toy', f'--{option}={value}')
     assert code == 1 and 'number above 0' in err and f'--{option}' in err
@@ -130,10 +142,11 @@ def test_names_do_not_command_a_terminal(mot, tmp_path):
     assert code == 1 and 'U+001B' in err and not set('\x1b\u202e') & set(err)
 
 
-@pytest.mark.parametrize('command', [('doctor',), ('run', '--help'), ('plan', 'smoke/toy', '--gpus', '1')], ids=lambda c: c[0])
+@pytest.mark.parametrize('command', ['doctor', 'run --help', 'plan smoke/toy --gpus 1'])
 def test_a_closed_pipe_is_no_error(command, tmp_path):
     "`mot ... | head -1`: nothing is said, and the exit code is a shell's own."
-    p = subprocess.Popen([str(Path(sys.executable).parent/'mot'), *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
+    pipe = subprocess.PIPE
+    p = subprocess.Popen([MOT, *command.split()], stdout=pipe, stderr=pipe, text=True, cwd=tmp_path)
     p.stdout.close()
     assert p.stderr.read() == '' and p.wait() in (0, 141)      # 0: argparse itself passes over it
 

@@ -33,7 +33,8 @@ CASES = {'one text for a list': ('81', {'results': 'runs/a'}, {'results': ['runs
          'a number as text': ('82', {'problems': '2'}, {'problems': 2}),
          'one number for a list': ('81', {'claims': 3}, {'claims': [3]}),
          'a number as text for a list': ('83', {'seeds': '1', 'radii': '.2'}, {'seeds': [1], 'radii': [.2]}),
-         'a list as text': ('80', {'seeds': '[0, 2]', 'teachers': '[plain, verbose]'}, {'seeds': [0, 2], 'teachers': ['plain', 'verbose']}),
+         'a list as text': ('80', {'seeds': '[0, 2]', 'teachers': '[plain, verbose]'},
+                            {'seeds': [0, 2], 'teachers': ['plain', 'verbose']}),
          'a number for a name': ('84', {'name_a': 2024}, {'name_a': '2024'}),
          'nothing': ('85', {'peers': None, 'branches': ''}, {'peers': '', 'branches': []}),
          'a rate as text': ('80', {'lr': '1e-4', 'steps': '5e1'}, {'lr': 1e-4, 'steps': 50})}
@@ -48,8 +49,10 @@ def test_values_of_the_command_line(case):
 
 
 @pytest.mark.parametrize('number, given, says', [
-    ('81', {'result': ['runs/a']}, "did you mean 'results'"), ('82', {'problems': 'two'}, 'a whole number'), ('80', {'lr': float('nan')}, 'a number'),
-    ('83', {'seeds': ['a']}, 'a list of int'), ('80', {'steps': 2.5}, 'a whole number'), ('82', {'run': ['a', 'b']}, 'text'), ('80', {'batch': True}, 'a whole number')])
+    ('81', {'result': ['runs/a']}, "did you mean 'results'"), ('82', {'problems': 'two'}, 'a whole number'),
+    ('80', {'lr': float('nan')}, 'a number'),
+    ('83', {'seeds': ['a']}, 'a list of int'), ('80', {'steps': 2.5}, 'a whole number'),
+    ('82', {'run': ['a', 'b']}, 'text'), ('80', {'batch': True}, 'a whole number')])
 def test_what_is_none_of_a_page_is_refused(number, given, says):
     template = next(t for t in TEMPLATES if t.stem.startswith(number))
     with pytest.raises(MotError, match=says): typed_parameters(cells(template)[0], given)
@@ -62,14 +65,17 @@ def page(tmp_path):
     import nbformat
     kernel = {'kernelspec': {'name': 'python3', 'display_name': 'python3', 'language': 'python'}}
     tagged = new_code_cell("results: list = []\nproblems = 5\nruns = ''", metadata={'tags': ['parameters']})
-    code = "from mot_nb.app.pages import read_parameters\nread_parameters(globals())\nimport json\nopen('told', 'w').write(json.dumps([results, problems, runs]))"
-    nbformat.write(new_notebook(cells=[new_markdown_cell('# A page'), tagged, new_code_cell(code)], metadata=kernel), tmp_path/'page.ipynb')
+    code = ("from mot_nb.app.pages import read_parameters\nread_parameters(globals())\nimport json\n"
+            "open('told', 'w').write(json.dumps([results, problems, runs]))")
+    cells = [new_markdown_cell('# A page'), tagged, new_code_cell(code)]
+    nbformat.write(new_notebook(cells=cells, metadata=kernel), tmp_path/'page.ipynb')
     return tmp_path/'page.ipynb'
 
 
 def test_by_papermill_itself(page):
     "One text is a list of one; a name that the page does not have ends it, and papermill's exit code says so."
-    run = lambda *words: subprocess.run([str(Path(sys.executable).parent/'papermill'), str(page), 'out.ipynb', *words], capture_output=True, text=True, cwd=page.parent)
+    papermill = [str(Path(sys.executable).parent/'papermill'), str(page), 'out.ipynb']
+    run = lambda *words: subprocess.run([*papermill, *words], capture_output=True, text=True, cwd=page.parent)
     done = run('-p', 'results', 'runs/a', '-r', 'problems', '2', '-p', 'runs', 'some/runs')
     assert done.returncode == 0, done.stderr[-2000:]
     assert json.loads((page.parent/'told').read_text()) == [['runs/a'], 2, str(page.parent/'some'/'runs')]
@@ -78,7 +84,7 @@ def test_by_papermill_itself(page):
 
 
 def test_folders_of_runs(tmp_path, monkeypatch, capsys):
-    "Below the current folder where it is there; in a page's own folder below the checkout; what will be trained is said."
+    "Below the current folder where it is there; in a page's own folder below the checkout; training is said."
     (tmp_path/'nbs'/'paper').mkdir(parents=True)
     (tmp_path/'data'/'profiles').mkdir(parents=True)
     monkeypatch.setenv('MOT_DATA', str(tmp_path/'data'))

@@ -14,9 +14,11 @@ def write_page(path, *code, title='A page'):
     "A page with its parameters cell and these code cells."
     from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
     import nbformat
-    tagged = new_code_cell("profile = 'smoke'   # which profile\nruns = ''            # folder of runs", metadata={'tags': ['parameters']})
+    defaults = "profile = 'smoke'   # which profile\nruns = ''            # folder of runs"
+    tagged = new_code_cell(defaults, metadata={'tags': ['parameters']})
+    first = new_markdown_cell(f'# {title}\n\n$a^2$, [over there](51_b.ipynb)')
     path.parent.mkdir(parents=True, exist_ok=True)
-    nbformat.write(new_notebook(cells=[new_markdown_cell(f'# {title}\n\n$a^2$, [over there](51_b.ipynb)'), tagged, *map(new_code_cell, code)], metadata=KERNEL), path)
+    nbformat.write(new_notebook(cells=[first, tagged, *map(new_code_cell, code)], metadata=KERNEL), path)
 
 
 @pytest.fixture
@@ -24,8 +26,10 @@ def small(tmp_path, monkeypatch):
     "A checkout with one run and two pages of its own; the run is a stand-in that counts how often it was really done."
     (tmp_path/'data'/'profiles'/'tiny').mkdir(parents=True)
     (tmp_path/'data'/'profiles'/'tiny'/'toy.yaml').write_text('name: toy\n')
-    (tmp_path/'data'/'profiles'/'tiny'/'times.json').write_text('{"run toy": 999, "page 50_a": 999}')      # of another machine
-    write_page(tmp_path/'nbs'/'paper'/'50_a.ipynb', "open(runs + '/toy/ran_a', 'a').write('x'); open(runs + '/toy/seed-0/metrics.jsonl').read()", f'print({HOSTILE!r})')
+    times = '{"run toy": 999, "page 50_a": 999}'      # of another machine
+    (tmp_path/'data'/'profiles'/'tiny'/'times.json').write_text(times)
+    counted = "open(runs + '/toy/ran_a', 'a').write('x'); open(runs + '/toy/seed-0/metrics.jsonl').read()"
+    write_page(tmp_path/'nbs'/'paper'/'50_a.ipynb', counted, f'print({HOSTILE!r})')
     write_page(tmp_path/'nbs'/'paper'/'51_b.ipynb', "open(runs + '/toy/ran_b', 'a').write('x'); profile")
     monkeypatch.setenv('MOT_DATA', str(tmp_path/'data'))
     (tmp_path/'standin.py').write_text("""
@@ -66,7 +70,7 @@ def test_report_is_made_once_and_resumes(small):
     report('tiny', small/'out', show=None)                                   # the results have: all do
     assert times_run(small) == (2, 3)
     (small/'data'/'profiles'/'tiny'/'toy.yaml').write_text('name: toy\ntrain: {lr: 1.0}\n')
-    report('tiny', small/'out', show=None)                                   # other settings: another run, and the old one is kept
+    report('tiny', small/'out', show=None)                            # other settings: another run, the old one is kept
     assert times_run(small) == (1, 1) and (small/'out'/'runs'/'toy-before-1'/'ran_a').read_text() == 'xx'
 
 
@@ -120,6 +124,13 @@ def waiting():
     return now, lines, p
 
 
+def pass_time(now, p, quarters):
+    "Lets the clock go on by quarters of a second."
+    for _ in range(quarters):
+        now[0] += .25
+        p.tick()
+
+
 def seconds_left(line):
     "The time left that a line of progress names."
     m, s = re.search(r'about (\d+):(\d+) left', line).groups()
@@ -129,12 +140,12 @@ def seconds_left(line):
 def test_a_report_is_never_silent_for_long(waiting):
     "A stage that writes nothing is named every ten seconds, one that writes is not named beside that."
     now, lines, p = waiting
-    for _ in range(120): now[0] += .25; p.tick()
+    pass_time(now, p, 120)
     assert len(lines) == 4 and all('page a' in l and 'left' in l for l in lines)
     p.said('page a', 'steps 3/9')
-    for _ in range(36): now[0] += .25; p.tick()
+    pass_time(now, p, 36)
     assert lines[4:] == ['page a: steps 3/9']
-    for _ in range(8): now[0] += .25; p.tick()
+    pass_time(now, p, 8)
     assert lines[5].endswith('page a: steps 3/9')
 
 
@@ -151,23 +162,28 @@ def test_the_time_left_grows_where_a_stage_is_past_its_time(waiting):
 def test_a_page_that_ended_well_says_nothing(tmp_path):
     "No line of a kernel that was shut down, and none of its warnings."
     write_page(tmp_path/'a.ipynb', '1')
-    code = f"from mot_nb.app.pages import execute_page; execute_page({str(tmp_path/'a.ipynb')!r}, {str(tmp_path/'b.ipynb')!r})"
-    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+    code = "import sys; from mot_nb.app.pages import execute_page; execute_page(*sys.argv[1:])"
+    files = [str(tmp_path/name) for name in ('a.ipynb', 'b.ipynb')]
+    done = subprocess.run([sys.executable, '-c', code, *files], capture_output=True, text=True)
     assert done.returncode == 0 and 'Kernel' not in done.stderr and 'KeyboardInterrupt' not in done.stderr, done.stderr
 
 
 @pytest.mark.xdist_group('smoke report')
 def test_smoke_report_opens_without_network(smoke_report):
-    "The real pages: one file, nothing fetched, every formula read, every link within it leading somewhere, no trace of this machine."
+    "The real pages: one file, nothing fetched, formulas read, links within lead somewhere, no trace of this machine."
     from mot_nb.app.document import broken_anchors, external_references
     text = (smoke_report/'index.html').read_text()
     assert not external_references(text) and not broken_anchors(text)
     assert 'class="unread"' not in text and 'did not run to their end' not in text
-    assert not [f for f in smoke_report.rglob('*') if '.part' in f.name]          # nothing half-made is left by the kills
+    assert not [f for f in smoke_report.rglob('*') if '.part' in f.name]    # nothing half-made is left by kills
     assert text.count('<section>') == len(list((house.ROOT/'nbs'/'paper').glob('*.ipynb')))
     assert str(smoke_report) not in text and str(house.ROOT) not in text and str(Path.home()) + '/' not in text
     assert len(text) < 6_000_000
     for found in re.findall('<img [^>]*>', text): assert re.search(r'alt="[^"]+"', found), found[:200]
+
+
+MEASURE = '''document.title = "width " + document.documentElement.scrollWidth + " of " + innerWidth
+    + ", pages " + document.querySelectorAll("section").length'''
 
 
 def browser():
@@ -176,16 +192,20 @@ def browser():
     return next((b for b in map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome')) if b), None)
 
 
-@pytest.mark.xdist_group('smoke report')        # one worker makes the report, first of all, and the other does not wait for it
+@pytest.mark.xdist_group('smoke report')   # one worker makes the report, first of all; the other does not wait
 @pytest.mark.skipif(browser() is None, reason='no Chromium on this machine')
 @pytest.mark.parametrize('width', [1280, 390])
 def test_smoke_report_in_a_browser(smoke_report, tmp_path, width):
     "A real browser shows it: nothing is refused or fetched, and no page is wider than the window."
-    probe = (smoke_report/'index.html').read_text().replace("default-src 'none'", "default-src 'none'; script-src 'unsafe-inline'").replace(
-        '</body>', '<script>document.title = "width " + document.documentElement.scrollWidth + " of " + innerWidth + ", pages " + document.querySelectorAll("section").length</script></body>')
+    allowed = "default-src 'none'; script-src 'unsafe-inline'"
+    probe = (smoke_report/'index.html').read_text().replace("default-src 'none'", allowed)
+    probe = probe.replace('</body>', f'<script>{MEASURE}</script></body>')
     (tmp_path/'probe.html').write_text(probe)
-    shown = subprocess.run([browser(), '--headless', '--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync',
-                            f'--user-data-dir={tmp_path}/profile', f'--window-size={width},900', '--dump-dom', f'file://{tmp_path}/probe.html'], capture_output=True, text=True, timeout=120)
+    command = [browser(), '--headless', '--no-sandbox', '--disable-gpu', '--no-first-run',
+               '--disable-background-networking', '--disable-component-update', '--disable-sync',
+               f'--user-data-dir={tmp_path}/profile', f'--window-size={width},900', '--dump-dom',
+               f'file://{tmp_path}/probe.html']
+    shown = subprocess.run(command, capture_output=True, text=True, timeout=120)
     found = re.search(r'<title>width (\d+) of (\d+), pages (\d+)</title>', shown.stdout)
     assert found, shown.stderr[-1000:]
     assert int(found[1]) <= int(found[2]) and int(found[3]) > 0, found[0]

@@ -88,10 +88,10 @@ def _commit():
             return head + (' with local changes' if _git('status', '--porcelain', '--untracked-files=no') else '')
     return ''
 
-# %% ../../nbs/app/08_report.ipynb #b5f53629
+# %% ../../nbs/app/08_report.ipynb #e60fb296
 def _facts(profile, spent, memory):
     "What the head of the report says of how it was made."
-    e, now = environment(), datetime.datetime.now(datetime.timezone.utc)
+    e, now = environment(), datetime.datetime.now(datetime.UTC)
     hardware = f'{e["cpu"]}, {e["cores"]} cores, threads: {e["threads"]}' + ''.join(f', {g}' for g in e['gpus'])
     versions = ', '.join(f'{k} {e[k]}' for k in ('mot_nb', 'torch', 'transformers', 'numpy', 'python') if e.get(k))
     return {'profile': profile, 'date': now.strftime('%Y-%m-%d %H:%M UTC'), 'commit': _commit() or 'not in git',

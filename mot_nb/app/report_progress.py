@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['minutes', 'slowness', 'Stages', 'most_memory']
 
-# %% ../../nbs/app/07_report_progress.ipynb #71a0ebd8
+# %% ../../nbs/app/07_report_progress.ipynb #449f5e90
 import functools, shutil, sys, time
 from ..core.escape import terminal_text
-from .stages import Stage, time_left
+from .stages import time_left
 
 # %% ../../nbs/app/07_report_progress.ipynb #eb6e444c
 def minutes(seconds): # any number of seconds
