@@ -210,3 +210,22 @@ def test_a_mixture_of_experts_is_read_back(tmp_path):
 def _names(folder):
     from safetensors import safe_open
     with safe_open(str(folder/'model.safetensors'), 'pt') as f: return list(f.keys())
+
+
+def test_a_finished_run_on_a_read_only_disk_is_read(tmp_path, monkeypatch):
+    "The lock of a folder that cannot be written is not asked for: the run is only read."
+    whole = run(SMALL, tmp_path/'r', progress=False).hash
+    (tmp_path/'r/.lock').unlink()
+    import builtins
+    opened = builtins.open
+    def read_only(file, mode='r', *a, **kw):
+        if str(file).startswith(str(tmp_path)) and set(mode) & set('wax+'): raise OSError(30, 'Read-only file system')
+        return opened(file, mode, *a, **kw)
+    monkeypatch.setattr(builtins, 'open', read_only)
+    assert run(SMALL, tmp_path/'r', progress=False).hash == whole
+
+
+def test_a_refused_folder_gets_no_lock(tmp_path):
+    (tmp_path/'mine.txt').write_text('mine')
+    refused('something else than a run', lambda: run(SMALL, tmp_path, progress=False))
+    assert [p.name for p in tmp_path.iterdir()] == ['mine.txt']

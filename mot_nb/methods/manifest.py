@@ -84,12 +84,14 @@ def command_line(words): # of this process
 # %% ../../nbs/methods/11_manifest.ipynb #4f045682
 @contextlib.contextmanager
 def only_process(out): # the run folder
-    "Holds a run folder against a second process."
-    try: import fcntl
-    except ImportError:
-        yield                                              # Windows has no such lock
+    "Holds a run folder against a second process; one that cannot be written needs no lock."
+    try:
+        import fcntl                                       # Windows has no such lock
+        file = open(Path(out)/'.lock', 'w')
+    except (ImportError, OSError):
+        yield
         return
-    with open(Path(out)/'.lock', 'w') as f:
+    with file as f:
         try: fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise MotError('another process is working on this run', where=str(out),

@@ -206,8 +206,8 @@ def begin_run(settings, # RunSettings of this call
     except OSError as e:
         raise MotError('could not make the run folder', where=str(out), values=str(e),
                        cure='give another folder') from e
-    lock.enter_context(only_process(out))
     check_folder(out)
+    lock.enter_context(only_process(out))
     notes = [f'removed, as it was only half written: {name}' for name in sweep(out)]
     manifest, settings = opened(settings, out)
     manifest['engine'] = engine
