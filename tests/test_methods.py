@@ -225,3 +225,27 @@ def test_weights_that_an_operator_would_ignore(tmp_path):
 @pytest.mark.parametrize('bad', [dict(merge='tie'), dict(merges='ties'), dict(introduce='everybody')])
 def test_unknown_parts(tmp_path, bad):
     with pytest.raises(MotError): carried_out(tmp_path/'a', **bad)
+
+
+ALPHA = 0.1
+
+
+def pulled(base, states): return {n: (1 - ALPHA)*mean(base, states)[n] + ALPHA*base[n] if base[n].is_floating_point() else base[n] for n in base}
+
+
+def test_a_changed_constant_is_another_run(tmp_path):
+    "What an operator reads from around it belongs to what identifies it."
+    global ALPHA
+    first = hashes(carried_out(tmp_path/'a', merge=pulled))
+    ALPHA = 0.9
+    try: second = hashes(carried_out(tmp_path/'a', merge=pulled))
+    finally: ALPHA = 0.1
+    assert first['mot-pulled-r1'] != second['mot-pulled-r1'] and first['base'] == second['base']
+
+
+def test_a_part_that_no_method_has(tmp_path):
+    from mot_nb.app.explore import Lab
+    at = Lab(load_settings(TINY), out=tmp_path/'lab', progress=False)
+    with pytest.raises(MotError) as e: at.run(merge_of_thought, curriculum=one_more)
+    at.close()
+    assert 'curriculum' in str(e.value) and 'rows' in str(e.value)

@@ -31,11 +31,12 @@ def _named(row): # a row of metrics
 # %% ../../nbs/app/03_explore.ipynb #a46544da
 class Run(RunResult):
     "A run that shows itself and is compared."
-    def versus(self, method='mot',    # who is compared with everybody else
+    def versus(self, method=None,     # who is compared with everybody else; None: MoT, else the last method asked for
                metric='accuracy'):    # 'accuracy' or 'loss'
         "The difference of one method from each of the others in the last round, with 95 % intervals."
         from mot_nb.analysis.claims import gap
         names = list(dict.fromkeys(_named(r) for r in self.rows if r['metric'] == metric))
+        method = method or ('mot' if 'mot' in names else names[-1])
         if method not in names: raise unknown_name('student of this run', method, names)
         scores = student_scores(self) if metric == 'accuracy' else None
         return _versus([gap(self, method, n, metric=metric, scores=scores) for n in names if n != method])
@@ -139,6 +140,7 @@ class RunningLab(SeedLab):
         "Carries methods out for every seed of the settings, resuming what is there; returns a `Run`."
         labs = [self, *(self._sibling(seed) for seed in self.settings.seeds[1:])]
         note_run(self.out, self.start['manifest'], self.asked, labs)
+        _check_parts(methods or METHODS, parts)
         for lab in labs:
             for m in methods or METHODS: lab.ask(m, **_taken(m, parts))
         carry_out(labs)
@@ -184,6 +186,13 @@ class Lab(RunningLab):
 def _as_text(opened):
     "A folder and what a run starts from, as JSON can hold them."
     return [str(opened[0]), opened[1]]
+
+def _check_parts(methods, parts):
+    "Raises for a part that none of the methods has."
+    for name, value in parts.items():
+        if any(_taken(m, {name: value}) for m in methods): continue
+        has = {p for m in methods for p in ('merge', 'introduce', 'outer', 'rows') if _taken(m, {p: None})}
+        raise unknown_name('part of these methods', name, sorted(has))
 
 def _taken(method, parts):
     "The parts that a method has."

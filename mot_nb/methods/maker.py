@@ -6,11 +6,11 @@
 __all__ = ['Needs', 'needs_of', 'Inventory', 'Maker', 'state_of', 'forget', 'train_paths', 'measure_made', 'trim']
 
 # %% ../../nbs/methods/07_maker.ipynb #030eee12
-import dataclasses, json, shutil, time
+import dataclasses, glob, json, shutil, time
 from dataclasses import dataclass, field
 from pathlib import Path
 from ..core.errors import MotError
-from ..core.files import write_atomic
+from ..core.files import read_lines, write_atomic
 from ..core.hashes import derive_seed, hash_json
 from ..student.branch import damage, resume_checkpoint, save_checkpoint, take_moments, write_checkpoint
 from ..student.lora import lora_start
@@ -402,6 +402,8 @@ def _measure(maker, marks, h, answering):
         elif before['hash'] != h: raise _other_weights(lab, m, h, before['hash'])
     start = time.monotonic()
     jobs = [(str(m.label), h, answering) for m in todo.values()]
+    asked = [x for part in maker.place.collect([[label, hashed] for label, hashed, _ in jobs]) for x in part]
+    maker.place.share(lambda: [_clear_answers(lab, *x) for x in asked])
     found = maker.place.measure(jobs, lab.evaluation, lab.sample_file, lab.progress.show)
     by = {str(m.label): m for m in [*lab.marks, *marks]}
     for label, (hashed, rows) in found.items():
@@ -411,6 +413,12 @@ def _measure(maker, marks, h, answering):
         said = f'{label}: ' + ', '.join(f"{r['metric']} {r['value']:.3f}" for r in rows)
         if maker.place.kind == 'ranks': maker.place.say(said)
         lab.progress.add('eval', seconds, said)
+
+def _clear_answers(lab, label, h):
+    "Removes answers that another student gave under this name: a part that was changed keeps its name."
+    for file in [lab.sample_file(label), *lab.sample_file(label).parent.glob(f'{glob.escape(label)}.part-*.jsonl')]:
+        rows = read_lines(file)
+        if rows and isinstance(rows[0], dict) and rows[0].get('model') not in (h, None): file.unlink()
 
 def _other_weights(lab, mark, now, before):
     "The error for a student that came out otherwise when it was made again."

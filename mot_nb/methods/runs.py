@@ -167,7 +167,8 @@ def planned_work(settings,   # RunSettings
     steps = {'std': K * r.rounds * E, 'mot': K * E * (r.rounds - ('std' in r.methods)), 'mtd': sum(budgets),
              'oneshot': 0}
     evals = {'std': K * marks, 'mot': marks, 'mtd': len(budgets) * marks, 'oneshot': 1}
-    return sum(steps[m] for m in r.methods), 1 + sum(evals[m] for m in r.methods)
+    asked = [m if m in steps else 'mot' for m in r.methods]            # a method of one's own is counted as MoT
+    return sum(steps[m] for m in asked), 1 + sum(evals[m] for m in asked)
 
 # %% ../../nbs/methods/12_runs.ipynb #b95d0ba2
 def _check(settings, engine, ranks):
