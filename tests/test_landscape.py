@@ -145,18 +145,26 @@ def test_refusals(student, tmp_path):
 
 
 def test_branches_must_be_those_that_were_merged(tmp_path):
-    "With another seed of the order, or damaged weights, the branches trained again are refused."
+    "A damaged start is made again; branches whose merge is not the ledger's are refused."
+    import json
     from safetensors.torch import load_file, save_file
     from mot_nb.methods.runs import run
     small = {'student': {'name': 'toy-tiny'}, 'data': {'pool': 'toy', 'teachers': ['plain', 'verbose'], 'n_train': 8, 'n_heldout': 0}, 'train': {'lr': 1e-3, 'steps': 1, 'batch': 4, 'compute': 'float32'},
              'rounds': {'rounds': 2, 'methods': ['mot'], 'keep': 'merged'}, 'eval': {'loss_rows': 4}}
     run(small, tmp_path/'r', progress=False)
-    assert set(branches_again(tmp_path/'r', 2)) == {'plain', 'verbose'}
+    whole = branches_again(tmp_path/'r', 2)
+    assert set(whole) == {'plain', 'verbose'}
     file = tmp_path/'r/seed-0/students/mot-r1/model.safetensors'
     state = load_file(file)
     save_file({n: t + 1e-4 for n, t in state.items()}, file, metadata={'format': 'pt'})
+    again = branches_again(tmp_path/'r', 2)
+    assert all(torch.equal(again[k][n], t) for k, state in whole.items() for n, t in state.items())
+    ledger = tmp_path/'r/seed-0/ledger.jsonl'
+    lines = [json.loads(line) for line in ledger.read_text().splitlines()]
+    for r in lines: r['hash'] = '0'*64 if r['stage'] == 'merge mot-r2' else r.get('hash')
+    ledger.write_text(''.join(json.dumps(r) + '\n' for r in lines))
     refused('not those that were merged', lambda: branches_again(tmp_path/'r', 2))
-    refused('was not kept', lambda: branches_again(tmp_path/'r', 3))
+    refused('no such merge', lambda: branches_again(tmp_path/'r', 3))
 
 
 @pytest.mark.long
