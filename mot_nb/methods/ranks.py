@@ -203,7 +203,8 @@ class RankMerges(RankTensors):
             merged = merge.by({n: base}, {k: {n: t} for k, t in zip(names, branches)}, **options)[n]
             if n in self.row.params: out[n] = self.row.piece(n, merged).clone()
         numbers, total = sum(p.numel() for p in self.row.params.values()), len(self.names)
-        report = MergeReport(tuple(names), tuple(merge.branch_weights), 'float32', len(out), total - len(out), total, numbers)
+        report = MergeReport(tuple(names), tuple(merge.branch_weights), 'float32', len(out), total - len(out), total,
+                             numbers)
         note = 'merged tensor by tensor over processes'
         return out, dataclasses.replace(report, base='base', operator=merge.by.variant, notes=(note,))
 

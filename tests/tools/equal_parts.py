@@ -1,4 +1,4 @@
-"""Runs MoT with other parts in one process and on ranks, and on ranks again after a kill; prints the differences as JSON lines.
+"""Runs MoT with other parts in one process, on ranks, and on ranks again after a kill; prints differences as JSON.
 
 usage: equal_parts.py FOLDER RANKS LAYOUT
 """
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 torch.set_num_threads(1)
-import transformers.models.qwen3.modeling_qwen3, torch.distributed.fsdp, torch.distributed.tensor  # noqa: in every rank anew else
+import torch.distributed.fsdp, torch.distributed.tensor, transformers.models.qwen3.modeling_qwen3  # noqa: for all ranks
 from safetensors.torch import load_file
 from mot_nb.core.errors import MotError
 from mot_nb.core.settings import load_settings
@@ -39,7 +39,7 @@ PARTS = {'one_more': dict(introduce=one_more), 'ties': dict(merge='ties'), 'dare
 
 
 def carry_out(place, base, cut=None):
-    "Every variation in a folder of its own; `cut`: resumed from the folders there, whose ledgers end after so many lines."
+    "Every variation in a folder of its own; `cut`: resumed from the folders there, their ledgers cut in half."
     for name, parts in PARTS.items():
         out = base/name
         if cut is not None and place.writes:
@@ -65,7 +65,10 @@ def body(rank):
     return 3
 
 
-def students(where, name): return {p.parent.name: load_file(p) for p in sorted((folder/where/name/'students').glob('*/model.safetensors'))}
+def students(where, name):
+    "label -> weights of the students of a variation."
+    files = sorted((folder/where/name/'students').glob('*/model.safetensors'))
+    return {p.parent.name: load_file(p) for p in files}
 
 
 def apart(a, b): return max(float((a[s][n] - b[s][n]).abs().max()) for s in a for n in a[s])
@@ -78,4 +81,5 @@ carry_out(Device(SETTINGS.student, SETTINGS.train, 'cpu', say=lambda text: None)
 for name in PARTS:
     one, many, resumed = (students(w, name) for w in ('one', 'ranks', 'resumed'))
     assert one.keys() == many.keys() == resumed.keys(), (sorted(one), sorted(many), sorted(resumed))
-    print(json.dumps({'part': name, 'students': sorted(one), 'apart': apart(one, many), 'resumed': apart(many, resumed)}), flush=True)
+    row = {'part': name, 'students': sorted(one), 'apart': apart(one, many), 'resumed': apart(many, resumed)}
+    print(json.dumps(row), flush=True)
