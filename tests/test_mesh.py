@@ -104,7 +104,7 @@ def test_the_plan_and_the_run_choose_alike():
 
 
 def test_layout_is_no_part_of_the_identity():
-    from mot_nb.methods.manifest import identity
+    from mot_nb.core.experiment import identity
     plain = identity(load_settings())
     assert identity(load_settings(overrides=['rounds.layout=serial'])) == plain
     assert identity(load_settings(overrides=['train.lr=1e-4'])) != plain

@@ -495,7 +495,7 @@ def variant_run(settings,  # RunSettings of the run it is compared with
                 overrides, # ['key.sub=value', ...], as on the command line
                 progress=False): # show progress and time left
     "The `RunResult` of these settings with some changed, made or found in the cache."
-    from mot_nb.methods.manifest import data_hash
+    from mot_nb.data.pools import data_hash
     from mot_nb.methods.runs import run
     changed = load_settings(settings, overrides)
     data = [data_hash(load_pool(changed.data, s)) for s in changed.seeds]

@@ -11,12 +11,12 @@ from pathlib import Path
 from ..core.errors import MotError, unknown_name
 from ..core.files import cache_folder
 from ..core.progress import Progress
+from ..core.experiment import identity
 from ..core.settings import load_settings, profile_settings
 from ..core.tables import Table
 from ..methods import runs
 from ..methods.lab import SeedLab
 from ..methods.launch import launched, named_settings
-from ..methods.manifest import identity
 from ..methods.looking import Answers, read_answers, shortened_middle
 from ..methods.methods import METHODS
 from ..methods.runs import RunResult, begin_run, carry_out, note_run, open_place, seed_folder

@@ -102,14 +102,14 @@ def _facts(profile, spent, memory):
 # %% ../../nbs/app/08_report.ipynb #6594539d
 def _made_from(settings):
     "One hash of what a run of these settings is made from."
-    from mot_nb.methods.manifest import identity
+    from mot_nb.core.experiment import identity
     pool, code = data_folder()/settings.data.pool, Path(mot_nb.__file__).parent/'data'/f'{settings.data.pool}.py'
     return hash_json([identity(settings), _source_hash(pool, '*') if pool.is_dir() else '',
                       hash_file(code) if code.is_file() else ''])
 
 def _can_resume(folder, settings):
     "Whether the run in a folder can be amended to these settings."
-    from mot_nb.methods.manifest import amended
+    from mot_nb.core.experiment import amended
     if not (folder/'settings.yaml').exists(): return True
     try: return bool(amended(load_settings(folder/'settings.yaml'), settings))
     except MotError: return False

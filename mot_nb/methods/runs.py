@@ -17,6 +17,7 @@ from ..core.files import cache_folder, is_leftover, read_lines, sweep, write_ato
 from ..core.labels import Label
 from ..core.machine import main_memory
 from ..core.progress import Progress
+from ..core.experiment import identity
 from ..core.settings import RunSettings, load_settings, profile_settings, to_yaml
 from ..core.tables import Table
 from ..student.students import student_folder
@@ -24,13 +25,13 @@ from ..student.operators import OPERATORS
 from ..student.weights import compute_dtype
 from ..answers.engines import pick_engine
 from ..answers.over_seeds import last_and_best, rows_over_seeds
-from ..data.pools import load_pool
+from ..data.pools import data_hash, load_pool
 from ..scale.mesh import choose_layout
 from ..scale.memory import HELD, USABLE, memory
 from .device import Device
 from .lab import SeedLab
-from .manifest import (begun, check_folder, check_unchanged, data_hash, identity, note_environment,
-                                     only_process, opened, read_manifest)
+from .manifest import (begun, check_folder, check_unchanged, note_environment, only_process, opened,
+                                     read_manifest)
 from .methods import METHODS, union_steps
 from .parts import OuterSGD, part
 from .start_check import check_start
@@ -213,17 +214,18 @@ def begin_run(settings, # RunSettings of this call
     manifest, settings = opened(settings, out)
     manifest['engine'] = engine
     check_unchanged(manifest, settings, out)
-    finished = _finished(settings, out)
+    asked = to_yaml(settings)
+    finished = _finished(settings.seeds, asked, out)
     if not finished:
         _same_kind(manifest, out, ranks)
         if note := note_environment(manifest, ranks): notes.append(note)
-    return {'manifest': manifest, 'settings': to_yaml(settings), 'notes': notes, 'finished': finished}
+    return {'manifest': manifest, 'settings': asked, 'notes': notes, 'finished': finished}
 
 # %% ../../nbs/methods/12_runs.ipynb #29d06b0f
-def _finished(settings, out):
+def _finished(seeds, asked, out):
     "Whether everything that is asked for is there."
-    done = all((seed_folder(out, seed)/'metrics.jsonl').exists() for seed in settings.seeds)
-    return done and (out/'settings.yaml').read_text(encoding='utf-8') == to_yaml(settings)
+    done = all((seed_folder(out, seed)/'metrics.jsonl').exists() for seed in seeds)
+    return done and (out/'settings.yaml').read_text(encoding='utf-8') == asked
 
 def _same_kind(manifest, out, ranks):
     "Raises where one process would go on with what several began, or the other way round."
