@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 from ..core.errors import MotError
 from ..core.files import append_line, read_lines
+from ..core.seals import break_seal
 
 # %% ../../nbs/methods/00_ledger.ipynb #50f0089a
 def _same(a, b): # records
@@ -47,7 +48,9 @@ class Ledger:
         record = {'stage': stage, 'key': key, **record}
         before = self.records.get(key)
         if before is None:
-            if self.place.writes: append_line(self.path, record)
+            if self.place.writes:
+                break_seal(self.path.parent)
+                append_line(self.path, record)
             self.records[key] = record
         elif not _same(before, record): raise _another_result(self.path, before, record)
 

@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 from ..core.errors import MotError
 from ..core.files import read_lines, write_atomic
+from ..core.records import check_recorded_seal, sealed
 from ..core.settings import load_settings, settings_dict
 from ..data.pools import load_pool
 from ..answers.sampling import read_samples
@@ -89,7 +90,7 @@ def record_run(out,   # a finished run folder
             'environment': manifest['environment'], 'environments': len(manifest['environments']),
             'engine': manifest.get('engine', 'transformers'), 'settings': settings_dict(result.settings),
             'marks': _marks_of(student_scores(result, 'all')), 'merges': merges}
-    write_atomic(path, ''.join(json.dumps(r) + '\n' for r in [head, *result.rows]))
+    write_atomic(path, ''.join(json.dumps(r) + '\n' for r in [sealed(head, result.rows), *result.rows]))
     return Path(path)
 
 # %% ../../nbs/methods/13_recorded.ipynb #de24acfc
@@ -101,5 +102,6 @@ def read_record(path): # a file written by `record_run`
     if rows_hash(rows) != head['hash']:
         raise MotError('this recorded run was changed', where=str(path), cure='record the run again',
                        values=f"hash of its rows {rows_hash(rows)[:12]}, written {head['hash'][:12]}")
-    made = {k: v for k, v in head.items() if k not in ('kind', 'settings', 'marks')}
+    check_recorded_seal(head, rows, path)
+    made = {k: v for k, v in head.items() if k not in ('kind', 'settings', 'marks', 'seal')}
     return RunResult(Path(path), load_settings(head['settings']), rows, head['hash'], head.get('environments', 1)), made

@@ -17,6 +17,7 @@ from ..core.files import cache_folder, is_leftover, read_lines, sweep, write_ato
 from ..core.labels import Label
 from ..core.machine import main_memory
 from ..core.progress import Progress
+from ..core.seals import SEAL, break_seal, write_seal
 from ..core.experiment import identity
 from ..core.settings import RunSettings, load_settings, profile_settings, to_yaml
 from ..core.tables import Table
@@ -264,11 +265,19 @@ def run(settings,        # RunSettings, a YAML file, or a dict
         start = once(lambda: begin_run(settings, out, ranks, lock))
         if not mesh or mesh.rank == 0:
             for note in start['notes']: say(note)
-        if start['finished']: return read_run(out)
+        if start['finished']:
+            if not mesh or mesh.rank == 0: _seal_again(out, settings.seeds)
+            return read_run(out)
         _carry_out(start, out, progress, device, mesh, say)
     return read_run(out)
 
 # %% ../../nbs/methods/12_runs.ipynb #4666a5d1
+def _seal_again(out, seeds):
+    "Seals a finished run that was killed before it was sealed, or that an earlier version made, where it can be written."
+    for folder in (seed_folder(out, seed) for seed in seeds):
+        if not (folder/SEAL).exists():
+            with contextlib.suppress(MotError): write_seal(folder)
+
 def _say(progress): return (lambda text: print(f'mot: {text}', file=sys.stderr)) if progress else (lambda text: None)
 
 def _settings_of(start):
@@ -299,7 +308,9 @@ def note_run(out,      # the run folder
     "Writes down what is about to be done; metrics are gone until they are whole again."
     manifest['dropped'] = {str(lab.seed): lab.dropped for lab in labs}
     if not labs[0].place.writes: return
-    for seed in asked.seeds: (seed_folder(out, seed)/'metrics.jsonl').unlink(missing_ok=True)
+    for folder in (seed_folder(out, seed) for seed in asked.seeds):
+        break_seal(folder)
+        (folder/'metrics.jsonl').unlink(missing_ok=True)
     write_atomic(Path(out)/'manifest.json', json.dumps(manifest, indent=1))
     write_atomic(Path(out)/'settings.yaml', to_yaml(asked))
 
@@ -333,6 +344,7 @@ def _carry_out(start, out, progress, device, mesh, say):
     say(check_start(labs[0]))
     for lab in labs: ask_all(lab, settings.rounds)
     carry_out(labs)
+    for lab in labs if place.writes else (): write_seal(lab.folder)
 
 def _say_dropped(labs, say):
     "One line on traces that were left out."
