@@ -203,3 +203,35 @@ def test_every_figure_draws_a_name_with_dollar_signs(figures):
         texts = [t._preprocess_math(t.get_text()) for t in figure.findobj(Text)]
         assert any('$x_{$' in text for text, _ in texts), what
         assert not [text for text, formula in texts if formula and 'games' in text], what
+
+
+def views_of_text(s):
+    "What shows a problem, a trace and names: each with the text in every place."
+    from mot_nb.data.corpora import Trace
+    from mot_nb.data.problems import Problem
+    from mot_nb.views.plots import Picture
+    from mot_nb.views.teachers import trace_table
+    from mot_nb.views.token_view import inert
+    trace = Trace(s, s, s, s, s)
+    said = [trace_table({s: [trace]}), trace_table({s: [trace]}, labels=lambda t: ['shared']*len(t.completion.split()))]
+    return [Problem(s, s, s, s)._repr_html_(), *(v.source for v in said), f'<p>{inert(s)}</p>',
+            Picture(bytes(24), s)._repr_html_()]
+
+
+@pytest.mark.parametrize('s', [*FORMULAS, 'He pays $10 bills. He buys 4 board games for $6 each', '$a$$b$', 'x\\(y'])
+def test_no_view_makes_a_formula(s):
+    "Dollar signs stay, words keep their spaces: in a problem, in traces side by side, in a token."
+    for source in views_of_text(s):
+        assert not formulas(source), source
+        assert source.startswith('<img') or s in ''.join(Pieces(source).texts), source
+
+
+@pytest.mark.parametrize('name', ['a $x$ b', '![x](http://a.b/c.png)', '<img src=x onerror=hit()>'])
+def test_a_plan_names_a_run_in_plain_words(name):
+    from mot_nb.core.settings import profile_settings
+    from mot_nb.scale.flops import bounded_load
+    from mot_nb.scale.plan import plan_run
+    settings = profile_settings('smoke', 'toy', [f'name={name!r}'])
+    shown, inert = plan_run(settings, bounded_load(16, 64), 3, 8, 2)._repr_markdown_(), {'p', 'span', 'strong', 'em'}
+    assert set(Pieces(rendered(shown)).tags) <= {*inert, 'table', 'thead', 'tbody', 'tr', 'th', 'td'}
+    assert not formulas(rendered(shown)) and '://' not in shown

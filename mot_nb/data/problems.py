@@ -16,6 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from ..core.errors import MotError
+from ..core.escape import html_text
 from ..core.files import write_atomic
 from .thought import after_thought, thought_of, without_end
 
@@ -29,8 +30,7 @@ class Problem:
     source: str   # where it comes from, template included, so that splits can be checked
 
     def _repr_html_(self):
-        from html import escape
-        name, asked, answer, source = map(escape, (self.id, self.question, self.answer, self.source))
+        name, asked, answer, source = map(html_text, (self.id, self.question, self.answer, self.source))
         return f'<p><b>{name}</b> {asked}<br>answer <code>{answer}</code> · {source}</p>'
 
 # %% ../../nbs/data/01_problems.ipynb #a9b4829d

@@ -8,6 +8,7 @@ __all__ = ['disk', 'Plan', 'plan_run']
 # %% ../../nbs/scale/18_plan.ipynb #b119c7d3
 import math
 from ..core.errors import MotError
+from ..core.escape import markdown_text
 from .flops import flops
 from .memory import LIBRARIES, answer_memory
 from .options import better_layout, layout_table
@@ -68,8 +69,9 @@ class Plan:
     __repr__ = __str__
 
     def _repr_markdown_(self):
-        shown = lambda body: body._repr_markdown_() if hasattr(body, '_repr_markdown_') else str(body)
-        return '\n\n'.join([self.headline, *(f'**{title}**\n\n' + shown(body) for title, body in self.sections)])
+        inert = lambda text: '\n'.join(map(markdown_text, text.splitlines()))
+        shown = lambda body: body._repr_markdown_() if hasattr(body, '_repr_markdown_') else inert(str(body))
+        return '\n\n'.join([inert(self.headline), *(f'**{title}**\n\n' + shown(body) for title, body in self.sections)])
 
 # %% ../../nbs/scale/18_plan.ipynb #6b605337
 class _Case:
@@ -175,10 +177,12 @@ def _check_length(load, micro_tokens):
 # %% ../../nbs/scale/18_plan.ipynb #736bdeeb
 def _check_numbers(ranks, room, tokens_per_second, answer_tokens):
     "Raises for numbers that no machine has."
-    given = {'ranks': ranks, 'room': room, 'tokens_per_second': tokens_per_second, 'answer_tokens': answer_tokens}
-    for name, value in given.items():
-        if value is None or 0 < value < math.inf: continue
-        raise MotError('this must be a number above 0', where=name, values=value, cure='leave it out for its default')
+    given = {'ranks': (ranks, 1e5), 'room': (room, 1e15), 'tokens_per_second': (tokens_per_second, 1e9),
+             'answer_tokens': (answer_tokens, 1e9)}
+    for name, (value, most) in given.items():
+        if value is None or 0 < value <= most: continue      # nan is neither
+        raise MotError(f'this must be a number above 0, at most {most:,.0f}', where=name, values=value,
+                       cure='leave it out for its default')
 
 # %% ../../nbs/scale/18_plan.ipynb #ecfaa0cd
 def _layout_table(case):

@@ -8,11 +8,11 @@ __all__ = ['PALETTE', 'TEACHER_HUES', 'METHODS', 'STYLE', 'LARGEST_PICTURE', 'co
            'View', 'Control']
 
 # %% ../../nbs/views/00_plots.ipynb #f62edcb4
-import base64, functools, html, io, re
+import base64, functools, io, re
 from pathlib import Path
 import numpy as np
 from ..core.errors import MotError
-from ..core.escape import figure_text
+from ..core.escape import attribute_text, figure_text
 from ..core.files import write_atomic
 
 # %% ../../nbs/views/00_plots.ipynb #a9e45c56
@@ -139,7 +139,7 @@ class Picture:
     def _repr_html_(self):
         width, data = int.from_bytes(self.png[16:20], 'big'), base64.b64encode(self.png).decode()
         style = f'width:{width}px;max-width:100%;height:auto;background:white'
-        return f'<img alt="{html.escape(self.alt, quote=True)}" style="{style}" src="data:image/png;base64,{data}">'
+        return f'<img alt="{attribute_text(self.alt, None)}" style="{style}" src="data:image/png;base64,{data}">'
 
 # %% ../../nbs/views/00_plots.ipynb #d30289fd
 def show(fig,  # figure, axes or axes array

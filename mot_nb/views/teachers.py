@@ -6,10 +6,10 @@
 __all__ = ['teachers_by_place', 'teacher_lengths', 'merge_agreement', 'rounds_picture', 'trace_table']
 
 # %% ../../nbs/views/05_teachers.ipynb #31d03fcd
-import html, math, re
+import math, re
 import numpy as np
 from ..core.errors import MotError, visible
-from ..core.escape import figure_text
+from ..core.escape import figure_text, html_text
 from .plots import PALETTE, View, colours, ink, name_rows, new_axes, styled
 
 # %% ../../nbs/views/05_teachers.ipynb #ced4e6bc
@@ -197,23 +197,19 @@ def rounds_picture(teachers,   # names, in the order of the branches
     return ax
 
 # %% ../../nbs/views/05_teachers.ipynb #f0fb34bf
-def _escaped(text):
-    "Text as HTML that is shown as it is."
-    return html.escape(visible(text))
-
 def _word(piece, shared, colour):
     "A word as HTML: bold where teachers share it, else underlined in the teacher's colour."
-    if shared: return f'<b>{_escaped(piece)}</b>'
-    return f'<span style="border-bottom:2px solid {colour};opacity:.75">{_escaped(piece)}</span>'
+    if shared: return f'<b>{html_text(piece)}</b>'
+    return f'<span style="border-bottom:2px solid {colour};opacity:.75">{html_text(piece)}</span>'
 
 # %% ../../nbs/views/05_teachers.ipynb #7769a4ec
 def _words(text, labels, colour):
     "Escaped text; where labels are given, shared words bold and quirks in the teacher's colour."
-    if labels is None: return _escaped(text)
+    if labels is None: return html_text(text)
     pieces, i = [], 0
     for piece in re.split(r'(\s+)', text):
         blank = not piece or piece.isspace()
-        pieces.append(_escaped(piece) if blank else _word(piece, i < len(labels) and labels[i] == 'shared', colour))
+        pieces.append(html_text(piece) if blank else _word(piece, i < len(labels) and labels[i] == 'shared', colour))
         i += not blank
     return ''.join(pieces)
 
@@ -236,9 +232,9 @@ def _most_answered(corpora, n):
 # %% ../../nbs/views/05_teachers.ipynb #26813c6f
 def _question(trace):
     "A problem's question and reference answer as HTML."
-    prompt = f'<span style="white-space:pre-wrap" dir="ltr">{_escaped(trace.prompt)}</span>'
-    answer = f'<i>(reference answer {_escaped(str(trace.reference))})</i>'
-    return f'<p style="margin:.8em 0 .3em"><b>{_escaped(trace.problem_id)}</b>: {prompt} {answer}</p>'
+    prompt = f'<span style="white-space:pre-wrap" dir="ltr">{html_text(trace.prompt)}</span>'
+    answer = f'<i>(reference answer {html_text(trace.reference)})</i>'
+    return f'<p style="margin:.8em 0 .3em"><b>{html_text(trace.problem_id)}</b>: {prompt} {answer}</p>'
 
 # %% ../../nbs/views/05_teachers.ipynb #a7b08d7c
 def _answer(trace, labels, longest, colour):
@@ -253,7 +249,7 @@ def _column(teacher, body, colour):
     "One teacher's column as HTML."
     style = 'white-space:pre-wrap;overflow-wrap:anywhere;font-size:.9em;unicode-bidi:isolate'
     return (f'<div style="flex:1 1 14em;min-width:0;border-top:4px solid {colour};padding:.2em .3em">'
-            f'<b>{_escaped(teacher)}</b><div dir="ltr" style="{style}">{body}</div></div>')
+            f'<b>{html_text(teacher)}</b><div dir="ltr" style="{style}">{body}</div></div>')
 
 # %% ../../nbs/views/05_teachers.ipynb #d1f69e28
 def _side_by_side(problem, corpora, labels, longest, hue):

@@ -7,10 +7,10 @@ __all__ = ['PLANE', 'multipliers', 'multiplier', 'multiplier_said', 'quadratic_p
            'by_layer', 'explorer', 'explore_multiplier', 'explore_teachers']
 
 # %% ../../nbs/views/03_theory_widgets.ipynb #c53f6c80
-import functools, html
+import functools
 import numpy as np
 from ..core.errors import MotError
-from ..core.escape import figure_text
+from ..core.escape import figure_text, html_text
 from ..analysis.quadratics import fixed_point, joint_minimum, rounds_on_quadratics, teachers_in_the_plane
 from ..analysis.lemma import falls_until, proximal_metric, s_E
 from .plots import PALETTE, Control, View, colours, new_axes, show, styled
@@ -275,7 +275,7 @@ def explorer(draw,     # function(**values) -> (axes, sentence)
     "A `Control`: sliders over one figure that follows them; its still form is the figure at the values given."
     def drawn(**values):
         axes, said = draw(**values)
-        return View(f'{show(axes, said)._repr_html_()}<p>{html.escape(said)}</p>', said)
+        return View(f'{show(axes, said)._repr_html_()}<p>{html_text(said)}</p>', said)
     first = functools.cache(lambda: drawn(**{k: s[3] for k, s in sliders.items()}))     # once for both forms
     return Control(first, lambda: _slider_box(drawn, first, sliders))
 

@@ -10,7 +10,7 @@ __all__ = ['STEPS', 'LIGHT', 'DARK', 'STYLE_SHEET', 'LONGEST', 'step_of', 'inert
 import math, re
 import numpy as np
 from ..core.errors import MotError, unknown_name
-from ..core.escape import attribute_text, figure_text, terminal_text
+from ..core.escape import attribute_text, figure_text, html_text, terminal_text
 from .plots import Control, View, name_rows, new_axes, span, student_look, styled
 
 # %% ../../nbs/views/01_token_view.ipynb #8c1505f0
@@ -93,8 +93,12 @@ LONGEST = 80  # characters of one token that are shown
 # %% ../../nbs/views/01_token_view.ipynb #e874054d
 def inert(text,            # any text at all
           longest=LONGEST): # characters shown; the rest is counted
-    "The text as HTML that shows and does nothing: `attribute_text`, truncated, at most three marks on a letter."
-    return attribute_text(_PILE.sub(r'\1…', terminal_text(text, longest)), None)
+    "The text as HTML that shows and does nothing: `html_text`, truncated, at most three marks on a letter."
+    return html_text(_PILE.sub(r'\1…', terminal_text(text, longest)), None)
+
+def _label(text):
+    "The same for the value of an attribute."
+    return attribute_text(_PILE.sub(r'\1…', terminal_text(text)), None)
 
 # %% ../../nbs/views/01_token_view.ipynb #17fea3fa
 def _said(text, longest=LONGEST): # any text
@@ -212,7 +216,7 @@ def _counted(s, student, base, change, threshold):
 # %% ../../nbs/views/01_token_view.ipynb #4223c7c0
 def _framed(label, *parts):
     "A view's HTML: its parts in a group with a name, under the style sheet."
-    return f'<div class="mtv" role="group" aria-label="{label}"><style>{STYLE_SHEET}</style>{"".join(parts)}</div>'
+    return f'<div class="mtv" role="group" aria-label="{_label(label)}"><style>{STYLE_SHEET}</style>{"".join(parts)}</div>'
 
 def _lines(s, student, base, drops, change, counted):
     "What a terminal shows of a view: the counts and the five largest drops."
@@ -243,10 +247,11 @@ def trace_view(s,             # Scored
     name, under, teacher = inert(student_name(student)), inert(base), inert(s.teacher)
     head = (f'<p><b>{name}</b> against <b>{under}</b> on a trace of <b>{teacher}</b> '
             f'<small>({inert(s.problem_id)})</small><br><small>{counted}</small></p>')
+    said = f'Trace of {_said(s.teacher)}: {_said(student_name(student))} against {_said(base)}'
     tokens = _tokens(s, student, base, change, {i: f'{mark}-{i}' for i in drops}, steps, threshold)
     body = (f'<div class="w"><div class="t" dir="ltr" tabindex="0" role="region" aria-label="The trace">{tokens}</div>'
             f'{_drop_table(s, student, base, drops, change, mark)}</div>')
-    source = _framed(f'Trace of {teacher}: {name} against {under}', head, _legend(steps, threshold), body)
+    source = _framed(said, head, _legend(steps, threshold), body)
     return View(source, _lines(s, student, base, drops, change, counted))
 
 # %% ../../nbs/views/01_token_view.ipynb #134db60a
@@ -298,7 +303,7 @@ def strips_view(s,            # Scored
     tokens = _fitting(strips, room)
     rest = f'<p><small>… {len(s) - len(tokens):,} tokens more</small></p>' if len(tokens) < len(s) else ''
     body = '<div class="t q" dir="ltr" tabindex="0" role="region" aria-label="The trace, coloured">'
-    source = _framed(f'Trace of {inert(s.teacher)} under {len(students) + 1} students',
+    source = _framed(f'Trace of {_said(s.teacher)} under {len(students) + 1} students',
                      _strip_head(s, base, students, changes, threshold), _legend(steps), body, *tokens, '</div>', rest)
     plain = [f'  {_said(student_name(m))}: mean change {_signed(changes[m].mean())} nats' for m in students]
     return View(source, '\n'.join([f'trace of {_said(s.teacher)}, {_said(s.problem_id)}', *plain]))

@@ -6,10 +6,10 @@
 __all__ = ['triangle_picture', 'triangle_view', 'triangle_widget']
 
 # %% ../../nbs/views/06_triangles.ipynb #3cf7884a
-import html, math
+import math
 import numpy as np
 from ..core.errors import MotError, visible
-from ..core.escape import figure_text
+from ..core.escape import attribute_text, figure_text, html_text
 from .plots import Control, View, ink, new_axes, show, student_look, styled
 
 # %% ../../nbs/views/06_triangles.ipynb #dcf82b08
@@ -96,11 +96,9 @@ def _rows(t, things):
 # %% ../../nbs/views/06_triangles.ipynb #98ab1f6a
 def _loss(cell): return 'no number' if cell['value'] is None else f"{cell['value']:.3f}"
 
-def _escaped(text): return html.escape(visible(str(text)))
-
 def _numbers(t, cell):
     "Weights, loss and accuracy of a place, as HTML."
-    weights = ' · '.join(f'{_escaped(n)} <b>{w:.2f}</b>' for n, w in zip(t['names'], cell['weights']))
+    weights = ' · '.join(f'{html_text(n)} <b>{w:.2f}</b>' for n, w in zip(t['names'], cell['weights']))
     known = cell['value'] is not None and cell.get('lo') is not None
     loss = _loss(cell) + (f" [{cell['lo']:.3f}, {cell['hi']:.3f}]" if known else '')
     right = f" · right <b>{cell['right']}</b> of {cell['asked']}" if 'asked' in cell else ''
@@ -113,12 +111,12 @@ def _answered(cell):
     "What the student answers at a place, as HTML; nothing where it was not asked."
     if 'answer' not in cell: return ''
     return (f'{_BLOCK}its own answer to a held-out problem</small>'
-            f'<div style="white-space:pre-wrap;overflow-wrap:anywhere">{_escaped(cell["answer"])}</div></div>')
+            f'<div style="white-space:pre-wrap;overflow-wrap:anywhere">{html_text(cell["answer"])}</div></div>')
 
 # %% ../../nbs/views/06_triangles.ipynb #f67a2260
 def _panel(t, cell):
     "What one place of the triangle shows, as HTML."
-    tokens = ''.join(f'<i style="--p:{p:.2f}" title="{p:.2f}">{_escaped(w)}</i>' for w, p in cell['tokens'])
+    tokens = ''.join(f'<i style="--p:{p:.2f}" title="{p:.2f}">{html_text(w)}</i>' for w, p in cell['tokens'])
     return (f'{_numbers(t, cell)}{_BLOCK}one trace; the more orange, the less probable</small>'
             f'<div dir="ltr" style="overflow-wrap:anywhere;unicode-bidi:isolate">{tokens}</div></div>{_answered(cell)}')
 
@@ -128,7 +126,7 @@ def _aloud(t, cell):
     words = ', '.join(f'{n} {w:.2f}' for n, w in zip(t['names'], cell['weights']))
     words += f", loss {cell['value']:.3f}" if cell['value'] is not None else ', loss no number'
     words += f", {cell['right']} of {cell['asked']} right" if 'asked' in cell else ''
-    return html.escape(visible(words), quote=True)
+    return attribute_text(words)
 
 def _dot(t, cell, colour):
     "A place as HTML, with the panel that hangs on it."
@@ -152,7 +150,7 @@ def _corner(t, name):
     "A branch's name in its colour, as HTML."
     colour = ink(student_look(name, t['names'])[1])
     style = f'color:{colour};background:#ffffffcc;padding:0 .3em;border-radius:3px'
-    return f'<b style="{style}">{_escaped(name)}</b>'
+    return f'<b style="{style}">{html_text(name)}</b>'
 
 # %% ../../nbs/views/06_triangles.ipynb #f7b373e9
 def _with_corners(t, body):
@@ -201,7 +199,7 @@ def _arranged(t, buttons):
     "The buttons in rows, between the names of the corners."
     import ipywidgets as w
     centre = w.Layout(justify_content='center')
-    names = [w.HTML(f'<b>{_escaped(n)}</b>') for n in t['names']]
+    names = [w.HTML(f'<b>{html_text(n)}</b>') for n in t['names']]
     rows = [w.HBox(row, layout=centre) for row in _rows(t, buttons)]
     below = w.HBox(names[1:], layout=w.Layout(justify_content='space-between'))
     return w.VBox([w.HBox(names[:1], layout=centre), *rows, below], layout=w.Layout(width='330px', overflow='visible'))
@@ -253,5 +251,5 @@ def triangle_widget(t): # dict of `landscape.triangle`
     def still():
         text = triangle_view(t).text
         picture = show(triangle_picture(t), text)._repr_html_()
-        return View(f'{picture}<p>{html.escape(text)}</p>{_shown(t, _middle(t)[0])}', text)
+        return View(f'{picture}<p>{html_text(text)}</p>{_shown(t, _middle(t)[0])}', text)
     return Control(still, lambda: _triangle_box(t))
