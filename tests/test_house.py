@@ -118,7 +118,8 @@ FOUND = [('import_order', 'core.files imports student.merge'), ('unsafe_calls', 
          ('undocumented', 'bare has no docstring'), ('undocumented', 'bare(x) has no comment'),
          ('traces_of_machines', 'core/files.py', 'a path of one machine'), ('sizes', '99_big'),
          ('parameter_cells', '99_big', 'kernelspec'), ('readme_drift', 'differs'), ('recorded_drift', 'differs'),
-         ('lock_drift', 'pins no public version')]
+         ('lock_drift', 'pins no public version'), ('widgets', '98_bare', 'cell 0: a widget without its state'),
+         ('widgets', '97_state', 'the state of widgets that no output shows')]
 
 
 def notebook(*cells, kernel='python3'):
@@ -128,6 +129,16 @@ def notebook(*cells, kernel='python3'):
         return {'cell_type': kind, 'metadata': {}, 'source': [source], **own}
     metadata = {'kernelspec': {'name': kernel}} if kernel else {}
     return json.dumps({'cells': [cell(*c) for c in cells], 'metadata': metadata, 'nbformat': 4, 'nbformat_minor': 5})
+
+
+def plant_widgets(copy):
+    "A notebook with a widget whose state was not kept, and one with a state alone; one that has both is no breach."
+    for name, shown, kept in (('98_bare', ['m'], []), ('97_state', [], ['m']), ('96_both', ['m'], ['m'])):
+        nb = json.loads(notebook(('code', 'x')))
+        data = [{house.VIEW: {'model_id': m}} for m in shown]
+        nb['cells'][0]['outputs'] = [{'output_type': 'display_data', 'metadata': {}, 'data': d} for d in data]
+        nb['metadata']['widgets'] = {house.STATE: {'state': {m: {} for m in kept}}}
+        (copy/'nbs'/f'{name}.ipynb').write_text(json.dumps(nb))
 
 
 def plant_numbers(copy):
@@ -152,8 +163,11 @@ def test_the_rules_can_fail(tmp_path):
     for name in ('README.md', 'data/recorded/README.md'): (copy/name).write_text('another text')
     (copy/'requirements.lock').write_text('torch>=2\n')
     plant_numbers(copy)
+    plant_widgets(copy)
     complaints = {rule: house.CHECKS[rule](copy) for rule in {*(rule for rule, *_ in FOUND), 'numbers'}}
     for rule, *words in [*FOUND, *(('numbers', *x) for x in PLANTED.items())]:
         assert any(all(w in c for w in words) for c in complaints[rule]), (rule, words, complaints[rule])
-    for name in ('99_big', 'core/99_planted', 'core/11a_planted'): (copy/'nbs'/f'{name}.ipynb').unlink()
+    assert not any('96_both' in c for c in complaints['widgets'])
+    planted = ('99_big', '98_bare', '97_state', '96_both', 'core/99_planted', 'core/11a_planted')
+    for name in planted: (copy/'nbs'/f'{name}.ipynb').unlink()
     assert any('core/files.py' in c for c in house.clean_and_export(copy))

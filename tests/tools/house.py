@@ -13,7 +13,8 @@ from project import (NUMBER, ROOT, WINGS, cells, copy_tree, dotted, library_note
 from recorded_card import card, card_path
 
 NOTEBOOK_BYTES, FIGURE_BYTES = 1_000_000, 150_000
-__all__ = ['CHECKS', 'ROOT', 'WINGS', 'copy_tree', 'dotted', 'library_notebooks', 'modules', 'notebooks', 'tracked']
+__all__ = ['CHECKS', 'ROOT', 'STATE', 'VIEW', 'WINGS', 'copy_tree', 'dotted', 'library_notebooks', 'modules',
+           'notebooks', 'tracked']
 
 
 # -- drift -----------------------------------------------------------------------------------------------------------
@@ -120,6 +121,22 @@ def sizes(root=ROOT):
     pictures = [n for n in tracked(root) if Path(n).suffix.lower() in kinds]
     large = [(n, size) for n in pictures if (size := (root/n).stat().st_size) > FIGURE_BYTES]
     return complaints + [f'{n}: {size} bytes, {over}' for n, size in large]
+
+
+VIEW, STATE = ('application/vnd.jupyter.widget-' + kind for kind in ('view+json', 'state+json'))
+
+
+def widgets(root=ROOT):
+    "Widgets stored in outputs without their state, which JupyterLab shows as an error; and state that nothing shows."
+    complaints = []
+    for path in notebooks(root):
+        nb = json.loads(path.read_text(encoding='utf-8'))
+        state = nb['metadata'].get('widgets', {}).get(STATE, {}).get('state', {})
+        shown = [(i, o['data'][VIEW]['model_id']) for i, c in enumerate(nb['cells']) for o in c.get('outputs', [])
+                 if VIEW in o.get('data', {})]
+        complaints += [f'{path.name}, cell {i}: a widget without its state' for i, model in shown if model not in state]
+        if state and not shown: complaints.append(f'{path.name}: the state of widgets that no output shows')
+    return complaints
 
 
 # -- what must not be written anywhere ---------------------------------------------------------------------------------
@@ -338,8 +355,8 @@ def lock_drift(root=ROOT):
 
 CHECKS = dict(clean_and_export=clean_and_export, import_order=import_order, sizes=sizes,
               traces_of_machines=traces_of_machines, unsafe_calls=unsafe_calls, undocumented=undocumented,
-              parameter_cells=parameter_cells, readme_drift=readme_drift, recorded_drift=recorded_drift,
-              lock_drift=lock_drift, numbers=numbers)
+              parameter_cells=parameter_cells, widgets=widgets, readme_drift=readme_drift,
+              recorded_drift=recorded_drift, lock_drift=lock_drift, numbers=numbers)
 
 
 def write_docs():
