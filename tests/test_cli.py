@@ -122,13 +122,51 @@ def test_where_nothing_can_be_written(hostile, argv, out):
     assert set(os.listdir()) - {'.lock'} == set(before)
 
 
-NO_SIZES = [('memory', 'nan'), ('rate', 'inf'), ('tokens-per-second', '-inf'), ('gpus', '0')]
+NO_SIZES = [('memory', 'nan'), ('rate', 'inf'), ('tokens-per-second', '-inf'), ('gpus', '0'), ('gpus', 10**14),
+            ('memory', '1e30'), ('rate', '-0'), ('answer-tokens', '1e300'), ('trace-tokens', 'nan')]
 
 
 @pytest.mark.parametrize('option, value', NO_SIZES)
 def test_plan_takes_numbers_only(mot, option, value):
     code, out, err = mot('plan', 'smoke/toy', f'--{option}={value}')
     assert code == 1 and 'number above 0' in err and f'--{option}' in err
+
+
+@pytest.mark.parametrize('argv, option', [
+    (('eval', 'toy-tiny', *ASKED, '--seed', '-5'), '--seed'), (('eval', 'toy-tiny', *ASKED, '--seed', 2**63), '--seed'),
+    (('eval', 'toy-tiny', '--pool', 'toy', '--n', '-1'), '--n'),
+    (('traces', 'toy-tiny', *SAMPLED, '--seed=-1'), '--seed'),
+    (('traces', 'toy-tiny', *SAMPLED, '--ngram', '0'), '--ngram'),
+    (('traces', 'toy-tiny', *ASKED, '--k', '0'), 'eval.k'), (('run', 'smoke/toy', 'seeds=[-1]'), 'seeds'),
+    (('run', 'smoke/toy', 'student.seed=-1'), 'student.seed')])
+def test_numbers_that_no_option_has(mot, tmp_path, argv, option):
+    "Refused before anything is loaded or written."
+    code, out, err = mot(*argv)
+    assert code == 1 and f'where: {option}' in err and not list(tmp_path.iterdir()), err
+
+
+@pytest.mark.parametrize('files', [['README.md'], ['notes/', 'a.txt'], ['model.safetensors']])
+def test_a_merge_leaves_a_folder_of_notes_alone(tmp_path, files):
+    "It says what lies there, and where the result could go instead."
+    from mot_nb.core.errors import MotError
+    from mot_nb.student.weight_files import check_target
+    out = tmp_path/'out'
+    for f in files: (out/f).mkdir(parents=True) if f.endswith('/') else out.mkdir(exist_ok=True)
+    for f in files: f.endswith('/') or (out/f).write_text('x')
+    with pytest.raises(MotError, match='is not a student') as e: check_target(out, [tmp_path/'a'])
+    assert files[0].strip('/') in e.value.values and 'out/merged' in e.value.cure
+
+
+@pytest.mark.parametrize('header', [b'\xff'*8 + b'{}', (2**62).to_bytes(8, 'little') + b'{', b'\0'*8, b'abc', b''])
+def test_a_header_of_any_length_is_read_carefully(mot, tmp_path, header):
+    "The header of a safetensors file says how long it is: 4 EiB, 0, or no whole number."
+    from mot_nb.student.models import byte_tokenizer, save_student, tiny_qwen3
+    tokenizer = byte_tokenizer()
+    save_student(tmp_path/'a', tiny_qwen3(len(tokenizer)), tokenizer)
+    (tmp_path/'a'/'model.safetensors').write_bytes(header)
+    for argv in (('merge', 'out', 'a', 'a'), ('plan', 'smoke/toy', 'student.name=a', '--gpus', '1', '--dry-run')):
+        code, out, err = mot(*argv)
+        assert code == 1 and 'not a whole safetensors file' in out + err and 'fault' not in err, (argv, out[-300:], err)
 
 
 def test_names_do_not_command_a_terminal(mot, tmp_path):

@@ -13,7 +13,7 @@ from ..core.escape import terminal_text
 from ..core.hashes import hash_json
 from ..core.files import write_atomic
 from ..core.settings import load_settings
-from .answering import BOXED, answers_of, check_one, check_some, decoding, named_set
+from .answering import BOXED, answers_of, check_one, check_option, check_some, decoding, named_set
 
 # %% ../../nbs/app/12_eval_command.ipynb #4fef8c3c
 def _asked(args, s):
@@ -47,6 +47,7 @@ def _checked(file):
 def do_eval(args): # the parsed command line
     "`mot eval`: samples kept in a file, the score printed and written beside them."
     check_some(args.n)
+    check_option('--seed', args.seed)
     data = {k: v for k, v in (('pool', args.pool), ('n_heldout', args.n)) if v is not None}
     s = load_settings({'student': {'name': args.student}, 'data': data, 'seeds': [args.seed]}, args.overrides)
     from mot_nb.answers.scores import score

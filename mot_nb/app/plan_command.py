@@ -6,7 +6,7 @@
 __all__ = ['Known', 'check_rows', 'check_run', 'do_plan']
 
 # %% ../../nbs/app/14_plan_command.ipynb #c542fa0a
-import json, math
+import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from ..core.errors import MotError
@@ -192,13 +192,15 @@ def check_run(s,         # RunSettings
     return [*_check_settings(s, teachers), *_check_room(s, plan), *_check_student(s, tokenizer), *_check_data(s, pool)]
 
 # %% ../../nbs/app/14_plan_command.ipynb #c5cd3ef9
+_MOST = {'gpus': 1e5, 'memory': 1e6, 'rate': 1e6, 'tokens_per_second': 1e9, 'answer_tokens': 1e9, 'trace_tokens': 1e9}
+
 def _check_numbers(args):
-    "Raises for an option that must be above 0."
-    for option in ('gpus', 'memory', 'rate', 'tokens_per_second', 'answer_tokens', 'trace_tokens'):
+    "Raises for an option that is not above 0, or is more than any machine has."
+    for option, most in _MOST.items():
         v = getattr(args, option)
-        if v is not None and not 0 < v < math.inf:           # nan is neither
-            raise MotError('this must be a number above 0', where='--' + option.replace('_', '-'), values=v,
-                           cure='leave it out for its default')
+        if v is None or 0 < v <= most: continue              # nan is neither
+        raise MotError(f'this must be a number above 0, at most {most:,.0f}', where='--' + option.replace('_', '-'),
+                       values=v, cure='leave it out for its default')
 
 def _plan(args, s, known):
     "The `Plan` of a run."
@@ -213,9 +215,9 @@ def _plan(args, s, known):
 # %% ../../nbs/app/14_plan_command.ipynb #7e11846a
 def do_plan(args): # the parsed command line
     "`mot plan`: what the run will cost; with --dry-run also what could be checked, 1 if something would stop it."
+    _check_numbers(args)
     from mot_nb.methods.launch import named_settings
     from mot_nb.scale.shapes import shape_of
-    _check_numbers(args)
     s = named_settings(args.settings, args.overrides)
     shape_of(s.student.name)                     # a student that cannot be counted is refused first
     tokenizer = _tokenizer(s)

@@ -12,7 +12,7 @@ from ..core.errors import MotError
 from ..core.escape import terminal_text
 from ..core.files import sweep
 from ..core.settings import load_settings
-from .answering import BOXED, answers_of, check_one, check_some, named_set
+from .answering import BOXED, answers_of, check_one, check_option, check_some, named_set
 
 # %% ../../nbs/app/13_traces_command.ipynb #cc2d7580
 def _opened(folder):
@@ -72,6 +72,8 @@ def do_traces(args): # the parsed command line
     "`mot traces`: a teacher's answers in a file, its corpus, its card, and the table of all teachers of the folder."
     from mot_nb.answers.traces import check_teacher, harvest, harvest_table, hold_problems, write_harvest
     check_some(args.n)
+    check_option('--seed', args.seed)
+    check_option('--ngram', args.ngram, 1, 10**6)
     check_one(args, 'set')
     name, s, out = _name(args), _settings(args), Path(args.out)
     args.student = args.teacher

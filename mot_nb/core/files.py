@@ -150,16 +150,23 @@ def append_line(path,  # a JSONL file
             _write(file, line)
     except OSError as e: raise _no_room(e, path) from e
 
+# %% ../../nbs/core/02_files.ipynb #f3ab7d10
+def _bytes_of(path):
+    "The bytes of a file, none where it is absent."
+    try: return Path(path).read_bytes()
+    except (FileNotFoundError, NotADirectoryError): return b''
+    except (OSError, ValueError) as e:                  # a folder, no permission, a name that cannot be
+        raise MotError('this log cannot be read', where=str(path), values=getattr(e, 'strerror', None) or str(e),
+                       cure='give a file of JSON lines that you may read') from None
+
 # %% ../../nbs/core/02_files.ipynb #a6d43343
 def read_lines(path): # a JSONL file written by `append_line`; may be absent
     "The objects of a JSONL log; a torn last line is left out, a bad line elsewhere raises."
-    path = Path(path)
-    if not path.exists(): return []
-    out, lines = [], path.read_bytes().split(b'\n')
+    out, lines = [], _bytes_of(path).split(b'\n')
     for i, line in enumerate(lines[:-1]):
         if not line.strip(): continue
         try: out.append(json.loads(line))
-        except ValueError as e:
+        except (ValueError, RecursionError) as e:
             raise MotError('a line of this log cannot be read', where=f'{path}, line {i+1}', values=line[:80],
                            cure='restore the file, or remove the line to lose only that record') from e
     return out

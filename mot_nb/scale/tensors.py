@@ -6,9 +6,9 @@
 __all__ = ['tensors', 'layer_matrices', 'parameters', 'check_tensors', 'check_folder']
 
 # %% ../../nbs/scale/11_tensors.ipynb #5442d8de
-import json
 from pathlib import Path
 from ..core.errors import MotError
+from ..student.weight_files import read_header
 from .shapes import shape_of
 
 # %% ../../nbs/scale/11_tensors.ipynb #7a566061
@@ -100,11 +100,8 @@ def check_tensors(found,   # name -> shape (or only the names) of the tensors th
 # %% ../../nbs/scale/11_tensors.ipynb #9dc6e394
 def _header(file):
     "name -> shape of the tensors of a safetensors file."
-    with open(file, 'rb') as f:
-        try: header = json.loads(f.read(int.from_bytes(f.read(8), 'little')))
-        except ValueError:
-            raise MotError('this is not a whole safetensors file', where=str(file), cure='copy it again') from None
-    return {n: tuple(v['shape']) for n, v in header.items() if n != '__metadata__'}
+    with open(file, 'rb') as f: _, header = read_header(f, file)
+    return {n: tuple(v['shape']) for n, v in header.items()}
 
 # %% ../../nbs/scale/11_tensors.ipynb #d3afd54b
 def check_folder(folder): # a Hugging Face folder with config.json and safetensors

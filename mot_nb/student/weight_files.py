@@ -236,11 +236,10 @@ def check_target(out,    # the folder of the result
                            cure='give another output folder')
     if not out.exists(): return
     if not out.is_dir(): raise MotError('the output is a file', where=str(out), cure='give a folder')
-    if any(out.iterdir()) and not (out/mark).is_file():
-        raise MotError(f'the output folder exists and is not {kind}', where=str(out),
-                       values=sorted(p.name for p in out.iterdir())[:5],
-                       cure=f'give a new folder: {kind} of that name would be replaced, anything else is left alone')
-    if more := _strangers(out, mark):
-        raise MotError(f'the output folder holds more than {kind}', where=str(out),
-                       values=f'{len(more)}: {", ".join(more[:5])}',
-                       cure='give a new folder, or move these away: an older result is replaced as a whole')
+    more, whole = _strangers(out, mark), (out/mark).is_file()
+    more = more if more or whole else sorted(p.name for p in out.iterdir())
+    if not more: return
+    what = 'holds more than' if whole else 'exists and is not'
+    raise MotError(f'the output folder {what} {kind}', where=str(out), values=f'{len(more)}: {", ".join(more[:5])}',
+                   cure=f'give a new folder, such as {out/"merged"}, or move these away: the result is written as a '
+                        f'whole folder, and {kind} of that name is replaced as a whole')
