@@ -42,11 +42,11 @@ def same_json(a, b): # anything JSON can hold
     "Whether two values are written alike: 1 is not 1.0 and not true, a tuple is a list."
     return json.dumps(a, sort_keys=True) == json.dumps(b, sort_keys=True)
 
-# %% ../../nbs/core/12_checks.ipynb #39d9c7fd
+# %% ../../nbs/core/12_checks.ipynb #473e2c02
 class Spot:
     "A file, or a line of one, that is compared field by field; what agrees is counted."
     def __init__(self, checks,  # `Checks`
-                 what,          # what its values are, for the count
+                 what,          # what its values are, for the count; '': not counted
                  file,          # name, as it is shown
                  line=None,     # from 1
                  cure='restore the file from a copy, or make it again'):
@@ -59,7 +59,7 @@ class Spot:
     def that(self, field, ok, there, expected): # a field; whether it is right; its value; what it should be, in words
         "Counts a value that is right; raises for another."
         if not ok: self.differs(field, there, expected)
-        self.checks.counts[self.what] += 1
+        if self.what: self.checks.counts[self.what] += 1
 
     def same(self, field, there, expected): # a field, its value, what it should be
         "Counts a value that agrees; raises for another, of dicts with the first field that differs."

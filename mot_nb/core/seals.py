@@ -5,10 +5,9 @@
 # %% auto #0
 __all__ = ['SEAL', 'ABOVE', 'sealed_files', 'write_seal', 'break_seal', 'check_seal']
 
-# %% ../../nbs/core/13_seals.ipynb #c29c3c0e
+# %% ../../nbs/core/13_seals.ipynb #2994f342
 import json
 from pathlib import Path
-from .errors import MotError
 from .files import write_atomic
 from .hashes import hash_bytes, hash_file, hash_json
 
