@@ -1,10 +1,18 @@
 "Claims: on made-up runs with known truth, every claim's verdict follows the sign of its difference."
+from types import SimpleNamespace
+
+import numpy as np
 import pytest
 
 from mot_nb.analysis.best_teacher import teacher_table
 from mot_nb.analysis.claims import Gap, VERDICTS, best_std, gap, judge, judge_best, judge_without, ledger, verdict
+from mot_nb.analysis.confidence_record import Measured, confidence_rows, judge_consensus
 from mot_nb.analysis.forgetting import against, change
+from mot_nb.analysis.landscape_runs import compare_sharpness, compared_table, flatness, flatness_answer
+from mot_nb.analysis.scored_traces import Scored
+from mot_nb.analysis.sharpness import Sharpness
 from mot_nb.answers.scores import score_marks
+from mot_nb.core.errors import MotError
 
 N, SEEDS = 100, (0, 1, 2)
 
@@ -130,3 +138,101 @@ def test_a_ledger_says_what_its_verdicts_mean():
     table = ledger([judge(rows, n, 'made up', scores) for n in (3, 16)])
     assert [r[-1] for r in table.rows] == [('supported', True), ('undecided', False)]
     assert all(f'{name}: {meaning}' in table.caption for name, meaning in VERDICTS.items())
+
+
+# -- claim 6: the ceiling is that of the best round, the fall that of whoever has it -------------------------------------
+
+def test_the_ceiling_is_the_best_round():
+    "MoT is higher at its best and lower at the end; both fall alike."
+    assert judged(6, mot=[.7, .5], std_plain=[.4, .2]) == 'undecided'       # the ceiling is higher, the falls are equal
+    rows, scores = run(mot=[.9, .3], std_plain=[.6, .55])
+    ceiling, fall = judge(rows, 6, scores=scores).measured
+    assert ceiling.value == pytest.approx(.3) and fall.value == pytest.approx(.55)
+
+
+def test_the_fall_is_that_of_the_best_ceiling():
+    "One teacher is best at its best round, another at the end: it is the first whose fall is compared."
+    rows, scores = run(mot=[.7, .6], std_plain=[.6, .2], std_verbose=[.4, .4])
+    ceiling, fall = judge(rows, 6, scores=scores).measured
+    assert (ceiling.b, fall.b) == ('best STD plain', 'STD plain') and fall.value == pytest.approx(.1 - .4)
+
+
+# -- claim 13: drops fall on the style of one teacher, and not on shared reasoning ----------------------------------------
+
+def measured(quirk, shared, before=None, seeds=SEEDS, problems=12):
+    "A measurement of MoT: changes in nats of quirk and shared tokens, the same in every trace; noise where asked for."
+    label = {'truth': ('quirk',)*len(quirk) + ('shared',)*len(shared)}
+    base = tuple(before or (-2.,)*len(label['truth']))
+    def trace(i, seed):
+        noise = np.random.default_rng([i, seed]).normal(size=len(base)) if quirk == shared else np.zeros(len(base))
+        after = tuple(b + c + n for b, c, n in zip(base, (*quirk, *shared), noise))
+        said = {s: ('',)*len(base) for s in ('base', 'mot-r1')}
+        return Scored(f'p{i}', 'plain', ('a',)*len(base), label, {'base': base, 'mot-r1': after}, best=said)
+    return Measured({}, confidence_rows([[trace(i, s) for i in range(problems)] for s in seeds]), [])
+
+
+CONSENSUS = {   # changes of quirk and shared tokens -> the verdict
+    'as the paper says': ((-.8,)*4, (.2,)*4, 'supported'),
+    'all turned': ((.2,)*4, (-.8,)*4, 'contradicted'),
+    'shared reasoning drops a little': ((-.8,)*4, (-.05,)*4, 'contradicted'),
+    'shared reasoning rises, but it is marked more often': ((.05,)*4, (-.3, -.3, .9, .9), 'contradicted'),
+    'nothing but noise': ((0.,)*4, (0.,)*4, 'undecided')}
+
+
+@pytest.mark.parametrize('case', CONSENSUS)
+def test_claim_13_follows_its_signs(case):
+    quirk, shared, verdict = CONSENSUS[case]
+    assert judge_consensus(measured(quirk, shared)).verdict == verdict
+    assert judge_consensus(measured(quirk, shared, seeds=(0,))).verdict == 'one seed'
+
+
+def test_claim_13_is_judged_at_equal_confidence():
+    "Quirks drop more often because the base is unsure of them; among tokens it is as sure of, shared ones do."
+    unsure, sure = -3., -.1
+    quirk, shared = (-.5,)*7 + (.1,) + (0.,)*2, (-.5,)*2 + (.5,)*8
+    said = judge_consensus(measured(quirk, shared, (unsure,)*8 + (sure,)*2 + (unsure,)*2 + (sure,)*8))
+    assert said.verdict == 'contradicted' and 'equal confidence' in said.measured[1]
+
+
+# -- claim 14: a smaller loss increase is flatter ------------------------------------------------------------------------
+
+def perturbed(label, seed, rises):
+    "A made-up `Sharpness` on rows of this seed."
+    start = {'value': 1., 'lo': .9, 'hi': 1.1, 'n': 3, 'sums': [10., 11., 12.], 'counts': [10, 10, 10]}
+    return Sharpness(label, 'h', .1, 'filter', seed, f'rows of {seed}', start, tuple(rises), (1., 1.1, 1.2))
+
+
+@pytest.mark.parametrize('of_mot, says', [(.1, 'flatter'), (.3, 'sharper'), (.2, 'no significant difference')])
+@pytest.mark.parametrize('seeds', [SEEDS, (0,)])
+def test_claim_14_follows_its_sign(of_mot, says, seeds):
+    "MoT minus the other, paired direction by direction: below zero is flatter, in the verdict, the sentence and the table."
+    m = SimpleNamespace(radii=[.1], last='mot-r2', seeds=seeds, keep=lambda row: None)
+    wave = np.array([0., .02, -.02, .01])
+    rises = lambda mean, s, turned: mean + wave[::turned] + .001*s
+    found = {(s, name, .1): perturbed(name, s, rises(mean, s*turned, turned))
+             for s in seeds for name, mean, turned in (('std-plain-r2', .2, -1), ('mot-r2', of_mot, 1))}
+    pair, = pairs = compare_sharpness(m, found)
+    assert (pair['a'], pair['b']) == ('mot-r2', 'std-plain-r2') and pair['value'] == pytest.approx(of_mot - .2, abs=.003)
+    assert flatness(pair) == says == compared_table(pairs).rows[0][2]
+    link = {'flatter': 'is **flatter** than', 'sharper': 'is **sharper** than'}.get(says, 'has no significant difference from')
+    assert f'mot-r2 {link} std-plain-r2' in flatness_answer(m, pairs)
+
+
+# -- margins -------------------------------------------------------------------------------------------------------------
+
+def test_seeds_that_agree_to_the_last_problem_have_a_width():
+    "Without scores: three equal differences do not show that a fourth would be the same."
+    rows, _ = run(mot=.6, base=.5)
+    for r in rows: r['value'] = .6 if r['method'] == 'mot' else .5
+    g = gap(rows, 'mot', 'base')
+    assert g.lo < g.value < g.hi and g.hi - g.value == pytest.approx(4.302652729911275/100/3**.5)
+
+
+def test_two_right_may_be_luck_and_three_are_judged():
+    assert judged(3, mot=.01, std_plain=0.) == 'cannot be seen here' != judged(3, mot=.02, std_plain=0.)
+
+
+def test_runs_of_unlike_starts_or_rounds_are_refused():
+    a, b = run(mot=HIGH, base=.2)[0], run(mot=LOW, base=.2, start='other')[0]
+    with pytest.raises(MotError, match='different base students'): judge_without(a, b)
+    with pytest.raises(MotError, match='not measured alike'): judge_without(a, run(mot=[LOW, LOW], base=.2)[0])

@@ -249,3 +249,140 @@ def test_a_part_that_no_method_has(tmp_path):
     with pytest.raises(MotError) as e: at.run(merge_of_thought, curriculum=one_more)
     at.close()
     assert 'curriculum' in str(e.value) and 'rows' in str(e.value)
+
+
+# ---- every method against the same thing written out, with a schedule that goes on over all rounds
+
+SCHEDULED = {'train__schedule': 'cosine', 'train__warmup': .25, 'rounds__mtd_budgets': '[depth,compute]'}
+
+
+def trained(at, names, start, steps, step=0, total=6):
+    "The student after some steps on these teachers' rows, through `Branch` alone."
+    from mot_nb.core.hashes import derive_seed
+    from mot_nb.student.branch import Branch
+    name = names[0] if len(names) == 1 else 'union'
+    b = Branch(at.place.model, [r for k in names for r in at.rows[k]], at.settings.train, total,
+               seed=derive_seed(at.seed, 'order', name), state=start, step=step)
+    b.train(steps)
+    state = b.weights()
+    b.close()
+    return state
+
+
+@pytest.mark.parametrize('seed', [0, 1])
+def test_methods_by_hand(tmp_path, seed):
+    "STD, MoT, MTD at two budgets and one-shot of three teachers: no teacher, step or seed is left out."
+    settings = lab(tmp_path/'a', **SCHEDULED).settings
+    at = SeedLab(settings, tmp_path/'a', seed, Device(settings.student, settings.train, 'cpu', say=lambda text: None))
+    for m in (single_teacher, merge_of_thought, union, one_shot): at.ask(m)
+    at.carry_out()
+    found, base, names = hashes(at.metrics()), at.place.base, ['plain', 'verbose', 'foreign']
+    assert at.teachers == names
+    wanted = {f'std-{k}-r{t}': trained(at, [k], base, 2*t) for k in names for t in (1, 3)}
+    wanted |= {f'mtd-depth-r{t}': trained(at, names, base, 2*t) for t in (1, 2, 3)}
+    wanted |= {f'mtd-compute-r{t}': trained(at, names, base, 6*t, total=18) for t in (1, 3)}
+    wanted['oneshot'] = mean(base, [wanted[f'std-{k}-r3'] for k in names])
+    student = base
+    for t in range(3):
+        student = mean(student, [trained(at, [k], student, 2, step=2*t) for k in names])
+        wanted[f'mot-r{t + 1}'] = student
+    assert {k: found[k] for k in wanted} == {k: hash_tensors(s) for k, s in wanted.items()}
+
+
+def test_kept_moments_make_one_teacher_s_rounds_one_training(tmp_path):
+    "A merge of one branch changes nothing: with kept moments the rounds are the single teacher's student, with fresh not."
+    for kept in (True, False):
+        at = lab(tmp_path/str(kept), data__teachers='[plain]', train__optimiser_state='kept' if kept else 'fresh')
+        for m in (single_teacher, merge_of_thought): at.ask(m)
+        at.carry_out()
+        found = hashes(at.metrics())
+        assert (found['mot-r3'] == found['std-plain-r3']) == kept and found['mot-r1'] == found['std-plain-r1']
+
+
+def test_residual_adapters_leave_the_frozen_weights_as_they_were(tmp_path):
+    "One teacher, adapters that go on: what the rounds add is all in the adapters, however many rounds there were."
+    from safetensors.torch import load_file
+    at = lab(tmp_path/'a', data__teachers='[plain]', train__lora_rank=2, train__lora_alpha=8, train__lora_merge='residual', train__lr=.01)
+    students = []
+    def keeping(lab_):
+        student = lab_.base
+        for t in range(3):
+            student = lab_.merge([lab_.train(student, 'plain')], student)
+            students.append(student)
+            lab_.mark(student, 'mine', round=t + 1)
+    at.ask(keeping)
+    at.maker.tidy = False
+    at.carry_out()
+    for s in students[:2]:                                # the last one leaves no adapter
+        state, adapter = at.weights(s), load_file(f"{at.maker.beside(s, 'adapter')}.safetensors")
+        for m in {n[:-2] for n in adapter}:
+            frozen = state[f'{m}.weight'].double() - 4*(adapter[f'{m}.B'].double() @ adapter[f'{m}.A'].double())
+            assert (frozen - at.place.base[f'{m}.weight']).abs().max() < 1e-6 < (state[f'{m}.weight'] - at.place.base[f'{m}.weight']).abs().max()
+
+
+# ---- what is another student, and another measurement
+
+def test_what_makes_another_student(tmp_path):
+    "Everything a student depends on is in its key, and nothing else."
+    from mot_nb.methods.parts import part
+    from mot_nb.student.operators import OPERATORS
+    first = lab(tmp_path/'0', data__seed=0)
+    def other(seed=0, **changes): return SeedLab(lab(tmp_path/'1', data__seed=0, **changes).settings, tmp_path/'1', seed, first.place)
+    branch = lambda at, **how: at.train(at.base, 'plain', **how).key
+    same, cosine = other(), dict(train__schedule='cosine')
+    assert branch(first) == branch(same) == branch(other(rounds__rounds=5)) == branch(other(train__checkpoint_every=1))
+    keys = [branch(first), branch(first, rows='short_first'), branch(other(data__n_train=11)), branch(other(seed=1)),
+            branch(other(train__lr=.002)), branch(other(**cosine)), branch(other(rounds__rounds=5, **cosine)),
+            branch(first, steps=3), first.train(first.base, ['plain', 'verbose']).key]
+    assert len(set(keys)) == len(keys)
+    b = [first.train(first.base, k) for k in first.teachers]
+    ties = lambda **o: part('ties', OPERATORS, 'merge', **o)
+    merges = [first.merge(b), first.merge(b, b[0]), first.merge(b[:2]), first.merge(b, weights=[.5, .25, .25]), first.merge(b, by='ties'),
+              first.merge(b, by=ties(density=.5)), first.merge(b, by=ties(density=.4))]
+    outer = [first.step(first.base, merges[0], OuterSGD(*o)) for o in ((.7, .9), (.7, .8), (.6, .9), (1., .9))]
+    assert len({s.key for s in merges + outer}) == len(merges) + len(outer)
+    again = first.merge([first.train(merges[0], k) for k in first.teachers], merges[0])
+    assert (merges[0].step, merges[0].work, again.step, again.work) == (2, 6, 4, 12)
+
+
+def test_what_makes_another_measurement(tmp_path):
+    key = lambda **changes: lab(tmp_path/'a', **changes).evaluation.key
+    keys = [key(), key(data__n_heldout=3), key(eval__loss_rows=3), key(eval__max_new_tokens=9), key(data__seed=5)]
+    assert len(set(keys)) == len(keys) and key(eval__batch=1) == key()
+    assert [len(lab(tmp_path/'a', eval__loss_rows=n).evaluation.rows) for n in (2, 4)] == [2, 4]
+
+
+def test_an_outer_rate_of_one_with_momentum_is_a_step(tmp_path):
+    from mot_nb.methods.parts import outer_step, replace
+    whether = [outer_step(OuterSGD(*o)).function is replace for o in ((1., 0.), (1., .9), (.7, 0.))]
+    assert whether == [True, False, False]
+
+
+def test_answers_of_a_changed_part_are_not_taken(tmp_path):
+    "The same name in the same folder, another constant: made and asked anew, as in a folder of its own."
+    global ALPHA
+    carried_out(tmp_path/'a', merge=pulled)
+    ALPHA = 0.9
+    try: again, fresh = (carried_out(tmp_path/f, merge=pulled) for f in 'ab')
+    finally: ALPHA = 0.1
+    assert again == fresh
+
+
+def test_a_student_made_again_otherwise_is_an_error(tmp_path):
+    "A measurement on file is of other weights than the student that is made again."
+    carried_out(tmp_path/'a')
+    ledger = tmp_path/'a/ledger.jsonl'
+    lines = [json.loads(l) for l in ledger.read_text().splitlines()]
+    for r in lines:
+        if r['stage'] == 'measure mot-r3': r['hash'] = 'f'*64
+    ledger.write_text(''.join(json.dumps(r) + '\n' for r in lines if r['stage'] != 'merge mot-r3'))
+    shutil.rmtree(tmp_path/'a/students')
+    with pytest.raises(MotError, match='other weights'): carried_out(tmp_path/'a')
+
+
+def test_a_row_that_does_not_read_back_stops_a_run(tmp_path):
+    from mot_nb.methods.start_check import check_rows
+    at = lab(tmp_path/'a')
+    assert check_rows(at.pool.corpora, at.rows, at.place.tokenizer) == sum(map(len, at.rows.values()))
+    rows = {**at.rows, 'verbose': [at.rows['plain'][0], *at.rows['verbose'][1:]]}
+    with pytest.raises(MotError, match='does not read back'): check_rows(at.pool.corpora, rows, at.place.tokenizer)
