@@ -7,7 +7,7 @@ __all__ = ['PLAIN_TEMPLATE', 'CHATML', 'encode_plain', 'control_tokens', 'prompt
            'encode_behind', 'render_prompt', 'decode_answer']
 
 # %% ../../nbs/data/02_chat.ipynb #bb2794fe
-import datetime, re, weakref
+import datetime, itertools, re, weakref
 from dataclasses import dataclass
 from ..core.errors import MotError
 from .thought import THINK_MARKS, prompt_state
@@ -86,7 +86,7 @@ class Frame:
     pieces: tuple   # the prompt's text, cut at the messages: 's' and 'u' stand for system and user message
     state: str      # of the thought at the end of the prompt: 'open', 'closed' (and empty) or 'none'
     mark: object    # its `ThinkMark`, or None
-    own: tuple      # `ThinkMark`s that are tokens of this tokenizer
+    own: tuple      # `ThinkMark`s that are tokens of this tokenizer, or begin with one
     end: object     # id that ends an assistant's turn; None where there is none
     controls: dict  # text -> id of every control token
     start: tuple    # ids the tokenizer begins every text with, where the template leaves them out
@@ -132,9 +132,9 @@ def _adds_blank(tokenizer):
     return bool(ids) and str(tokenizer.convert_ids_to_tokens(ids)[0]).startswith(('▁', 'Ġ'))
 
 def _own_marks(tokenizer):
-    "The think marks that are tokens of this tokenizer."
+    "The think marks that are tokens of this tokenizer, or begin with one."
     known = {t.content for t in getattr(tokenizer, 'added_tokens_decoder', {}).values()}
-    return tuple(m for m in THINK_MARKS if m.opens in known and m.closes in known)
+    return tuple(m for m in THINK_MARKS if m.made_of(known))
 
 # %% ../../nbs/data/02_chat.ipynb #8dd7f796
 def _new_frame(tokenizer, system):
@@ -184,14 +184,22 @@ def encode_behind(before,       # the text before, template included
     return next((ids for ids in found if ids is not None), encode(text))
 
 # %% ../../nbs/data/02_chat.ipynb #3ca0810c
-def _piecewise(frame, messages, tokenizer): # 'u' and 's' -> text
+def _piecewise(pieces, tokenizer, frame): # [(text, whether it is a message)]
     "The prompt's ids, template and messages encoded apart."
     ids, before = [], ''
-    for p in frame.pieces:
-        text = messages[p] if isinstance(p, str) else p[1]
-        ids += encode_behind(before, text, tokenizer, frame, plain=isinstance(p, str))
+    for text, message in pieces:
+        ids += encode_behind(before, text, tokenizer, frame, plain=message)
         before += text
     return ids
+
+def _filled(frame, messages, whole, tokenizer): # 'u' and 's' -> text; the template's own text
+    "The prompt's text cut at its messages; raises where the template does more to one than trimming it."
+    for u, s in itertools.product(*((m, m.strip()) for m in (messages['u'], messages['s']))):
+        pieces = [({'u': u, 's': s}[p], True) if isinstance(p, str) else (p[1], False) for p in frame.pieces]
+        if ''.join(text for text, _ in pieces) == whole: return pieces
+    raise MotError('the chat template changes a message that names a control token', _name(tokenizer),
+                   [t for t in frame.controls if any(t in m for m in messages.values())],
+                   'leave the name out of the message: it could not be kept plain text')
 
 # %% ../../nbs/data/02_chat.ipynb #fd4ccd32
 def render_prompt(prompt,      # the user message
@@ -199,14 +207,17 @@ def render_prompt(prompt,      # the user message
                   system=None): # a system message
     "The ids of the chat prompt; control-token names inside the messages are plain text (own)."
     frame, messages = frame_of(tokenizer, system), {'u': prompt, 's': system or ''}
-    if any(t in m for m in messages.values() for t in frame.controls): ids = _piecewise(frame, messages, tokenizer)
-    else: ids = tokenizer.encode(prompt_text(prompt, tokenizer, system), add_special_tokens=False)
-    return [*frame.start, *ids]
+    whole = prompt_text(prompt, tokenizer, system)
+    if not any(t in m for m in messages.values() for t in frame.controls):
+        return [*frame.start, *tokenizer.encode(whole, add_special_tokens=False)]
+    return [*frame.start, *_piecewise(_filled(frame, messages, whole, tokenizer), tokenizer, frame)]
 
 # %% ../../nbs/data/02_chat.ipynb #8ef3d494
 def _mark_ids(tokenizer):
     "The ids of control tokens that are think marks, or parts of one."
-    return {i for t, i in control_tokens(tokenizer).items() if any(t in m.opens or t in m.closes for m in THINK_MARKS)}
+    controls = control_tokens(tokenizer)
+    ids = {i for t, i in controls.items() if any(t in m.opens or t in m.closes for m in THINK_MARKS)}
+    return ids | {i for t, i in controls.items() if any(m.made_of(controls) and t in m.before for m in THINK_MARKS)}
 
 # %% ../../nbs/data/02_chat.ipynb #81e2a6a8
 def decode_answer(tokenizer, # the student's

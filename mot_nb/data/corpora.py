@@ -67,6 +67,14 @@ def _in_marks(text, thought, mark): # a completion taken apart; the `ThinkMark` 
     opened = thought.lead + mark.opens if thought.state == 'whole' else ''
     return f'{opened}{thought.thinking}{mark.before}{mark.closes}{thought.said}'
 
+def _in_channels(thought, mark, begun): # a completion taken apart; gpt-oss's `ThinkMark`; whether the prompt opens it
+    "The completion as messages of their own: the thought, where there is one, and the answer."
+    thinking = f'{thought.lead}{thought.thinking}'.strip()
+    thinks = bool(thinking) or begun
+    opened = thinking if begun else mark.opens + thinking if thinks else ''
+    if thought.state == 'begun': return opened
+    return f'{opened}{mark.before if thinks else ""}{mark.closes}{thought.said.lstrip()}'
+
 def _marks_of(thought, frame):
     "The `ThinkMark` a trace is written in: the prompt's, else one of the student's own, else its own."
     if frame.state == 'open': return frame.mark
@@ -78,6 +86,7 @@ def _taught(completion, frame): # the trace's text; the student's `Frame`
     text = without_end(completion, tuple(t for t, i in frame.controls.items() if i == frame.end))
     thought = thought_of(text)
     mark = _marks_of(thought, frame)
+    if mark and mark.before: return _in_channels(thought, mark, frame.state == 'open')
     text = _in_marks(text, thought, mark)
     starts = bool(mark) and text.lstrip().startswith(mark.opens)
     if frame.state == 'open' and starts: return text.lstrip()[len(mark.opens):].lstrip('\n')
@@ -90,6 +99,7 @@ def _marked(text, frame):
     mark = _control_mark(text, frame)
     if mark is None: return [(text, False)]
     head, closes, said = text.rpartition(mark.closes) if mark.closes in text else (text, '', '')
+    if closes and head.endswith(mark.before): head, closes = head.removesuffix(mark.before), mark.before + closes
     lead, opens, thinking = head.partition(mark.opens) if head.lstrip().startswith(mark.opens) else ('', '', head)
     cut = [(lead, False), (opens, True), (thinking, False), (closes, True), (said, False)]
     return [(t, is_mark) for t, is_mark in cut if t]
@@ -97,13 +107,16 @@ def _marked(text, frame):
 def _control_mark(text, frame):
     "The family of a taught text's marks where they are control tokens, else None."
     mark = frame.mark if frame.state == 'open' else thought_of(text).mark
-    return mark if mark and mark.opens in frame.controls and mark.closes in frame.controls else None
+    return mark if mark and mark.made_of(frame.controls) else None
+
+def _mark_tokens(mark, tokenizer, frame): # the text of a mark
+    return [frame.controls[mark]] if mark in frame.controls else tokenizer.encode(mark, add_special_tokens=False)
 
 def _completion_ids(text, tokenizer, frame):
     "The ids of a taught text: plain, but for the student's own think marks."
     ids, before = [], frame.pieces[-1][1] if isinstance(frame.pieces[-1], tuple) else 'a'
     for piece, is_mark in _marked(text, frame):
-        ids += [frame.controls[piece]] if is_mark else encode_behind(before, piece, tokenizer, frame)
+        ids += _mark_tokens(piece, tokenizer, frame) if is_mark else encode_behind(before, piece, tokenizer, frame)
         before += piece
     return ids
 

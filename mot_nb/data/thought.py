@@ -18,6 +18,11 @@ class ThinkMark:
     closes: str       # behind it; the answer follows
     before: str = ''  # what may stand before `closes` and belongs to it: the end of the thought's own message
 
+    def made_of(self, tokens): # texts of a tokenizer's own tokens
+        "Whether both marks are such tokens, or begin with one as gpt-oss's `<|channel|>analysis` does."
+        return all(m in tokens or any(m.startswith(t) for t in tokens if t.startswith('<|channel'))
+                   for m in (self.opens, self.closes))
+
 # %% ../../nbs/data/00_thought.ipynb #86ce5404
 THINK_MARKS = (
     ThinkMark('<think>', '</think>'),                           # DeepSeek-R1, Qwen3, QwQ, GLM, SmolLM3 and most others

@@ -12,7 +12,7 @@ import torch
 from ..core.errors import MotError
 from ..core.files import atomic_folder
 from ..core.hashes import derive_seed
-from ..data.corpora import CHATML
+from ..data.chat import CHATML, end_of_turn
 
 # %% ../../nbs/student/00_models.ipynb #7e6d912f
 @contextlib.contextmanager
@@ -32,6 +32,17 @@ def _without_ties(model, state):
     return {k: v for k, v in state.items() if k not in set(tied or ())}
 
 # %% ../../nbs/student/00_models.ipynb #2c448798
+def _with_end(generation, tokenizer): # a GenerationConfig
+    "The same, or a copy that also stops where the chat template ends a turn."
+    try: end = end_of_turn(tokenizer)
+    except MotError: return generation                     # a template that cannot be used is refused elsewhere
+    known = generation.eos_token_id
+    known = list(known) if isinstance(known, (list, tuple)) else [i for i in (known,) if i is not None]
+    if end is None or end in known: return generation
+    out = copy.deepcopy(generation)
+    out.eos_token_id = [*known, end] if known else end
+    return out
+
 def _sound(generation): # a GenerationConfig
     "Whether transformers writes it."
     try: generation.validate(strict=True)
@@ -46,22 +57,24 @@ def _with_sampling(generation):
 
 # %% ../../nbs/student/00_models.ipynb #28c74ba3
 @contextlib.contextmanager
-def _sound_generation(model, stage): # the folder that is written
+def _sound_generation(model, tokenizer, stage): # the folder that is written
     "The model with a generation config that transformers writes; one that nothing makes sound is written as it came."
     own = getattr(model, 'generation_config', None)
-    if own is None or _sound(own):
+    if own is None:
         yield
         return
-    mended = _with_sampling(own)
+    given = _with_end(own, tokenizer)
+    mended = given if _sound(given) else _with_sampling(given)
     model.generation_config = mended or type(own)()
     try: yield
     finally: model.generation_config = own
-    if mended is None: own.to_json_file(stage/'generation_config.json', use_diff=True, keys_to_pop=['compile_config'])
+    if mended: return
+    given.to_json_file(stage/'generation_config.json', use_diff=True, keys_to_pop=['compile_config'])
 
 # %% ../../nbs/student/00_models.ipynb #0776595d
 def _write(stage, model, tokenizer, state):
     "Writes all files of a student into a folder."
-    with no_bars(), _sound_generation(model, stage):
+    with no_bars(), _sound_generation(model, tokenizer, stage):
         model.save_pretrained(stage, state_dict=state, safe_serialization=True)
     tokenizer.save_pretrained(stage)
     for f in stage.iterdir():
