@@ -75,3 +75,13 @@ def test_negative_is_a_drop(sign):
     assert drop_auc(traces, 'after').value == dropped
     quirk = next(r for r in change_by_label(traces, ['after']) if r['label'] == 'quirk')
     assert quirk['value'] == sign*.5 and quirk['marked'] == dropped
+
+
+def test_a_gap_has_the_sign_of_its_first_student():
+    "Quirks drop under one student and rise under the other: the gap is the difference, whichever stands first."
+    logprob = {'base': (-1., -1.), 'drops': (-1.5, -1.), 'rises': (-.5, -1.)}
+    traces = [Scored(f'p{i}', 'plain', ('a', 'b'), {'truth': ('quirk', 'shared')}, logprob, best={s: ('', '') for s in logprob}) for i in range(3)]
+    a, b = (drop_auc(traces, s) for s in ('drops', 'rises'))
+    assert (a.value, b.value, auc_gap(a, b).value, auc_gap(b, a).value) == (1, 0, 1, -1)
+    marked = [drop_auc(traces, s, marked=.1).value for s in ('drops', 'rises')]
+    assert marked == [1, .5]

@@ -1,5 +1,6 @@
 "What a student is taught reads back as the trace that was meant; what a file holds is read or refused by name."
 import json, math
+from dataclasses import replace
 
 import pytest
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
@@ -8,7 +9,8 @@ from transformers import PreTrainedTokenizerFast
 
 from mot_nb.core.errors import MotError
 from mot_nb.data.chat import PLAIN_TEMPLATE, decode_answer, end_of_turn, prompt_text, render_prompt
-from mot_nb.data.corpora import Corpus, Trace, corpus_from_rows, filter_correct, read_back, read_corpus, render
+from mot_nb.data.corpora import (Corpus, Trace, corpus_from_rows, filter_correct, one_per_problem, read_back, read_corpus, render,
+                                 render_corpus)
 from mot_nb.data.problems import extract_answer, is_correct
 from mot_nb.student.models import byte_tokenizer
 
@@ -302,3 +304,34 @@ def test_a_base_models_error_says_what_to_write_where():
     t.chat_template = None
     with pytest.raises(MotError, match='chat_template.jinja') as e: render_prompt('hi', t)
     assert PLAIN_TEMPLATE in str(e.value)
+
+
+# -- what is left out is counted -----------------------------------------------------------------------------
+
+def several(n, k=1, completion='Answer: 12'):
+    "A corpus of n problems with k traces each."
+    return Corpus('t', tuple(Trace(f'p{i}', 't', 'What is 3 times 4?', f'sample {j}. {completion}', '12') for i in range(n) for j in range(k)))
+
+
+def test_what_is_dropped_is_counted(tmp_path):
+    wrong = Trace('w', 't', 'q', 'Answer: 13', '12')
+    unknown = Trace('u', 't', 'q', 'Answer: 13', '')
+    mixed = replace(several(3), traces=(*several(3).traces, wrong, unknown), dropped={'wrong answer': 2, 'other': 1})
+    kept = filter_correct(mixed)
+    assert kept.traces == (*several(3).traces, unknown) and kept.dropped == {'wrong answer': 3, 'other': 1}
+    tok = byte_tokenizer()
+    long = replace(several(2), traces=(*several(2).traces, Trace('l', 't', 'q', 'so '*200 + 'Answer: 12', '12')))
+    limit = len(render(long.traces[0], tok))
+    rows = render_corpus(long, tok, limit)
+    assert len(rows) == 2 and rows.dropped == {'too long': 1} and max(map(len, rows)) == limit
+    lines = [dict(problem_id=f'p{i}', prompt='q', completion=t, reference='12') for i, t in enumerate(('no idea', 'none', 'Answer: 12'))]
+    (tmp_path/'t.jsonl').write_text(''.join(json.dumps(l) + '\n' for l in lines))
+    read = read_corpus(tmp_path/'t.jsonl', unanswered='drop')
+    assert len(read) == 1 and read.dropped == {'no final answer': 2}
+
+
+def test_one_per_problem_is_drawn_for_each():
+    "One of four for every problem, not the same of all, others with another seed; the rest are counted."
+    drawn = lambda seed: [t.completion for t in one_per_problem(several(40, 4), seed).traces]
+    assert len(drawn(0)) == 40 and len(set(drawn(0))) == 4 and drawn(0) == drawn(0) != drawn(1)
+    assert one_per_problem(several(40, 4)).dropped == {'another trace of the problem': 120}

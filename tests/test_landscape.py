@@ -319,3 +319,12 @@ triangle_widget({'names': ['plain', 'verbose', 'foreign'], 'step': 2, 'cells': c
             import base64
             Path(os.environ['MOT_PICTURES'], 'triangle_widget.png').write_bytes(base64.b64decode(tab.call('Page.captureScreenshot', format='png')['data']))
     finally: tab.close()
+
+
+def test_seeds_have_directions_of_their_own():
+    "Equal seeds perturb alike, another seed otherwise; both ways of a direction are taken, and the rows are counted."
+    from mot_nb.analysis.landscape import Quadratic, height
+    rises = lambda seed: sharpness(Quadratic([3., 1., .5, .1], [1., 1., 1., 1.]), height, .1, 4, seed).rises
+    assert rises(0) == rises(0) and set(rises(0)).isdisjoint(rises(1)) and len(set(rises(0))) == 4
+    slope = lambda m: [(float(m.weight.detach().double().sum()), 1)]
+    assert sharpness(Quadratic([1.]*4, [1.]*4), slope, .1, 4).rises == pytest.approx([0]*4, abs=1e-6)    # what one way gains the other loses

@@ -26,7 +26,7 @@ def loud(model):
 
 def family(name, **more):
     model = getattr(tf, 'GPT2LMHeadModel' if name == 'GPT2' else f'{name}ForCausalLM')
-    return loud(model(model.config_class(**SMALL, pad_token_id=0, bos_token_id=1, eos_token_id=2, **more)))
+    return loud(model(model.config_class(**SMALL | dict(pad_token_id=0, bos_token_id=1, eos_token_id=2) | more)))
 
 
 @pytest.mark.parametrize('name', ['StableLm', 'Nemotron', 'GPTJ', 'Bloom', 'Falcon', 'RecurrentGemma'])
@@ -111,3 +111,43 @@ def test_checking_leaves_the_model_as_it_was():
     row_losses(model, ROWS)
     assert all(m.training for m in model.modules()) and torch.equal(torch.get_rng_state(), before)
     assert all(torch.equal(t, state[n]) for n, t in model.state_dict().items())
+
+
+@pytest.mark.parametrize('name, more', [('Llama', {}), ('Gemma3', dict(query_pre_attn_scalar=64)), ('Qwen3', dict(num_key_value_heads=2))])
+def test_a_loss_is_that_of_transformers(name, more):
+    "Row by row through the family's own attention, its scale and its groups of heads included."
+    model = family(name, **more)
+    def alone(r):
+        ids = torch.tensor([r.input_ids])
+        with torch.no_grad(): logits = model(ids).logits[0, r.n_prompt - 1:-1]
+        return float(torch.nn.functional.cross_entropy(logits, ids[0, r.n_prompt:], reduction='sum'))
+    wanted = list(map(alone, ROWS))
+    assert [s for s, _ in row_losses(model, ROWS)] == pytest.approx(wanted, rel=1e-4)
+
+
+def test_a_head_with_a_bias_in_chunks(monkeypatch):
+    "Logits in chunks: the losses and the gradients of head and bias are those of all logits at once."
+    from mot_nb.student import loss
+    model = loud(tiny_qwen3(len(tok), tied=False))
+    model.lm_head.bias = torch.nn.Parameter(torch.randn(len(tok), generator=torch.Generator().manual_seed(0)))
+    batch, parts = pack(ROWS, 4096)[0], [model.lm_head.bias, model.lm_head.weight]
+    def found():
+        losses = token_losses(model, batch)
+        return [losses.detach(), *torch.autograd.grad((losses*torch.linspace(.1, 1, len(losses))).sum(), parts)]
+    whole = found()
+    monkeypatch.setattr(loss, 'HEAD', 5*len(tok))
+    for a, b in zip(found(), whole): torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
+
+
+def test_a_leak_is_found_at_the_start():
+    "A model that was whole when it was first probed, and is not any more."
+    gpt = family('GPT2')
+    assert check_packing(gpt, ROWS) < 1e-5
+    gpt.transformer.wpe.forward = lambda position_ids: gpt.transformer.wpe.weight[torch.arange(position_ids.shape[1])][None]
+    with pytest.raises(MotError, match='packed and alone'): check_packing(gpt, ROWS)
+
+
+def test_a_row_longer_than_the_window_is_refused():
+    longest = max(map(len, ROWS))
+    assert row_losses(family('Mistral', sliding_window=longest), ROWS)
+    with pytest.raises(MotError, match='attention window'): row_losses(family('Mistral', sliding_window=longest - 1), ROWS)

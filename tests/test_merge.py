@@ -395,3 +395,9 @@ def test_weights_of_any_kind(bad):
 def test_what_is_no_state_dict():
     for bad in ([1, 2], [[('w', torch.ones(1))]]*2):
         with pytest.raises(MotError): merge_states(bad)
+
+def test_weights_by_name_find_their_branch():
+    a, b = ({'w': torch.full((3,), x)} for x in (1., 2.))
+    for weights in ({'a': .25, 'b': .75}, {'b': .75, 'a': .25}):
+        assert torch.equal(merge_states({'a': a, 'b': b}, weights)['w'], torch.full((3,), 1.75))
+        assert torch.equal(merge_states({'b': b, 'a': a}, weights)['w'], torch.full((3,), 1.75))

@@ -229,3 +229,28 @@ def test_a_refused_folder_gets_no_lock(tmp_path):
     (tmp_path/'mine.txt').write_text('mine')
     refused('something else than a run', lambda: run(SMALL, tmp_path, progress=False))
     assert [p.name for p in tmp_path.iterdir()] == ['mine.txt']
+
+
+def test_what_makes_another_experiment():
+    "Decoding, branch weights and training do; more samples, rounds and methods are added to the same."
+    from mot_nb.core.experiment import identity
+    of = lambda *changes: identity(load_settings(SMALL, list(changes)))
+    others = ['eval.temperature=.5', 'eval.max_new_tokens=17', 'rounds.weights=.25,.75', 'train.lr=.01', 'data.n_train=9', 'student.seed=1']
+    assert len({of(), *map(of, others)}) == len(others) + 1
+    assert {of(c) for c in ('eval.k=1', 'rounds.rounds=3', 'rounds.methods=mot', 'seeds=0,1', 'name=other', 'rounds.keep=all')} == {of()}
+
+
+def test_a_changed_base_student_is_refused(tmp_path):
+    "A student of a folder of one's own, trained on between two calls: said even where the run is finished."
+    from safetensors.torch import load_file, save_file
+    from mot_nb.student.models import save_student
+    model, tokenizer = load_student('toy-tiny')
+    save_student(tmp_path/'s', model, tokenizer)
+    settings = load_settings(SMALL, [f'student.name={tmp_path/"s"}', 'rounds.methods=mot', 'data.n_heldout=0'])
+    run(settings, tmp_path/'r', progress=False)
+    run(settings, tmp_path/'r', progress=False)
+    file = tmp_path/'s'/'model.safetensors'
+    state = load_file(file)
+    state['model.norm.weight'] += 1
+    save_file(state, file, metadata={'format': 'pt'})
+    refused('base student have changed', lambda: run(settings, tmp_path/'r', progress=False))

@@ -10,10 +10,12 @@ from mot_nb.answers.sampling import (
     Sample,
     answer_text,
     check_sampling,
+    choose,
     generate,
     padded_ids,
     read_samples,
     sample_problems,
+    step_keys,
     stop_tokens,
 )
 from mot_nb.answers.server import server_models
@@ -207,3 +209,27 @@ def test_an_answer_stops_at_the_end_of_turn():
         model.lm_head.weight[end] = 100*hidden[0, -1]
     s = generate(model, tok, ['2 + 2'], max_new_tokens=5)[0][0]
     assert s.n_tokens == 1 and s.text == '' and not s.truncated
+
+
+def test_every_position_has_noise_of_its_own():
+    keys = [tuple(step_keys([5, 6], step)) for step in range(50)]
+    assert len({k for pair in keys for k in pair}) == 100
+
+
+@pytest.mark.parametrize('temperature', [.5, 2.])
+def test_draws_follow_temperature(temperature):
+    draws, logits = 20000, torch.tensor([[2., 1., 0., -1.]])
+    keys = torch.tensor(step_keys(range(draws), 0), dtype=torch.int32)
+    found = choose(logits.expand(draws, -1), keys, temperature).bincount(minlength=4)/draws
+    p = (logits[0]/temperature).softmax(-1)
+    assert ((found - p).abs()/(p*(1 - p)/draws).sqrt()).max() < 4
+
+
+def test_a_file_is_of_one_seed_and_one_prompt(tmp_path):
+    tok, file = byte_tokenizer(), tmp_path/'s.jsonl'
+    model = tiny_qwen3(len(tok))
+    def ask(question='2 + 2', seed=0): return sample_problems(model, tok, {'a': question}, file, 'h', temperature=1., seed=seed, max_new_tokens=4)
+    first = ask()
+    with pytest.raises(MotError, match='other settings'): ask(seed=1)
+    with pytest.raises(MotError, match='prompt of a problem has changed'): ask('2 + 3')
+    assert ask() == first

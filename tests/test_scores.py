@@ -8,10 +8,11 @@ import house
 from mot_nb.core.errors import MotError
 from mot_nb.core.records import read_recorded, write_recorded
 from mot_nb.core.tables import Table
+from mot_nb.data.problems import Problem
 from mot_nb.answers.score_intervals import coverage_summary, interval_over_problems
 from mot_nb.answers.differences import paired_difference
 from mot_nb.answers.score_files import read_results, write_results
-from mot_nb.answers.scores import score_marks
+from mot_nb.answers.scores import grade, pass_at_k, score, score_marks
 from mot_nb.answers.sequential import Rule, kind_of, replay, sequential_difference, sequential_score, wanted
 from mot_nb.analysis.best_teacher import PAPER, best_teachers_at, contrast, differs, fits_grid, may_be_best, paper_table, seed_spread, simulate_place, teacher_table
 
@@ -278,3 +279,31 @@ def test_nothing_to_compare_and_one_problem():
              lambda: rows_over_seeds([dict(method='mot')]), lambda: last_and_best([unmeasured]))
     for f in empty:
         with pytest.raises(MotError): f()
+
+
+def test_one_text_is_marked_for_every_answer():
+    "What was graded for one problem is not looked up for another."
+    problems = [Problem(i, 'q', a, 's') for i, a in (('a', '12'), ('b', '13'), ('c', '12'))]
+    assert grade(problems, {p.id: ['Answer: 12'] for p in problems}) == {'a': (True,), 'b': (False,), 'c': (True,)}
+
+
+def test_scores_of_several_samples():
+    "avg@k, the share of truncated answers, and pass@k, each counted by hand."
+    problems = [Problem(i, 'q', '12', 's') for i in 'ab']
+    texts = {'a': ['Answer: 12', 'Answer: 12', 'Answer: 1', 'Answer: 1'], 'b': ['Answer: 1']*4}
+    samples = {p: [dict(text=t, truncated=i == 3) for i, t in enumerate(ts)] for p, ts in texts.items()}
+    s = score(problems, samples)
+    assert (s.value, s.k, s.truncated, s.means) == (.25, 4, .25, {'a': .5, 'b': 0.})
+    assert [pass_at_k(s, k=k) for k in (1, 2, 4)] == pytest.approx([.25, (1 - 1/6)/2, .5])
+
+
+def test_a_ratio_s_interval_weighs_a_trace_by_its_length():
+    "Cochran's linearisation: a long trace that is off counts for more than a short one, against the bootstrap."
+    from mot_nb.core.intervals import ratio_interval
+    rng = np.random.default_rng(0)
+    counts = rng.integers(2, 60, 200)
+    sums = counts*(2 + .02*counts*rng.normal(size=200))
+    value, lo, hi = ratio_interval(sums, counts)
+    picks = rng.integers(0, 200, (4000, 200))
+    means = sums[picks].sum(1)/counts[picks].sum(1)
+    assert value == pytest.approx(sums.sum()/counts.sum()) and (hi - lo)/2 == pytest.approx(1.97*means.std(), rel=.06)
