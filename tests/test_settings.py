@@ -112,3 +112,50 @@ def test_what_was_given_stays_as_it_is():
     given = {'rounds': {'outer': {'lr': .5}, 'merge_options': {'density': .1}}}
     load_settings(given, ['rounds.outer.momentum=.5', 'rounds.merge_options.density=.2'])
     assert given == {'rounds': {'outer': {'lr': .5}, 'merge_options': {'density': .1}}}
+
+
+TEMPLATE = "{% for m in messages %}Q: {{ m['content'] }}\n{% endfor %}"
+
+
+def test_a_template_is_part_of_the_experiment(tmp_path):
+    "Its text, not the name of its file; without one nothing that is written or hashed changes."
+    from mot_nb.core.experiment import amended, identity
+    (tmp_path/'a.jinja').write_text(TEMPLATE)
+    plain, own = load_settings(), load_settings(overrides=[f'student.template={tmp_path/"a.jinja"}'])
+    assert 'template' not in settings_dict(plain)['student'] and 'template' not in to_yaml(plain)
+    assert identity(plain) == identity(load_settings(overrides=['student.template=""']))
+    assert own.student.template == TEMPLATE and load_settings(settings_dict(own)) == own
+    (tmp_path/'a.jinja').unlink()                                   # a run folder needs no file beside it
+    assert load_settings(written(tmp_path, to_yaml(own))) == own
+    base = load_settings(overrides=['student.template=PLAIN'])
+    assert len({identity(s) for s in (plain, own, base)}) == 3
+    for there, asked in ((plain, own), (own, base), (base, plain)):
+        with pytest.raises(MotError, match='student.template'): amended(there, asked)
+
+
+@pytest.mark.parametrize('value', ['none.jinja', '.', 'plain', 'a\0b', 'x'*5000])
+def test_a_template_that_is_not_there(tmp_path, monkeypatch, value):
+    monkeypatch.chdir(tmp_path)
+    assert 'student.template' in refused({'student': {'template': value}})
+
+
+def test_a_template_that_is_no_text(tmp_path):
+    for name, data in (('empty', b''), ('binary', bytes(range(256))), ('prose', b'Answer the question.')):
+        (tmp_path/name).write_bytes(data)
+        assert 'student.template' in refused({'student': {'template': str(tmp_path/name)}})
+
+
+def test_a_run_is_taught_by_its_template(tmp_path):
+    "What is kept carries it; another template is another prompt and other weights."
+    from mot_nb.data.chat import PLAIN_TEMPLATE
+    from mot_nb.core.settings import profile_settings
+    from mot_nb.methods.runs import kept_students, run
+    from mot_nb.student.students import load_student
+    small = ['seeds=0', 'rounds.rounds=1', 'rounds.methods=mot', 'train.steps=1', 'data.n_train=6', 'data.n_heldout=0']
+    hashes = set()
+    for name, template in (('own', '""'), ('plain', 'PLAIN')):
+        s = profile_settings('smoke', 'toy', [*small, f'student.template={template}'])
+        hashes.add(run(s, tmp_path/name, progress=False).hash)
+        tokenizer = load_student(str(kept_students(tmp_path/name, 0)['mot-r1']))[1]
+        assert (tokenizer.chat_template == PLAIN_TEMPLATE) == (name == 'plain')
+    assert len(hashes) == 2

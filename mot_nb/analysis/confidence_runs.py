@@ -108,7 +108,7 @@ def _labels(pool):
 def _score_seed(s, there, traces, file, progress, device):
     "The scored traces of one seed, read from `file` where it has them."
     from mot_nb.student.students import load_student
-    base = load_student(s.student.name, seed=s.student.seed, device=device or 'cpu')
+    base = load_student(s.student.name, seed=s.student.seed, device=device or 'cpu', template=s.student.template)
     made_of = None if file is None else _made_of(base[0], there, traces)
     if (found := _read_again(file, made_of)) is not None: return found
     labels = _labels(s.data.pool)

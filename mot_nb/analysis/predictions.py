@@ -293,7 +293,8 @@ def _opened(settings, seed, sharp, marks, products):
     from mot_nb.data.pools import load_pool
     from mot_nb.student.students import load_student
     from mot_nb.student.weights import student_state
-    model, tokenizer = load_student(settings.student.name, seed=settings.student.seed)
+    student = settings.student
+    model, tokenizer = load_student(student.name, seed=student.seed, template=student.template)
     corpora, data = load_pool(settings.data, seed).corpora, settings.data
     rows = {k: render_corpus(c, tokenizer, data.max_tokens, data.system) for k, c in corpora.items()}
     state = {n: w.clone() for n, w in student_state(model).items()}

@@ -88,17 +88,24 @@ def device_for(asked, engine): # of --device, or None; 'transformers' or 'vllm'
     return asked
 
 # %% ../../nbs/app/11_answering.ipynb #44bde09e
-def _by_server(args, prompts, file, how):
+def _tokenizer(folder):
+    "The tokenizer of a model that a server holds."
+    from transformers import AutoTokenizer
+    try: return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    except (OSError, ValueError) as e:
+        raise MotError('this tokenizer could not be loaded', where=folder, values=str(e).splitlines()[0][:200],
+                       cure='give the folder of the model that the server holds') from None
+
+def _by_server(args, s, prompts, file, how):
     "(samples, name in place of a hash) from the server at --url."
     from mot_nb.answers.engines import ServerEngine
-    tokenizer = None
-    if getattr(args, 'tokenizer', None):
-        from transformers import AutoTokenizer
-        try: tokenizer = AutoTokenizer.from_pretrained(args.tokenizer, trust_remote_code=False)
-        except (OSError, ValueError) as e:
-            raise MotError('this tokenizer could not be loaded', where=args.tokenizer,
-                           values=str(e).splitlines()[0][:200],
-                           cure='give the folder of the model that the server holds') from None
+    from mot_nb.student.students import with_template
+    tokenizer = _tokenizer(args.tokenizer) if getattr(args, 'tokenizer', None) else None
+    if tokenizer: with_template(tokenizer, s.student.template)
+    elif s.student.template:
+        raise MotError('a server that is sent text uses its own chat template', where='student.template',
+                       values=s.student.template[:100],
+                       cure='with mot traces give --tokenizer FOLDER too; else leave it out')
     return ServerEngine(args.url, args.student, tokenizer).sample(prompts, file, **how), f'server:{args.student}'
 
 # %% ../../nbs/app/11_answering.ipynb #5f7d64a3
@@ -120,7 +127,8 @@ def _by_student(args, s, prompts, file, how):
     engine = pick_engine(s.eval.engine)
     device = device_for(args.device, engine)
     note(f'answers by {engine}' + (f' on {device}' if engine == 'transformers' else ''), args.quiet)
-    model, tokenizer = load_student(s.student.name, seed=s.student.seed, device=device)
+    model, tokenizer = load_student(s.student.name, seed=s.student.seed, device=device,
+                                    template=s.student.template)
     weights = hash_tensors({n: t.cpu() for n, t in student_state(model).items()})
     if engine != 'transformers': return _by_vllm(args, s, model, tokenizer, weights, prompts, file, how), weights
     return sample_problems(model, tokenizer, prompts, file, weights, **how), weights
@@ -143,6 +151,6 @@ def answers_of(args,     # the command line: student, url, tokenizer, device, qu
     if not args.url and s.eval.engine == 'server':
         raise MotError('a server needs an address', where='eval.engine', values='server',
                        cure='--url http://localhost:8000')
-    found = _by_server(args, prompts, file, how) if args.url else _by_student(args, s, prompts, file, how)
+    found = _by_server(args, s, prompts, file, how) if args.url else _by_student(args, s, prompts, file, how)
     note('', args.quiet)
     return found

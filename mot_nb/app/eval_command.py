@@ -36,6 +36,7 @@ def _file(args, s, name, how):
     "The sample file: its name says by whom, on what and how; the file itself refuses other weights."
     if args.out: return _checked(Path(args.out))
     what = [args.url or s.student.name, s.eval.engine, name, {k: v for k, v in how.items() if k != 'k'}]
+    if s.student.template: what.append(s.student.template)
     return Path('evals')/f'{Path(args.student).name}-{name}-{hash_json(what)[:8]}.jsonl'
 
 def _checked(file):

@@ -19,10 +19,12 @@ from .doctor import Finding, free_space, gigabytes
 def _tokenizer(s):
     "The student's tokenizer if it is on this machine, else None; nothing is fetched or converted."
     from transformers import AutoTokenizer
-    from mot_nb.student.students import student_folder
+    from mot_nb.student.students import student_folder, with_template
     name = s.student.name
     if name == 'smollm2-135m' and not any(cache_folder().glob('smollm2-135m-*/config.json')): return None
-    try: return AutoTokenizer.from_pretrained(student_folder(name, s.student.seed), local_files_only=True)
+    try:
+        found = AutoTokenizer.from_pretrained(student_folder(name, s.student.seed), local_files_only=True)
+        return with_template(found, s.student.template)
     except (MotError, OSError, ValueError): return None
 
 # %% ../../nbs/app/14_plan_command.ipynb #6ce97977

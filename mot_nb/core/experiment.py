@@ -8,6 +8,7 @@ __all__ = ['FREE', 'experiment', 'identity', 'amended']
 # %% ../../nbs/core/11_experiment.ipynb #67f83404
 from dataclasses import replace
 from .errors import MotError
+from .escape import shortened
 from .hashes import hash_json
 from .settings import settings_dict
 
@@ -32,7 +33,9 @@ def identity(settings): # RunSettings
 def _differences(there, asked):
     "Settings that differ, as text."
     a, b = experiment(there), experiment(asked)
-    return [f'{g}.{k}: there {a[g][k]}, asked for {b[g][k]}' for g in a for k in a[g] if a[g][k] != b[g][k]]
+    said = lambda v: 'nothing' if v is None else shortened(v, 100)
+    pairs = [(f'{g}.{k}', a[g].get(k), b[g].get(k)) for g in a for k in {**a[g], **b[g]}]
+    return [f'{name}: there {said(x)}, asked for {said(y)}' for name, x, y in pairs if x != y]
 
 # %% ../../nbs/core/11_experiment.ipynb #f14b97b4
 def _together(a, b): return tuple(dict.fromkeys([*a, *b]))

@@ -22,12 +22,25 @@ def setting(default,       # its value where none is given
             choices=(),    # names it can have
             once=False,    # of a tuple: names nothing twice
             filled=False,  # of a tuple or text: not empty
-            check=None):   # (its name, the value) -> raises where the value is refused
+            check=None,    # (its name, the value) -> raises where the value is refused
+            read=None,     # (its name, the value) -> the value that is kept
+            later=False):  # younger than runs that are kept: not written at its default, so that their hashes stay
     "A dataclass field with limits, which `load_settings` checks (own)."
     limits = dict(above=above, least=least, most=most, below=below, choices=choices)
-    limits |= dict(once=once, filled=filled, check=check)
+    limits |= dict(once=once, filled=filled, check=check, read=read, later=later)
     given = {k: v for k, v in limits.items() if v is not None and v is not False and v != ()}   # 0 is a limit
     return field(default=default, metadata=given)
+
+# %% ../../nbs/core/03_settings.ipynb #28535f5c
+def _template(where, value):
+    "The text of a chat template: that of a file, or as it is given; PLAIN and nothing stay."
+    if value in ('', 'PLAIN') or '{' in value: return value
+    try: text = Path(value).read_text(encoding='utf-8')
+    except (OSError, ValueError) as e: text, why = '', getattr(e, 'strerror', None) or str(e)
+    else: why = 'it holds no Jinja text'
+    if '{' in text: return text
+    raise MotError('this chat template cannot be read', where=where, values=f'{value}: {why}',
+                   cure='PLAIN, or a file such as chat_template.jinja')
 
 # %% ../../nbs/core/03_settings.ipynb #0f01f1ce
 @dataclass(frozen=True)
@@ -35,7 +48,10 @@ class StudentSettings:
     "The base student."
     # 'toy-tiny', 'toy', 'smollm2-135m', 'qwen3-tiny', a folder, or a hub id
     name: str = setting('toy-tiny', filled=True)
-    seed: int = 0           # seed of its random start, for the students that are made here
+    # seed of its random start, for the students that are made here
+    seed: int = setting(0, least=0, most=2**63 - 1)
+    # chat template in place of its own: PLAIN (question, newline, answer: for base models), or a Jinja file
+    template: str = setting('', read=_template, later=True)
 
 # %% ../../nbs/core/03_settings.ipynb #50146d2d
 @dataclass(frozen=True)
@@ -145,7 +161,7 @@ class EvalSettings:
 class RunSettings:
     "Everything that determines a run."
     name: str = 'run'                                            # shown in tables
-    seeds: tuple[int, ...] = setting((0,), once=True, filled=True) # one whole run for each seed
+    seeds: tuple[int, ...] = setting((0,), least=0, most=2**63 - 1, once=True, filled=True) # one whole run for each
     student: StudentSettings = field(default_factory=StudentSettings)
     data: DataSettings = field(default_factory=DataSettings)
     train: TrainSettings = field(default_factory=TrainSettings)
@@ -290,6 +306,7 @@ def _build(cls, d, path=()):
         else:
             found[k] = _cast(v, kinds[k], '.'.join(p))
             _check('.'.join(p), fields[k].metadata, found[k])
+            if 'read' in fields[k].metadata: found[k] = fields[k].metadata['read']('.'.join(p), found[k])
     return cls(**found)
 
 # %% ../../nbs/core/03_settings.ipynb #9d21182e
@@ -352,13 +369,19 @@ def parse_yaml(text,   # of a settings file, or of one value
         what, values, cure = _NOT_YAML, str(e), 'mend the line named above'
     raise MotError(what, where=where, values=values, cure=cure)
 
+# %% ../../nbs/core/03_settings.ipynb #a3646536
+def _written(s):
+    "The fields of a settings dataclass that are written down: all but younger ones at their default."
+    return [f for f in dataclasses.fields(s) if not f.metadata.get('later') or getattr(s, f.name) != f.default]
+
 # %% ../../nbs/core/03_settings.ipynb #455e1f9c
 def settings_dict(s): # a settings dataclass
     "The settings as plain nested dicts and lists, ready for JSON and YAML."
     def plain(o):
+        if dataclasses.is_dataclass(o): return {f.name: plain(getattr(o, f.name)) for f in _written(o)}
         if isinstance(o, dict): return {k: plain(v) for k, v in o.items()}
         return [plain(v) for v in o] if isinstance(o, (list, tuple)) else o
-    return plain(dataclasses.asdict(s))
+    return plain(s)
 
 # %% ../../nbs/core/03_settings.ipynb #4f1e204d
 def to_yaml(s): # a settings dataclass

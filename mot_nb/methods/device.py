@@ -268,7 +268,8 @@ class Device(DeviceMeasures):
                  say=print):    # takes one line
         self.train, self.say = train, say
         self.device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
-        self.model, self.tokenizer = load_student(student.name, seed=student.seed, device=self.device)
+        self.model, self.tokenizer = load_student(student.name, seed=student.seed, device=self.device,
+                                                  template=student.template)
         self.base = {n: t.to('cpu', copy=True) for n, t in student_state(self.model).items()}
         self.base_hash, self.names = hash_tensors(self.base), list(self.base)
         self.dtype = compute_dtype(train, self.device)

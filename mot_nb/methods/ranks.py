@@ -332,7 +332,7 @@ class Ranks(RankBranches):
         self.student, self.train, self.mesh, self.say = student, train, mesh, mesh.say
         self.ranks, self.rank, self.writes, self.device = mesh.ranks, mesh.rank, mesh.rank == 0, mesh.device
         weights, self.base_hash = self._read()
-        model, self.tokenizer = empty_student(student.name, student.seed)
+        model, self.tokenizer = empty_student(student.name, student.seed, student.template)
         if mesh.layout is None: mesh.divide(divide(model))
         self.groups, self.group = mesh.layout.groups, mesh.group
         self.dtype, self.hollow = compute_dtype(train, mesh.device), copy.deepcopy(model)
