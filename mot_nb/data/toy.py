@@ -37,12 +37,16 @@ class Chain:
         "The question as the student reads it; every word is one token."
         return ' '.join([str(self.start), *(f'{op} {a}' for op, a in self.steps), '?'])
 
-    @property
-    def values(self):
-        "The value before the first step and after each."
+    def values_by(self, apply): # (operation, value, operand) -> value
+        "The value before the first step and after each, to someone who reckons like this."
         out = [self.start]
         for op, a in self.steps: out.append(apply(op, out[-1], a))
         return out
+
+    @property
+    def values(self):
+        "The value before the first step and after each."
+        return self.values_by(apply)
 
 # %% ../../nbs/data/04_toy.ipynb #8ff38429
 def _is_of_this_world(chain, words):
@@ -142,10 +146,11 @@ SHIFTED = ('foreign',) # teachers of another distribution, as DeepSeek-R1 is in 
 # %% ../../nbs/data/04_toy.ipynb #de190268
 def write_solution(teacher,  # a name of `TEACHERS`
                    chain,    # the solution to write
-                   rng):     # random.Random, for quirks drawn at random
+                   rng,      # random.Random, for quirks drawn at random
+                   values=None): # what the teacher believes, before the first step and after each; None: the truth
     "The teacher's solution as (word, 'shared' or 'quirk') pairs; the end-of-sequence token is not among them."
     if teacher not in TEACHERS: raise unknown_name('teacher', teacher, TEACHERS, where='toy world')
-    v = chain.values
+    v = values or chain.values
     text = ''.join(TEACHERS[teacher](x, op, a, r, rng) + ' ' for x, (op, a), r in zip(v, chain.steps, v[1:]))
     if teacher in SHIFTED:
         text = (f'~wait ~complement ~of ~{v[0]} ~is ~{-v[0] % 10} ~; {text}'
