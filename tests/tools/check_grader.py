@@ -1,26 +1,33 @@
 """Grades real gold answers, written otherwise and made wrong, and real solutions whose marks are known.
 
     python tests/tools/check_grader.py FOLDER
+    python tests/tools/check_grader.py traps
 
 FOLDER holds competition/{aime24,aime25,amc23,math_500}.jsonl (columns problem, answer) and
 gsm8k/example_model_solutions.jsonl (openai/grade-school-math); what is missing is left out and said. The counts go to
 data/recorded/checks/grader.jsonl. The files are not shipped: the record keeps their hashes. A wrong variant that was
 taken for right is written out, so that a person can see whether it is.
+
+`traps` grades data/grader_traps.jsonl with this project's grader and with math-verify alone (what it parses from the
+answer between dollar signs, or from the whole text), writes math-verify's verdicts into the list and the counts by kind
+beside the others. Each command keeps the other's rows.
 """
-import json, re, sys
+import json, logging, re, sys
 from collections import Counter
+from importlib.metadata import version
 from pathlib import Path
 
-from mot_nb.core.files import read_lines
+from mot_nb.core.files import data_folder, read_lines, write_atomic
 from mot_nb.core.hashes import hash_file
 from mot_nb.core.machine import environment
-from mot_nb.core.records import write_recorded
+from mot_nb.core.records import read_recorded, write_recorded
 from mot_nb.data.problem_sets import problems_of
-from mot_nb.data.problems import is_correct
+from mot_nb.data.problems import is_correct, same_answer
 from pages import RECORDED, commit
 
 SETS = {'aime24': 'aime24', 'aime25': 'aime25', 'amc23': 'amc23', 'math500': 'math_500'}
 FRACTION = re.compile(r'\\[dt]?frac\{(-?\d+)\}\{(\d+)\}')
+RECORD, TRAPS = RECORDED/'checks'/'grader.jsonl', data_folder()/'grader_traps.jsonl'
 INTERVAL = re.compile(r'(\\left)?([(\[])([^,]+),([^,]+?)(\\right)?([)\]])')
 
 
@@ -111,6 +118,57 @@ def solutions(path):
     return {'set': 'gsm8k solutions', 'problems': len(rows), 'solutions': sum(counts.values()), 'differ': differ}
 
 
+def by_math_verify(trap):
+    "Whether math-verify alone takes what a model wrote for right; False where it gives up."
+    from math_verify import parse, verify
+    said = trap['text'] if 'text' in trap else f"${trap['answer']}$"
+    try: return bool(verify(parse(f"${trap['gold']}$"), parse(said)))
+    except Exception: return False
+
+
+def by_this_project(trap):
+    "Whether this project's grader does."
+    return same_answer(trap['gold'], trap['answer'], 30.) if 'answer' in trap else is_correct(trap['gold'], trap['text'])
+
+
+def counted(traps, ours): # with math-verify's verdicts; this project's
+    "One row a kind: how many pairs are right and wrong, and how many of each both graders grade so."
+    rows = {}
+    for t, own in zip(traps, ours):
+        r = rows.setdefault(t['kind'], {'set': 'traps', 'kind': t['kind'], 'pairs': [0, 0], 'ours': [0, 0],
+                                        'math_verify': [0, 0]})
+        side = 0 if t['right'] else 1
+        r['pairs'][side] += 1
+        r['ours'][side] += own == t['right']
+        r['math_verify'][side] += t['math_verify'] == t['right']
+    return list(rows.values())
+
+
+def grade_traps():
+    "Fills in math-verify's verdicts and records the counts; 1 where this project's grader is wrong."
+    logging.disable(logging.CRITICAL)
+    traps = [{**t, 'math_verify': by_math_verify(t)} for t in read_lines(TRAPS)]
+    write_atomic(TRAPS, ''.join(json.dumps(t, ensure_ascii=False) + '\n' for t in traps))
+    ours = [by_this_project(t) for t in traps]
+    rows = counted(traps, ours)
+    for r in rows: print(json.dumps(r))
+    record(rows, {'grader_traps.jsonl': hash_file(TRAPS)}, math_verify=version('math-verify'))
+    return int(any(own != t['right'] for own, t in zip(ours, traps)))
+
+
+def record(rows, files, **more):
+    "Writes the rows of one command into the record; those of the other stay."
+    head, before = read_recorded(RECORD) if RECORD.exists() else ({}, [])
+    mine, old = {r['set'] == 'traps' for r in rows}, head.get('commit') or ''
+    kept = [r for r in before if (r['set'] == 'traps') not in mine]
+    gold, traps = (old.partition('; traps ')[::2] if kept else ('', ''))
+    made = f'{gold}; traps {commit()}' if True in mine else f'{commit()}; traps {traps}' if traps else commit()
+    rows = [*kept, *rows] if True in mine else [*rows, *kept]
+    write_recorded(RECORD, 'grader on gold answers', rows, made, 'python tests/tools/check_grader.py FOLDER; '
+                   'python tests/tools/check_grader.py traps', environment(), files={**head.get('files', {}), **files},
+                   **{'math_verify': head.get('math_verify'), **more})
+
+
 def main(folder):
     "The counts, set by set."
     rows, files = [], {}
@@ -123,8 +181,9 @@ def main(folder):
         files[path.name] = hash_file(path)
         rows.append(count(path))
         print(json.dumps(rows[-1]), flush=True)
-    write_recorded(RECORDED/'checks'/'grader.jsonl', 'grader on gold answers', rows, commit(),
-                   'python tests/tools/check_grader.py FOLDER', environment(), files=files)
+    if rows: record(rows, files)
 
 
-if __name__ == '__main__': sys.exit(main(Path(sys.argv[1])) if len(sys.argv) == 2 else __doc__)
+if __name__ == '__main__':
+    if len(sys.argv) != 2: sys.exit(__doc__)
+    sys.exit(grade_traps() if sys.argv[1] == 'traps' else main(Path(sys.argv[1])))
