@@ -1,12 +1,13 @@
 "Parameters of pages and templates: as papermill's own command line passes them, and folders as a reader means them."
-import json, os, subprocess, sys
+import json, os, re, subprocess, sys
 from pathlib import Path
 
 import pytest
 
 import house
-from mot_nb.app.pages import page_parameters, runs_folder, typed_parameters
+from mot_nb.app.pages import page_parameters, typed_parameters
 from mot_nb.core.errors import MotError
+from mot_nb.core.files import COPIED, runs_folder
 
 TEMPLATES = sorted((house.ROOT/'nbs'/'reports').glob('8*.ipynb'))
 
@@ -96,6 +97,46 @@ def test_folders_of_runs(tmp_path, monkeypatch, capsys):
     assert runs_folder('reports/laptop/runs') == str(tmp_path/'reports'/'laptop'/'runs') and not capsys.readouterr().out
     os.makedirs('mine')
     assert runs_folder('mine') == str(tmp_path/'nbs'/'paper'/'mine')
+
+
+def test_folders_of_runs_in_a_working_copy(tmp_path, monkeypatch, capsys):
+    "Below the copy, not below its folder of pages; below the checkout where they are there already."
+    (tmp_path/'data'/'profiles').mkdir(parents=True)
+    (tmp_path/'reports'/'runs').mkdir(parents=True)
+    monkeypatch.setenv('MOT_DATA', str(tmp_path/'data'))
+    for copy in (tmp_path/'mine', tmp_path.parent/f'{tmp_path.name} away'):
+        (copy/'paper').mkdir(parents=True)
+        (copy/COPIED).write_text('{}')
+        monkeypatch.chdir(copy/'paper')
+        assert runs_folder('runs/a') == str(copy/'runs'/'a') and 'trained' in capsys.readouterr().out
+        assert runs_folder('reports/runs') == str(tmp_path/'reports'/'runs') and not capsys.readouterr().out
+    (copy/'reports'/'runs').mkdir(parents=True)
+    assert runs_folder('reports/runs') == str(copy/'reports'/'runs')
+
+
+@pytest.mark.parametrize('page', sorted((house.ROOT/'nbs'/'paper').glob('5*.ipynb')), ids=lambda p: p.stem)
+def test_no_page_trains_in_silence(page):
+    "The library says where something has to be trained, and shows how far it is."
+    code = '\n'.join(''.join(c['source']) for c in json.loads(page.read_text(encoding='utf-8'))['cells'])
+    assert not re.search(r'(?:profile|variant|found)_run\([^\n]*progress=False', code)
+
+
+def test_training_is_said(tmp_path, monkeypatch, capsys):
+    "Where somebody looks on: one line and progress; of a run that is there, and for a program, nothing."
+    from mot_nb.methods import runs
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(runs, 'run', lambda settings, out, progress: shown.append((out, progress)))
+    shown = []
+    for looked_on in (True, False):
+        monkeypatch.setattr(runs, 'watched', lambda: looked_on)
+        runs.profile_run('smoke', 'toy', 'mine')
+        assert ('is trained now' in capsys.readouterr().out) == looked_on
+    for seed in (0, 1):
+        (tmp_path/'mine'/'toy'/f'seed-{seed}').mkdir(parents=True)
+        (tmp_path/'mine'/'toy'/f'seed-{seed}'/'metrics.jsonl').touch()
+    runs.profile_run('smoke', 'toy', 'mine', progress=True)
+    assert 'trained' not in capsys.readouterr().out
+    assert shown == [(tmp_path/'mine'/'toy', p) for p in (True, False, True)]
 
 
 def test_runs_are_meant_from_where_the_caller_is(page, tmp_path, monkeypatch):

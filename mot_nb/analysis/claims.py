@@ -493,15 +493,15 @@ def _start(student): # settings of a student
 # %% ../../nbs/analysis/01_claims.ipynb #46ff779b
 def variant_run(settings,  # RunSettings of the run it is compared with
                 overrides, # ['key.sub=value', ...], as on the command line
-                progress=False): # show progress and time left
+                progress=None): # show progress and time left; None: where somebody looks on
     "The `RunResult` of these settings with some changed, made or found in the cache."
     from mot_nb.data.pools import data_hash
-    from mot_nb.methods.runs import run
+    from mot_nb.methods.runs import found_run
     changed = load_settings(settings, overrides)
     data = [data_hash(load_pool(changed.data, s)) for s in changed.seeds]
     said = {k: v for k, v in settings_dict(changed).items() if k not in ('name', 'notes')}
     key = hash_json([_start(changed.student), data, _trained_by(), said])[:16]
-    return run(changed, cache_folder()/'runs'/'variants'/key, progress)
+    return found_run(changed, cache_folder()/'runs'/'variants'/key, progress)
 
 # %% ../../nbs/analysis/01_claims.ipynb #08831a8e
 def _check_accuracies(runs): # place -> rows

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['seed_folder', 'RunResult', 'rows_hash', 'read_run', 'kept_students', 'parts_of', 'ask_all', 'planned_work',
-           'begin_run', 'run', 'open_place', 'note_run', 'carry_out', 'profile_run']
+           'begin_run', 'run', 'open_place', 'note_run', 'carry_out', 'found_run', 'profile_run']
 
 # %% ../../nbs/methods/12_runs.ipynb #c2a77960
 import contextlib, json, os, shutil, sys
@@ -13,10 +13,10 @@ from pathlib import Path
 import torch
 from ..core.errors import MotError
 from ..core.hashes import hash_json
-from ..core.files import cache_folder, is_leftover, read_lines, sweep, write_atomic
+from ..core.files import cache_folder, is_leftover, read_lines, runs_folder, sweep, write_atomic
 from ..core.labels import Label
 from ..core.machine import main_memory
-from ..core.progress import Progress
+from ..core.progress import Progress, watched
 from ..core.seals import SEAL, break_seal, write_seal
 from ..core.experiment import identity
 from ..core.settings import RunSettings, load_settings, profile_settings, to_yaml
@@ -380,15 +380,25 @@ def _room(mesh):
         return int(torch.cuda.get_device_properties(mesh.device).total_memory * USABLE)
     return int(main_memory()[1] * USABLE / int(os.environ.get('LOCAL_WORLD_SIZE', mesh.ranks)))
 
+# %% ../../nbs/methods/12_runs.ipynb #660f8791
+def found_run(settings,       # RunSettings
+              out,            # the run folder
+              progress=None): # show progress and time left; None: where somebody looks on
+    "The result of a run that a page reads; where it has to be trained first, one line says so."
+    progress = watched() if progress is None else progress
+    there = all((seed_folder(out, seed)/'metrics.jsonl').exists() for seed in settings.seeds)
+    if progress and not there: print(f'the run {settings.name!r} is not finished: it is trained now, once')
+    return run(settings, out, progress)
+
 # %% ../../nbs/methods/12_runs.ipynb #3b4ee868
 def profile_run(profile,     # 'smoke', 'laptop' or 'long': a folder of data/profiles
                 name,        # 'toy', 'words' or 'champ': a file in it
-                runs='',     # folder of runs; '': in the cache, where a later call finds it
-                progress=True): # show progress and time left
+                runs='',     # folder of runs, found as `runs_folder` says; '': in the cache
+                progress=None): # show progress and time left; None: where somebody looks on
     "The result of one run of a profile: made, resumed, or only read where it is finished."
     settings = profile_settings(profile, name)
-    if runs: return run(settings, Path(runs)/name, progress)
+    if runs: return found_run(settings, Path(runs_folder(runs))/name, progress)
     student = Path(student_folder(settings.student.name, settings.student.seed)).name
     data = [data_hash(load_pool(settings.data, s)) for s in settings.seeds]
     made_from = hash_json([to_yaml(settings), identity(settings), student, data])
-    return run(settings, cache_folder()/'runs'/profile/f'{name}-{made_from[:10]}', progress)
+    return found_run(settings, cache_folder()/'runs'/profile/f'{name}-{made_from[:10]}', progress)
