@@ -158,6 +158,18 @@ example: mot merge merged a b c --weights 0.5,0.25,0.25''')
     c.add_argument('--base', metavar='FOLDER', help='the student the branches started from: adds how far they agree')
     c.add_argument('--dtype', help="type of the stored numbers (default: float32; 'keep' as in the files)")
 
+def _verify(commands):
+    c = _command(commands, 'verify', 'Works out every number of a run or a recorded file anew, and names the first that '
+                 'differs.', '''
+Exit code 0 when all agrees, else 1 with one line: file, line, field, value there, value expected, what to do. At the
+end one branch is trained again, which the hash of the results picks.
+
+example: mot verify runs/a
+example: mot verify data/recorded/runs/toy.jsonl --no-training''')
+    c.add_argument('path', metavar='RUN|RECORD', help='a run folder, or a recorded file')
+    c.add_argument('--no-training', action='store_true', help='leaves out what takes longest: losses measured again, '
+                   'merges made again, one branch trained again')
+
 def _report(commands):
     c = _command(commands, 'report', 'Runs a profile and the pages, and writes one self-contained index.html.', '''
 What is done already is not done again.
@@ -175,7 +187,7 @@ def make_parser():
     p.add_argument('--version', action='version', version=f'mot_nb {__version__}')
     commands = p.add_subparsers(dest='command', metavar='COMMAND', parser_class=_Parser)
     _command(commands, 'doctor', 'Looks at this machine: versions, memory, disk, GPU, students; each with what to do.')
-    for add in (_run, _plan, _eval, _traces, _merge, _report): add(commands)
+    for add in (_run, _plan, _eval, _traces, _merge, _verify, _report): add(commands)
     return p
 
 # %% ../../nbs/app/10_parser.ipynb #9584d732

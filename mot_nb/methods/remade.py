@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['NEAR', 'other_environment', 'Again', 'at_hand', 'check_losses', 'check_merges_again', 'branches_at_hand',
-           'check_branch', 'stage_name']
+           'check_trained', 'check_branch', 'stage_name']
 
 # %% ../../nbs/methods/18_remade.ipynb #03831508
 import json, math
@@ -124,6 +124,17 @@ def branches_at_hand(lab,   # `SeedLab` of the plan
     starts = {lab.base.key} if carried else set(there)
     trained = [s for s in made_students(lab).values() if isinstance(s, TrainedStudent) and s.path.start.key in starts]
     return [s for s in trained if s.step - s.path.start.step <= lab.steps] or trained
+
+# %% ../../nbs/methods/18_remade.ipynb #54fcff59
+def check_trained(lab,     # an empty `SeedLab`
+                  student, # one of its branches
+                  row,     # of its loss, as it stands on file
+                  name, line, # where it stands
+                  again):  # `Again`
+    "Trains a branch; raises `Differs` where weights or loss are not those of the row."
+    spot, state = again.checks.at('values of a branch trained again', name, line), lab.weights(student)
+    again.weights(spot, 'hash', row['hash'], lab.place.hash(state))
+    again.fields(spot, row, _loss(lab, state))
 
 # %% ../../nbs/methods/18_remade.ipynb #fc5b17d2
 def _trained_again(out, seed, key, device):
