@@ -124,6 +124,20 @@ class MergingVerbs(Verbs):
         by = outer_step(by)
         return merge if by.function is replace else stepped(before, merge, by)
 
+# %% ../../nbs/methods/09_lab.ipynb #8c2693df
+_KINDS = {'merge': OPERATORS, 'introduce': INTRODUCE, 'rows': ROWS}
+
+def _parts(method, given):
+    "(parts as `Part`s, what of them differs from the method's own, for labels)."
+    takes = inspect.signature(method).parameters
+    out, said = {}, []
+    for name, value in given.items():
+        if name not in takes: raise unknown_name(f'part of {method.__name__}', name, list(takes)[1:])
+        out[name] = outer_step(value) if name == 'outer' else part(value, _KINDS.get(name, {}), name)
+        own = takes[name].default
+        if out[name].function is not own: said.append(out[name].variant)
+    return out, '_'.join(said)
+
 # %% ../../nbs/methods/09_lab.ipynb #bd2371f5
 class MarkingVerbs(MergingVerbs):
     "Names for students that are to be measured."
@@ -142,6 +156,16 @@ class MarkingVerbs(MergingVerbs):
         self.marks = [m for m in self.marks if str(m.label) != str(label)]
         self.marks.append(Mark(student, label, about, measured, kept))
         if student is not self.base: self.saved[student.key] = str(label)
+
+    def ask(self, method,    # a name, or a function (lab, **parts)
+            **parts):        # of the method: merge, introduce, outer, rows …
+        "Goes through a method, which asks for marks; nothing is trained yet."
+        if isinstance(method, str):
+            if method not in METHODS: raise unknown_name('method', method, METHODS)
+            method = METHODS[method]
+        parts, self.variant = _parts(method, parts)
+        try: return method(self, **parts)
+        finally: self.variant = ''
 
 # %% ../../nbs/methods/09_lab.ipynb #230165ce
 class Making(MarkingVerbs):
@@ -232,31 +256,7 @@ class SeedLab(Results):
         self.maker, self.look = Maker(self), Look(self)
         self.mark(self.base, 'base', round=0)
 
-    def ask(self, method,    # a name, or a function (lab, **parts)
-            **parts):        # of the method: merge, introduce, outer, rows …
-        "Goes through a method, which asks for marks; nothing is trained yet."
-        if isinstance(method, str):
-            if method not in METHODS: raise unknown_name('method', method, METHODS)
-            method = METHODS[method]
-        parts, self.variant = _parts(method, parts)
-        try: return method(self, **parts)
-        finally: self.variant = ''
-
     def carry_out(self):
         "Makes and measures everything that was asked for."
         self.maker.carry_out()
         if self.place.writes: self._share_answers()
-
-# %% ../../nbs/methods/09_lab.ipynb #8c2693df
-_KINDS = {'merge': OPERATORS, 'introduce': INTRODUCE, 'rows': ROWS}
-
-def _parts(method, given):
-    "(parts as `Part`s, what of them differs from the method's own, for labels)."
-    takes = inspect.signature(method).parameters
-    out, said = {}, []
-    for name, value in given.items():
-        if name not in takes: raise unknown_name(f'part of {method.__name__}', name, list(takes)[1:])
-        out[name] = outer_step(value) if name == 'outer' else part(value, _KINDS.get(name, {}), name)
-        own = takes[name].default
-        if out[name].function is not own: said.append(out[name].variant)
-    return out, '_'.join(said)

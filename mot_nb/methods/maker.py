@@ -373,7 +373,8 @@ def _stop(maker, branch, here, needs, bases):
     _measure(maker, marks, h, lambda: place.answering(branch=branch))
     held = _hold(maker, branch, here, state, needs, bases) if here is not None else []
     if stays: place.save_branch(maker.folder(name), branch, state)
-    mine = None if here is None else [here.key, here.step, here.path.name, h, branch.log, held, name if stays else None]
+    mine = None if here is None else [here.key, here.step, here.path.name, h, [*branch.log], held,
+                                      name if stays else None]
     for other in {o[0]: o for o in place.collect(mine) if o}.values(): _note(maker, *other)
     place.wait()
 
