@@ -401,3 +401,44 @@ def test_weights_by_name_find_their_branch():
     for weights in ({'a': .25, 'b': .75}, {'b': .75, 'a': .25}):
         assert torch.equal(merge_states({'a': a, 'b': b}, weights)['w'], torch.full((3,), 1.75))
         assert torch.equal(merge_states({'b': b, 'a': a}, weights)['w'], torch.full((3,), 1.75))
+
+UNLIKE = {'lacks': lambda s: s.pop('model.layers.1.w'), 'has': lambda s: s.update(extra=torch.ones(2)),
+          'of shape': lambda s: s.update({'model.layers.1.w': torch.ones(7)}),
+          'integer': lambda s: s.update({'model.layers.1.w': torch.ones(5001, dtype=torch.int64)}),
+          'buffer differs': lambda s: s.update(steps=torch.tensor([1, 2, 4]))}
+
+@pytest.mark.parametrize('says', UNLIKE)
+def test_branches_that_differ_in_one_thing_are_refused(tmp_path, says):
+    "A missing tensor, one more, another shape, another kind, another buffer: each alone, in memory and in files."
+    many = states()
+    UNLIKE[says](many[1])
+    with pytest.raises(MotError, match=says): merge_states(many)
+    folders = [student(tmp_path/f'b{i}', s) for i, s in enumerate(many)]
+    with pytest.raises(MotError, match=says): merge_folders(folders, tmp_path/'out')
+    assert not (tmp_path/'out').exists()
+
+def test_a_branch_of_weight_0_leaves_no_trace(tmp_path):
+    "Bit for bit the mean of the others, in memory and in files."
+    many = states(k=4)
+    right = hash_tensors(merge_states(many[:3]))
+    assert hash_tensors(merge_states(many, [1/3, 1/3, 1/3, 0])) == right
+    folders = [student(tmp_path/f'b{i}', s) for i, s in enumerate(many)]
+    assert merge_folders(folders, tmp_path/'out', [1/3, 1/3, 1/3, 0]).output_hash == right
+
+# operators -------------------------------------------------------------------------------------------------------------
+def test_a_scale_is_a_factor_of_the_merged_update():
+    from mot_nb.student.operators import dare, task_arithmetic, ties
+    base, *branches = ({'w': torch.randn(500, generator=torch.Generator().manual_seed(i))} for i in range(4))
+    for operator in (task_arithmetic, ties, dare):
+        one, half = (operator(base, branches, scale=s)['w'] - base['w'] for s in (1., .5))
+        torch.testing.assert_close(half, .5*one, rtol=1e-4, atol=1e-6)
+
+def test_dare_drops_apart_in_every_branch_tensor_and_seed():
+    "Equal updates of 1: each entry is kept by none, one or both of two branches, in no two tensors alike."
+    from mot_nb.student.operators import dare
+    base = {n: torch.zeros(4000) for n in 'xy'}
+    moved = {k: {n: torch.ones(4000) for n in 'xy'} for k in ('a', 'b')}
+    found = [dare(base, moved, drop=.5, seed=s)[n] for s in (0, 1) for n in 'xy']
+    for t in found:
+        assert t.unique().tolist() == [0., 1., 2.] and abs(float((t == 1).float().mean()) - .5) < .05 > abs(float(t.mean()) - 1)
+    assert all(float((found[i] == found[j]).float().mean()) < .5 for i in range(4) for j in range(i))

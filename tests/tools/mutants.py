@@ -7,13 +7,18 @@ the few tests named beside it are run there, then the whole files they stand in.
 file, from which a later call goes on (--again: survivors are tried once more). The score by area is printed; --record,
 after a run over all areas, writes data/recorded/checks/mutants.jsonl. A test that fails without any mutant is an error.
 """
-import argparse, ast, contextlib, functools, json, os, queue, re, shutil, signal, subprocess, sys, tempfile, time
+import argparse, ast, contextlib, functools, importlib, json, os, queue, re, shutil, signal, subprocess, sys
+import tempfile, time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 from mutant_list import MUTANTS
 from project import ROOT, cells, copy_tree, library_notebooks
 
+PRELOADED = ('torch', 'pandas', 'matplotlib.pyplot', 'scipy.stats', 'peft', 'pytest', 'nbdev.showdoc',
+             'IPython.core.interactiveshell', 'transformers.generation.utils',
+             'transformers.models.qwen3.modeling_qwen3', 'transformers.models.auto.modeling_auto',
+             'transformers.models.auto.tokenization_auto')   # what takes long, and is no part of the library
 PATIENCE = 300    # seconds a test may take: a mutant that hangs is noticed too
 EXPORTED = re.compile(r'#\|\s*exporti?\b')
 RECORD = ROOT/'data'/'recorded'/'checks'/'mutants.jsonl'
@@ -101,9 +106,7 @@ def misfits(mutants=MUTANTS, root=ROOT):
 
 def serve():
     "Reads [test, log, seconds] a line, runs it in a fork, answers with its exit code; None: it took too long."
-    import IPython.core.interactiveshell, nbdev.showdoc, papermill, pytest, torch                        # noqa: F401
-    import transformers.generation.utils, transformers.models.qwen3.modeling_qwen3                       # noqa: F401
-    import transformers.models.auto.modeling_auto, transformers.models.auto.tokenization_auto            # noqa: F401
+    for name in PRELOADED: importlib.import_module(name)
     if 'mot_nb' in sys.modules: raise SystemExit('mot_nb was imported before the mutant')
     for line in sys.stdin:
         test, log, seconds = json.loads(line)
@@ -139,11 +142,12 @@ def in_child(test, log):
         os._exit(int(code))
 
 
-def run_tests(test):
+def run_tests(tests):
     "The exit code of pytest."
     import pytest
     os.chdir(ROOT)
-    return pytest.main(['-x', '-q', '-p', 'no:cacheprovider', '-rf', '--tb=line', f'tests/{test}'])
+    words = ['-x', '-q', '-p', 'no:cacheprovider', '-rf', '--tb=line']
+    return pytest.main([*words, *(f'tests/{t}' for t in tests.split())])
 
 
 def run_notebook(path):
@@ -182,7 +186,7 @@ class Bench:
         return subprocess.Popen(words, env=env, cwd=self.root, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                 stderr=subprocess.DEVNULL)
 
-    def run(self, test): # see `is_there`
+    def run(self, test): # see `is_there`; several of one file with blanks between them
         "What failed in it, as text; '' where it passed."
         self.process.stdin.write(json.dumps([test, str(self.log), PATIENCE]) + '\n')
         self.process.stdin.flush()
@@ -219,11 +223,19 @@ def second_try(m):
     return [t for t in dict.fromkeys([*files, f'{path.parent.name}/{path.stem}']) if t not in m.tests]
 
 
+def passing(bench, test):
+    "test -> what fails in it without any mutant: of this one and of all that the list names in its file, run together."
+    file = test.partition('::')[0]
+    named = dict.fromkeys(t for m in MUTANTS for t in m.tests if '::' in t and t.partition('::')[0] == file)
+    if test not in named or bench.run(' '.join(named)): return {test: bench.run(test)}
+    return dict.fromkeys(named, '')
+
+
 def tried(bench, m, sound): # a `Mutant`; test -> whether it passes without one, filled here
     "The row of a mutant: whether it is caught, by what, after how many seconds."
     start, by = time.time(), ''
     for test in (*m.tests, *second_try(m)):
-        if test not in sound: sound[test] = bench.run(test)
+        if test not in sound: sound.update(passing(bench, test))
         if sound[test]: continue
         with bench.holding(m): by = bench.run(test)
         if by: break
