@@ -186,6 +186,40 @@ def _refuse_nan(logits, step):
                    values=f'{int(logits.isnan().any(-1).sum())} of {len(logits)} rows',
                    cure='check the weights: a branch may have diverged (lower lr, clip gradients)')
 
+# %% ../../nbs/answers/00_sampling.ipynb #7e2b94c1
+def _unbatched(model, why):
+    "The error for a family whose answers are other ones in a batch."
+    return MotError('answers of this student cannot be batched', where=type(model).__name__, values=why,
+                    cure='choose a student of another family; a server can hold such a teacher: mot traces NAME --url ...')
+
+def _two_steps(model, rows, following): # rows of ids of several lengths; the id behind each
+    "[rows, 2, vocabulary]: logits behind each row and behind the id that follows, batched, the second by the cache."
+    import torch
+    cache, first, mask = _read_prompts(model, rows, (0, None))
+    ids = torch.tensor([[i] for i in following], device=mask.device)
+    more = torch.cat([mask, mask.new_ones(len(rows), 1)], 1)
+    second = model(input_ids=ids, attention_mask=more, position_ids=mask.sum(1, keepdim=True), past_key_values=cache,
+                   use_cache=True, logits_to_keep=1).logits[:, -1]
+    return torch.stack([first, second], 1)
+
+def _probe_answers(model): # already answering
+    "Raises where a float32 model gives other logits in a batch than by its own forward pass; tried once a model."
+    import torch
+    weight = next(model.parameters())
+    if weight.dtype != torch.float32 or getattr(model, '_answers_rows', False): return
+    n = model.get_input_embeddings().num_embeddings
+    rows, following = [[(7 * i + k) % n for i in range(k)] for k in (3, 6)], [5 % n, 11 % n]
+    own = lambda ids: model(input_ids=torch.tensor([ids], device=weight.device), use_cache=False).logits[0, -2:]
+    try:
+        found = _two_steps(model, rows, following)
+        alone = torch.stack([own([*r, i]) for r, i in zip(rows, following)])
+    except (MotError, torch.OutOfMemoryError): raise
+    except Exception as e: raise _unbatched(model, str(e)[:200]) from e         # a forward pass may fail in any way
+    apart = float((found - alone).abs().max() / alone.abs().max().clamp_min(1e-30))
+    if apart > (1e-3 if weight.device.type == 'cpu' else 1e-2):
+        raise _unbatched(model, f"logits differ by {apart:.1%} between a batch and the model's own forward pass")
+    model._answers_rows = True
+
 # %% ../../nbs/answers/00_sampling.ipynb #b1528686
 def _append_tokens(answers, live, new, stop): # lists of ids, rows of the batch, their next ids, ids that end an answer
     "Appends each row's token; returns the positions in the batch whose answers go on."
@@ -342,7 +376,9 @@ def stream_samples(model, tokenizer, # a causal LM and its tokenizer
     check_layers(model)
     never = padded_ids(tokenizer, model.get_output_embeddings().weight.shape[0])
     pace, n = _Pace(progress, sum(map(len, batches)), done, total, max_new_tokens), shared_prefix(ids)
-    with answering(model): prefix = n, read_prefix(model, ids[batches[0][0][0]][:n])
+    with answering(model):
+        _probe_answers(model)
+        prefix = n, read_prefix(model, ids[batches[0][0][0]][:n])
     for jobs in batches:
         asked = list(dict.fromkeys(p for p, _ in jobs))
         rows, seeds = [asked.index(p) for p, _ in jobs], [derive_seed('sample', seed, names[p], s) for p, s in jobs]

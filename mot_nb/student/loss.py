@@ -133,18 +133,27 @@ def _logits(model, rows): # rows of ids
     documents.check(model)
     return out.logits[0].float()
 
+def _own_logits(model, before, rows): # the attention it came with; rows of ids
+    "Logits of rows, each in a forward pass of the model's own: its attention, its positions."
+    model.set_attn_implementation(before)
+    device = next(model.parameters()).device
+    try: return torch.cat([model(input_ids=r[None].to(device), use_cache=False).logits[0].float() for r in rows])
+    finally: model.set_attn_implementation('mot_packed')
+
 @torch.no_grad()
-def _probe(model):
-    "Raises where two short rows have other logits packed than alone."
+def _probe(model, before):
+    "Raises where two short rows have other logits packed than alone, or than in the model's own forward pass."
     try:
         vocabulary = model.get_input_embeddings().num_embeddings
         rows = [(torch.arange(n) * 7 + n) % vocabulary for n in (6, 9)]
         packed, alone = _logits(model, rows), torch.cat([_logits(model, [r]) for r in rows])
+        own = _own_logits(model, before, rows)
     except (MotError, torch.OutOfMemoryError): raise
     except Exception as e: raise _unpackable(model, str(e)[:200]) from e        # a forward pass may fail in any way
-    apart = float((packed - alone).abs().max() / alone.abs().max().clamp_min(1e-30))
-    if not apart > (1e-3 if packed.device.type == 'cpu' else 1e-2): return      # a GPU may round to ten bits
-    raise _unpackable(model, f'logits of two rows differ by {apart:.1%} between packed and alone')
+    for where, other in (('alone', alone), ("in the model's own forward pass", own)):
+        apart = float((packed - other).abs().max() / other.abs().max().clamp_min(1e-30))
+        if apart > (1e-3 if packed.device.type == 'cpu' else 1e-2):             # a GPU may round to ten bits
+            raise _unpackable(model, f'logits of two rows differ by {apart:.1%} between packed and {where}')
 
 # %% ../../nbs/student/04_loss.ipynb #1040c287
 def _probe_once(model, before):
@@ -155,7 +164,7 @@ def _probe_once(model, before):
     training = [m for m in model.modules() if m.training]
     model.eval()
     try:
-        _probe(model)
+        _probe(model, before)
         model._packs_rows = True
     except MotError:
         model.set_attn_implementation(before)

@@ -65,6 +65,9 @@ def student_folder(name,     # a known name, a folder, or a hub id
 def _not_loaded(folder, e):
     "The error for a student that transformers could not load, whatever it raised."
     cure = 'give a whole folder (config, safetensors, tokenizer), or a hub id on a machine that reaches the hub'
+    if 'does not support an attention implementation' in str(e):
+        return MotError('this student has no attention that can be replaced', where=str(folder),
+                        values=str(e).split()[0], cure='choose a student of another family, such as Llama, Qwen or Gemma')
     if 'trust_remote_code' in str(e):
         cure = 'choose a student whose architecture transformers knows: code that comes with a model is never run'
     kind = '' if isinstance(e, (OSError, ValueError, RuntimeError)) and str(e) else f'{type(e).__name__} '

@@ -124,12 +124,13 @@ class FullWeights(StoredWeights):
         for n, p in self.model.named_parameters(): p.requires_grad_(n in named)
 
     def take_gradients(self):
-        "Adds the working copy's gradients to the masters'."
-        if self.working is self.masters: return
+        "Adds the working copy's gradients to the masters'; of a part that no token went through they are zero."
         for name, w in self.working.items():
-            m, g = self.masters[name], w.grad.float()
-            m.grad = g if m.grad is None else m.grad.add_(g)
-            w.grad = None
+            m, g = self.masters[name], w.grad
+            if g is None: m.grad = torch.zeros_like(m) if m.grad is None else m.grad
+            elif m is not w:
+                m.grad = g.float() if m.grad is None else m.grad.add_(g.float())
+                w.grad = None
 
     @torch.no_grad()
     def publish(self):
