@@ -442,3 +442,17 @@ def test_dare_drops_apart_in_every_branch_tensor_and_seed():
     for t in found:
         assert t.unique().tolist() == [0., 1., 2.] and abs(float((t == 1).float().mean()) - .5) < .05 > abs(float(t.mean()) - 1)
     assert all(float((found[i] == found[j]).float().mean()) < .5 for i in range(4) for j in range(i))
+
+@pytest.mark.parametrize('rslora', [False, True])
+def test_the_scale_of_an_adapter_is_peft_s(rslora):
+    "alpha / r or alpha / sqrt(r), with other ranks and alphas of some modules."
+    from peft import LoraConfig, get_peft_model
+    from mot_nb.student.lora import lora_scale
+    from mot_nb.student.models import byte_tokenizer, tiny_qwen3
+    config = LoraConfig(r=4, lora_alpha=8, use_rslora=rslora, target_modules=['q_proj', 'v_proj', 'o_proj'],
+                        rank_pattern={'q_proj': 2}, alpha_pattern={'v_proj': 3, 'layers.1.self_attn.q_proj': 5})
+    model = get_peft_model(tiny_qwen3(len(byte_tokenizer())), config)
+    layers = {n.removeprefix('base_model.model.'): m.scaling['default'] for n, m in model.named_modules()
+              if isinstance(getattr(m, 'scaling', None), dict)}
+    found = {n: lora_scale(n, config.to_dict()) for n in layers}
+    assert found == pytest.approx(layers) and len(set(layers.values())) == 4

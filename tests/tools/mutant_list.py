@@ -221,8 +221,10 @@ area('outer step', 'methods.maker', 'test_methods.py::test_outer_nesterov_equals
      ('momentum is forgotten', 'memory = _momentum(maker, student.before, student.by) or {}', 'memory = {}'))
 
 area('LoRA', 'student.lora', 'student/12_lora',
-     ('rank-stabilised as plain', "alpha/math.sqrt(r) if config.get('use_rslora') else alpha/r", 'alpha/r'),
-     ('patterns of alpha are not read', "own('alpha_pattern', config['lora_alpha'])", "config['lora_alpha']"),
+     ('rank-stabilised as plain', "alpha/math.sqrt(r) if config.get('use_rslora') else alpha/r", 'alpha/r',
+      'test_merge.py::test_the_scale_of_an_adapter_is_peft_s'),
+     ('patterns of alpha are not read', "own('alpha_pattern', config['lora_alpha'])", "config['lora_alpha']",
+      'test_merge.py::test_the_scale_of_an_adapter_is_peft_s'),
      ('the scale is left out', "{'': s*(B @ A)}", "{'': B @ A}"),
      ('stacked without weights', 'weights[i]*factors[i][2]*factors[i][1]', 'factors[i][2]*factors[i][1]/len(order)'),
      ('written with the old alpha', "'r': r, 'lora_alpha': r,", "'r': r, 'lora_alpha': config['lora_alpha'],"),
