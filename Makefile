@@ -1,6 +1,7 @@
 # Each target first sets up .venv from the lock files (once, and again when they, settings.ini or setup.py change), then works.
 #   make report   run the laptop profile and write reports/laptop/index.html    (PROFILE=smoke for the short one)
-#   make lab      open JupyterLab on the first page of the walk-through         (LAB_FLAGS=--no-browser on a server)
+#   make lab      open JupyterLab on a working copy of the walk-through in lab/ (LAB_FLAGS=--no-browser on a server;
+#                 FIRST=nbs/index.ipynb for a notebook of the library itself, to change it)
 #   make test     run the tests                     (TESTS=tests/test_house.py for some; LONG=1 with the longest, as CI)
 #   make bench    run branch training, merges and a whole run beside TRL and mergekit, and print the tables (about 15 minutes)
 #   make vllm     install vLLM for CPUs into .venv/vllm (1.2 GB); used for answers where eval.engine is vllm or auto
@@ -13,7 +14,7 @@ PROFILE ?= laptop
 TESTS   ?= tests
 LONG    ?=
 LAB_FLAGS ?=
-FIRST   := $(firstword $(sort $(wildcard nbs/paper/5*.ipynb)) nbs/index.ipynb)
+FIRST   ?= $(patsubst nbs/%,lab/%,$(firstword $(sort $(wildcard nbs/paper/5*.ipynb))))
 
 SUPPORTED := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 PYTHON ?= $(shell for p in python3 python3.12 python3.13 python3.11; do $$p -c '$(SUPPORTED)' >/dev/null 2>&1 && { echo $$p; break; }; done)
@@ -23,7 +24,7 @@ export OMP_WAIT_POLICY := PASSIVE
 
 .PHONY: help setup report lab test bench vllm docs
 help:
-	@sed -n '2,7s/^# *//p' Makefile
+	@sed -n '2,8s/^# *//p' Makefile
 
 setup: $(READY)
 
@@ -52,7 +53,9 @@ $(READY): requirements.lock requirements-nodeps.lock settings.ini setup.py
 report: $(READY)
 	@$(BIN)/mot report $(PROFILE)
 
+# A notebook that is run is saved: pages are run in a copy, so that the checkout stays as it is.
 lab: $(READY)
+	@$(BIN)/mot course lab
 	@$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) --ServerApp.root_dir="$(CURDIR)" --LabApp.default_url=/lab/tree/$(FIRST) $(LAB_FLAGS)
 
 test: $(READY)

@@ -87,8 +87,8 @@ def pages_folder():
     "The folder of the notebooks: beside mot_nb/ in a checkout; an installed package has none."
     folder = data_folder().parent/'nbs'
     if (folder/'paper').is_dir(): return folder
-    raise MotError('the pages of the report are not here', where=str(folder),
-                   cure='a report is made from a checkout of the project, not from an installed package: run it there')
+    raise MotError('the pages are not here', where=str(folder),
+                   cure='they are read from a checkout of the project, not from an installed package: run it there')
 
 # %% ../../nbs/app/01_pages.ipynb #a5635d36
 _EXPECTED = {'int': 'a whole number', 'float': 'a number', 'bool': 'true or false', 'str': 'text', 'list': 'a list',

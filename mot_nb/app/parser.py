@@ -171,13 +171,26 @@ example: mot verify data/recorded/runs/toy.jsonl --no-training''')
                    'merges made again, one branch trained again')
 
 def _report(commands):
-    c = _command(commands, 'report', 'Runs a profile and the pages, and writes one self-contained index.html.', '''
-What is done already is not done again.
+    c = _command(commands, 'report', "Runs a profile and the pages, or looks at runs of one's own; writes one "
+                 'self-contained index.html.', '''
+What is done already is not done again. Of runs of one's own: 80 the best teacher, 81 the main table, 82 confidence and
+83 the landscape (of students that were kept), 84 two runs side by side.
 
-example: mot report laptop''')
-    c.add_argument('profile', metavar='PROFILE', help='smoke (minutes) or laptop (under 20 minutes on two cores)')
-    c.add_argument('--out', metavar='FOLDER', help='where to write (default: reports/PROFILE)')
+example: mot report laptop
+example: mot report runs/a runs/b --templates 81,84''')
+    c.add_argument('runs', metavar='PROFILE|RUN', nargs='+', help='smoke (minutes) or laptop (under 20 minutes on two '
+                   'cores); or run folders, folders that hold some, recorded runs')
+    c.add_argument('--out', metavar='FOLDER', help='where to write (default: reports/NAME)')
+    c.add_argument('--templates', metavar='N,...', help='of runs: which (default: all that these runs have something '
+                   'for)')
     _quiet(c)
+
+def _course(commands):
+    c = _command(commands, 'course', 'Makes a working copy of the pages and exercises, or brings it up to date.', '''
+A class works in the copy, so that no file of the checkout is ever changed. What somebody has changed there stays.
+
+example: mot course my_course''')
+    c.add_argument('folder', metavar='FOLDER', help='a new folder, or that of an earlier mot course')
 
 # %% ../../nbs/app/10_parser.ipynb #7d97b35c
 def make_parser():
@@ -187,7 +200,7 @@ def make_parser():
     p.add_argument('--version', action='version', version=f'mot_nb {__version__}')
     commands = p.add_subparsers(dest='command', metavar='COMMAND', parser_class=_Parser)
     _command(commands, 'doctor', 'Looks at this machine: versions, memory, disk, GPU, students; each with what to do.')
-    for add in (_run, _plan, _eval, _traces, _merge, _verify, _report): add(commands)
+    for add in (_run, _plan, _eval, _traces, _merge, _verify, _report, _course): add(commands)
     return p
 
 # %% ../../nbs/app/10_parser.ipynb #9584d732
