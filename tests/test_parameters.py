@@ -145,3 +145,17 @@ def test_runs_are_meant_from_where_the_caller_is(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path/'elsewhere')
     execute_page(page, tmp_path/'out.ipynb', {'runs': 'some/runs'})
     assert json.loads((page.parent/'told').read_text())[2] == str(tmp_path/'elsewhere'/'some'/'runs')
+
+
+@pytest.mark.parametrize('logs, where, says', [
+    ({'rank-0.log': '03:30:40 rank 0 of 8\n', 'rank-1.log': '03:30:40 rank 1\n03:30:41 no room\n  cure: more\n'},
+     'rank-1.log', 'no room\n  cure: more'),
+    ({'rank-0.log': ''}, 'the launcher', 'ChildFailedError'), ({}, 'the launcher', 'ChildFailedError')])
+def test_why_processes_failed(tmp_path, logs, where, says):
+    "Page 58 shows the cause that a rank wrote down, not the launcher's traceback."
+    from mot_nb.methods.launch import why_failed
+    for name, text in logs.items():
+        (tmp_path/'logs').mkdir(exist_ok=True)
+        (tmp_path/'logs'/name).write_text(text)
+    error = why_failed(tmp_path, 'ChildFailedError')
+    assert (error.where, error.values) == (where, says)
