@@ -50,7 +50,7 @@ def check_forgetting(head, rows, at): # of the file; line -> `Spot`
         student = r['student'], r.get('seed')
         at(i).same('hash', r['hash'], hashes.setdefault(student, r['hash']))
 
-# %% ../../nbs/analysis/34_record_checks.ipynb #d73fec6e
+# %% ../../nbs/analysis/34_record_checks.ipynb #224c9b85
 def _sharpness(spot, r, head):
     "The mean of the loss increases of every direction."
     spot.same('directions', r['directions'], len(r['rises']))
@@ -66,7 +66,8 @@ def _merge(spot, r, head):
 
 def _over_seeds(rows, spot, r, of, field):
     "The mean over seeds of the difference of two students."
-    found = {(x['seed'], x['student']): x[field] for x in rows if x['part'] == of and x.get('radius') == r.get('radius')}
+    alike = [x for x in rows if x['part'] == of and x.get('radius') == r.get('radius')]
+    found = {(x['seed'], x['student']): x[field] for x in alike}
     pairs = [(found.get((s, r['a'])), found.get((s, r['b']))) for s in sorted({s for s, _ in found})]
     both = [a - b for a, b in pairs if None not in (a, b)]
     if len(both) > 1: spot.same('n', r['n'], len(both))
@@ -123,7 +124,7 @@ def check_confidence(head, rows, at): # of the file; line -> `Spot`
     _same_tokens(rows, at)
     _gaps(rows, at)
 
-# %% ../../nbs/analysis/34_record_checks.ipynb #fea80a46
+# %% ../../nbs/analysis/34_record_checks.ipynb #ce099b52
 def check_speed(head, rows, at): # of the file; line -> `Spot`
     "Rates are tokens over seconds; means are those of the repeats."
     rates = (('rate', 'cpu', 1e-6), ('wall_rate', 'wall', 1e-6), ('tokens_per_s', 'wall_s', .02),
@@ -131,7 +132,8 @@ def check_speed(head, rows, at): # of the file; line -> `Spot`
     for i, r in enumerate(rows, 2):
         for field, over, within in rates:
             if field in r and r.get(over): _near(at(i), field, r[field], r['tokens']/r[over], within)
-        if (each := r.get('all_seconds')): at(i).that('seconds', min(each) <= r['seconds'] <= max(each), r['seconds'], each)
+        if (each := r.get('all_seconds')):
+            at(i).that('seconds', min(each) <= r['seconds'] <= max(each), r['seconds'], each)
 
 # %% ../../nbs/analysis/34_record_checks.ipynb #a31c8d9a
 RECORD_CHECKS = {'scores': check_scores, 'forgetting': check_forgetting, 'landscape': check_landscape,

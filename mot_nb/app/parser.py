@@ -158,18 +158,6 @@ example: mot merge merged a b c --weights 0.5,0.25,0.25''')
     c.add_argument('--base', metavar='FOLDER', help='the student the branches started from: adds how far they agree')
     c.add_argument('--dtype', help="type of the stored numbers (default: float32; 'keep' as in the files)")
 
-def _verify(commands):
-    c = _command(commands, 'verify', 'Works out every number of a run or a recorded file anew, and names the first that '
-                 'differs.', '''
-Exit code 0 when all agrees, else 1 with one line: file, line, field, value there, value expected, what to do. At the
-end one branch is trained again, which the hash of the results picks.
-
-example: mot verify runs/a
-example: mot verify data/recorded/runs/toy.jsonl --no-training''')
-    c.add_argument('path', metavar='RUN|RECORD', help='a run folder, or a recorded file')
-    c.add_argument('--no-training', action='store_true', help='leaves out what takes longest: losses measured again, '
-                   'merges made again, one branch trained again')
-
 def _report(commands):
     c = _command(commands, 'report', "Runs a profile and the pages, or looks at runs of one's own; writes one "
                  'self-contained index.html.', '''
@@ -191,6 +179,21 @@ A class works in the copy, so that no file of the checkout is ever changed. What
 
 example: mot course my_course''')
     c.add_argument('folder', metavar='FOLDER', help='a new folder, or that of an earlier mot course')
+
+# %% ../../nbs/app/10_parser.ipynb #7e61f1ed
+_VERIFY = 'Works out every number of a run or a recorded file anew, and names the first that differs.'
+_VERIFY_MORE = '''
+Exit code 0 when all agrees, else 1 with one line: file, line, field, value there, value expected, what to do. At the
+end one branch is trained again, which the hash of the results picks.
+
+example: mot verify runs/a
+example: mot verify data/recorded/runs/toy.jsonl --no-training'''
+
+def _verify(commands):
+    c = _command(commands, 'verify', _VERIFY, _VERIFY_MORE)
+    c.add_argument('path', metavar='RUN|RECORD', help='a run folder, or a recorded file')
+    c.add_argument('--no-training', action='store_true', help='leaves out what takes longest: losses measured again, '
+                   'merges made again, one branch trained again')
 
 # %% ../../nbs/app/10_parser.ipynb #7d97b35c
 def make_parser():

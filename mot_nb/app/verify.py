@@ -90,7 +90,7 @@ def _check_folder(out, plans, checks, found):
     checks.at('result hash', 'metrics.jsonl').same('', result.hash, hash_json(rows))
     found['hash'], found['verdicts'] = result.hash, _verdicts(result, rows)
 
-# %% ../../nbs/app/05_verify.ipynb #43cfb077
+# %% ../../nbs/app/05_verify.ipynb #32807a82
 def _where(first, sealed):
     "The mismatch to name: where the seal says that another file was changed, that one."
     if first is None or not sealed: return first or (sealed[0] if sealed else None)
@@ -103,10 +103,10 @@ def _unreadable(e, checks, path):
     file = str(e.where or path) if known else checks.last.file if checks.last else str(path)
     line = None if known or not checks.last else checks.last.line
     there = ': '.join(map(str, filter(None, (e.what, e.values)))) if known else f'{type(e).__name__}: {e}'
-    return Mismatch(file, line, '', there, 'what a run writes', e.cure or 'restore the file' if known else 'restore the file')
+    return Mismatch(file, line, '', there, 'what a run writes', (known and e.cure) or 'restore the file')
 
-# %% ../../nbs/app/05_verify.ipynb #86b83b3a
-_DAMAGED = (Differs, MotError, OSError, ValueError, TypeError, KeyError, AttributeError, IndexError)   # of a hostile file
+# %% ../../nbs/app/05_verify.ipynb #fad785fa
+_DAMAGED = (Differs, MotError, OSError, ValueError, TypeError, LookupError, AttributeError)   # raised by hostile files
 
 def _tried(check, checks, path):
     "The `Mismatch` in which a check ends, or None."
@@ -186,11 +186,12 @@ def _train_record(path, head, rows, checks, found):
         name = check_run_branch(found['labs'], rows, int(found['hash'][:12], 16), path.name, again)
     checks.note(f'trained again: {name}' if name else 'no branch of these rows starts from the base')
 
-# %% ../../nbs/app/05_verify.ipynb #e84e348e
+# %% ../../nbs/app/05_verify.ipynb #8b6de415
 def _record(path, train, plans, checks, found):
     "The first mismatch of a recorded file, or None."
     from mot_nb.analysis.record_checks import check_record
-    head, rows = _head_and_rows(path, checks)
+    try: head, rows = _head_and_rows(path, checks)
+    except Differs as e: return e.found
     found['what'], found['hash'] = f"recorded {head['kind']}", str(head['hash'])
     at = lambda line: checks.at('numbers that follow from others', path.name, line)
     if head['kind'] == 'run': derive = lambda: _check_run_record(path, head, rows, plans, checks, found)
@@ -199,19 +200,21 @@ def _record(path, train, plans, checks, found):
     if first or not train or 'labs' not in found: return first
     return _tried(lambda: _train_record(path, head, rows, checks, found), checks, path)
 
-# %% ../../nbs/app/05_verify.ipynb #f4d940d1
+# %% ../../nbs/app/05_verify.ipynb #b60ab1e5
 def verify(path,       # a run folder, or a recorded file
            train=True, # measure losses, make merges and one branch again, once all else agrees
            plans=None): # `methods.planned.Plans`, shared by several calls on runs of the same settings
     "`Verified`: every number of a run or record worked out anew; raises for a path that is neither."
     from mot_nb.methods.planned import Plans
     path, checks, found = Path(path), Checks(), {'what': 'run', 'hash': '', 'verdicts': ()}
-    if not path.exists(): raise MotError('there is no such run or record', where=str(path), cure='give an existing path')
+    if not path.exists():
+        raise MotError('there is no such run or record', where=str(path), cure='give an existing path')
     if path.is_dir() and not (path/'settings.yaml').exists() and not (path/'manifest.json').exists():
         raise MotError('this folder holds no run', where=str(path), values='no settings.yaml, no manifest.json',
                        cure='give a run folder, or a file of data/recorded')
     first = (_folder if path.is_dir() else _record)(path, train, plans or Plans(), checks, found)
-    return Verified(path, found['what'], found['hash'], dict(checks.counts), found['verdicts'], tuple(checks.notes), first)
+    notes = tuple(checks.notes)
+    return Verified(path, found['what'], found['hash'], dict(checks.counts), found['verdicts'], notes, first)
 
 # %% ../../nbs/app/05_verify.ipynb #c3f7f5a2
 def do_verify(args): # the parsed command line

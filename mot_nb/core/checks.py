@@ -13,7 +13,7 @@ from pathlib import Path
 from .escape import shortened, terminal_text
 from .tables import Shown
 
-# %% ../../nbs/core/12_checks.ipynb #d0f8af48
+# %% ../../nbs/core/12_checks.ipynb #27660a34
 @dataclass(frozen=True, repr=False)
 class Mismatch(Shown):
     "One place where a file does not say what it should."
@@ -25,7 +25,7 @@ class Mismatch(Shown):
     cure: str             # what can be done
 
     def __str__(self):
-        place = ', '.join([self.file, *([f'line {self.line}'] if self.line else []), *([self.field] * bool(self.field))])
+        place = ', '.join(filter(None, (self.file, f'line {self.line}' if self.line else '', self.field)))
         there, expected = (shortened(v if isinstance(v, str) else json.dumps(v, default=str), 80)
                            for v in (self.there, self.expected))
         return terminal_text(f'{place}: there {there}, expected {expected}; {self.cure}').replace('\n', ' ')
@@ -75,15 +75,16 @@ class Spot:
         for k in there:
             if k not in expected: self.differs(name(k), there[k], 'no such field')
 
-# %% ../../nbs/core/12_checks.ipynb #452cbae8
+# %% ../../nbs/core/12_checks.ipynb #7cdc28c6
 class Checks:
     "Counts of what agreed, and what could not be checked here."
     def __init__(self):
-        self.counts, self.notes = Counter(), []
+        self.counts, self.notes, self.last = Counter(), [], None
 
     def at(self, what, file, line=None, **more): # see `Spot`
-        "A place to check."
-        return Spot(self, what, file, line, **more)
+        "A place to check; `last` remembers it."
+        self.last = Spot(self, what, file, line, **more)
+        return self.last
 
     def note(self, text): # a sentence
         "Says what was not checked, once."

@@ -6,7 +6,7 @@
 __all__ = ['Plans', 'made_students', 'names_of', 'stages_of', 'aside_stages', 'planned_log', 'planned_loss', 'planned_header',
            'planned_merge']
 
-# %% ../../nbs/methods/16_planned.ipynb #bead72d0
+# %% ../../nbs/methods/16_planned.ipynb #c7a8fcec
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +18,7 @@ from ..student.operators import mean
 from ..answers.sampling import samples_header
 from .device import Device, branch_names
 from .lab import SeedLab
-from .recipes import MergedStudent, SteppedStudent, TrainedStudent
+from .recipes import SteppedStudent, TrainedStudent
 from .runs import ask_all
 
 # %% ../../nbs/methods/16_planned.ipynb #097c234a

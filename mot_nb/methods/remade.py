@@ -6,7 +6,7 @@
 __all__ = ['NEAR', 'other_environment', 'Again', 'at_hand', 'check_losses', 'check_merges_again', 'branches_at_hand',
            'check_trained', 'check_branch', 'stage_name']
 
-# %% ../../nbs/methods/18_remade.ipynb #03831508
+# %% ../../nbs/methods/18_remade.ipynb #515e1cd9
 import json, math
 from pathlib import Path
 from ..core.checks import same_json
@@ -16,7 +16,7 @@ from .device import merge_branches
 from .maker import forget
 from .planned import made_students, names_of
 from .recipes import MergedStudent, TrainedStudent
-from .reopened import reopened, threads_of
+from .reopened import reopened
 
 # %% ../../nbs/methods/18_remade.ipynb #666353c8
 NEAR = 2e-2   # of a loss, relative, where machine or versions are other ones: bfloat16 keeps three digits
@@ -53,13 +53,14 @@ class Again:
         "Raises `Differs` for other weights."
         if not self.elsewhere: spot.same(field, there, found)
 
-# %% ../../nbs/methods/18_remade.ipynb #acdd6724
+# %% ../../nbs/methods/18_remade.ipynb #af55b3af
 def at_hand(lab,    # `SeedLab` of the plan
             folder, # of the seed
             records): # key -> record of its ledger
     "key -> a function that reads the weights, of the base and of the students that stayed."
-    def reader(mark): return lambda: lab.place.read(folder/'students'/str(mark.label), records[mark.student.key]['hash'])
-    kept = {m.student.key: reader(m) for m in lab.marks if m.kept and (folder/'students'/str(m.label)).is_dir()}
+    place = lambda mark: folder/'students'/str(mark.label)
+    def reader(mark): return lambda: lab.place.read(place(mark), records[mark.student.key]['hash'])
+    kept = {m.student.key: reader(m) for m in lab.marks if m.kept and place(m).is_dir()}
     return {lab.base.key: lambda: lab.place.base, **kept}
 
 # %% ../../nbs/methods/18_remade.ipynb #a8148554
@@ -86,14 +87,15 @@ def check_losses(lab,     # `SeedLab` of the plan
         spot = again.checks.at('losses measured again', f'{folder.name}/ledger.jsonl', line)
         again.fields(spot, records[key]['rows'][0], _loss(lab, there[mark.student.key]()), 'rows.0.')
 
-# %% ../../nbs/methods/18_remade.ipynb #a48deda8
+# %% ../../nbs/methods/18_remade.ipynb #f9d1edf7
 def _shares_left(lab, spot, there, start, state, again):
     "What would be left of a merge's step in bfloat16."
     again.fields(spot, there['bfloat16'], lab.place.loss_in_bfloat16(start, state), 'bfloat16.')
 
 def _compare_reports(spot, there, found, again):
     "The agreement of the branches, layer by layer."
-    for i, (a, b) in enumerate(zip(there['report']['layers'], found['layers'])): again.fields(spot, a, b, f'layers.{i}.')
+    for i, (a, b) in enumerate(zip(there['report']['layers'], found['layers'])):
+        again.fields(spot, a, b, f'layers.{i}.')
 
 # %% ../../nbs/methods/18_remade.ipynb #2ba54ef0
 def check_merges_again(lab,     # `SeedLab` of the plan

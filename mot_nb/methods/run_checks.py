@@ -6,15 +6,13 @@
 __all__ = ['check_settings', 'check_manifest', 'ledger_lines', 'check_stages', 'answers_on_file', 'check_loss',
            'check_measurements', 'check_metrics', 'check_report', 'check_merges', 'check_weights', 'check_seed']
 
-# %% ../../nbs/methods/17_run_checks.ipynb #fbb637bb
+# %% ../../nbs/methods/17_run_checks.ipynb #69922bfd
 import json, math
 from pathlib import Path
-from ..core.errors import MotError
 from ..core.experiment import identity
 from ..core.hashes import hash_json
 from ..core.checks import numbered_lines
 from ..core.settings import load_settings, to_yaml
-from ..student.students import student_folder
 from ..data.pools import data_hash
 from ..answers.sampling import Sample
 from .manifest import FORMAT, read_manifest, student_files
@@ -202,7 +200,7 @@ def _measured(lab, folder, records, mark, checks):
     names = [f'measure {m.label}' for m in lab.marks if m.student.key == mark.student.key]
     return _stage(folder, records, lab.measure_key(mark), names, checks)
 
-# %% ../../nbs/methods/17_run_checks.ipynb #2c4c6c93
+# %% ../../nbs/methods/17_run_checks.ipynb #234d63b8
 def check_measurements(lab,     # `SeedLab` of the plan
                        folder,  # of the seed
                        records, # of `ledger_lines`
@@ -212,8 +210,8 @@ def check_measurements(lab,     # `SeedLab` of the plan
     for mark in order:
         spot, r = _measured(lab, folder, records, mark, checks)
         expected = _hash_of(lab, records, mark.student) or r.get('hash')
-        found = {'stage': r['stage'], 'key': r['key'], 'hash': expected, 'rows': r.get('rows'), 'seconds': r.get('seconds')}
-        spot.same('', r, found)
+        own = {k: r.get(k) for k in ('stage', 'key', 'rows', 'seconds')}
+        spot.same('', r, {**own, 'hash': expected})
         spot.that('seconds', _positive(r['seconds']), r['seconds'], 'seconds')
         asked = bool(lab.pool.heldout)
         spot.that('rows', isinstance(r['rows'], list) and len(r['rows']) == 1 + asked, r['rows'], f'{1 + asked} rows')
@@ -224,7 +222,7 @@ def check_measurements(lab,     # `SeedLab` of the plan
         rows += [{**mark.about, 'hash': r['hash'], **row} for row in r['rows']]
     return rows
 
-# %% ../../nbs/methods/17_run_checks.ipynb #e38702e7
+# %% ../../nbs/methods/17_run_checks.ipynb #ed3f48f3
 def check_metrics(folder, # of a seed
                   rows,   # of `check_measurements`
                   checks): # `Checks`
@@ -232,7 +230,8 @@ def check_metrics(folder, # of a seed
     name = f'{folder.name}/metrics.jsonl'
     lines = numbered_lines(folder/'metrics.jsonl', name, checks)
     cure = 'remove the file and run the command again: it is written from the ledger'
-    for (i, there), expected in zip(lines, rows): checks.at('numbers of metrics', name, i, cure=cure).fields(there, expected)
+    for (i, there), expected in zip(lines, rows):
+        checks.at('numbers of metrics', name, i, cure=cure).same('', there, expected)
     checks.at('', name, cure=cure).that('', len(lines) == len(rows), f'{len(lines)} rows', f'{len(rows)} rows')
 
 # %% ../../nbs/methods/17_run_checks.ipynb #3dd28c91

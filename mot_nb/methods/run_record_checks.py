@@ -5,12 +5,11 @@
 # %% auto #0
 __all__ = ['check_head_settings', 'marks_on_file', 'check_run_rows', 'check_rows_alone', 'check_run_merges', 'check_run_branch']
 
-# %% ../../nbs/methods/19_run_record_checks.ipynb #096aa381
+# %% ../../nbs/methods/19_run_record_checks.ipynb #71f6a04c
 import tempfile
 from pathlib import Path
 from ..core.settings import load_settings, settings_dict
 from ..answers.scores import score_marks
-from .device import branch_names
 from .lab import SeedLab
 from .planned import made_students, planned_loss, planned_merge
 from .recipes import MergedStudent
@@ -59,7 +58,7 @@ def marks_on_file(head, # of a recorded run
             out[int(seed), student] = {p: [True]*c + [False]*(k - c) for p, c in zip(ids, right)}
     return out
 
-# %% ../../nbs/methods/19_run_record_checks.ipynb #6140559b
+# %% ../../nbs/methods/19_run_record_checks.ipynb #78a7c770
 def _check_accuracy(spot, row, marks, h):
     "A row of an accuracy against its marks; the share of truncated answers is one of so many."
     truncated, n = row.get('truncated'), sum(map(len, marks.values()))
@@ -68,6 +67,7 @@ def _check_accuracy(spot, row, marks, h):
     expected = {'metric': 'accuracy', 'corpus': None, **score_marks(marks, truncated, h).row()}
     spot.fields({k: v for k, v in row.items() if k in expected}, expected)
 
+# %% ../../nbs/methods/19_run_record_checks.ipynb #f9106ab4
 def _by_count(row, spot):
     "Marks of a row that came without: one answer a problem, and as many right as the value says."
     n, k, value = (row.get(f) for f in ('n', 'k', 'value'))
@@ -76,6 +76,7 @@ def _by_count(row, spot):
     spot.that('value', share, value, f'a share of {n} problems')
     return {i: [i < round(value*n)] for i in range(n)} if k == 1 else None
 
+# %% ../../nbs/methods/19_run_record_checks.ipynb #6332ade7
 def _check_row(spot, mark, row, marks, lab):
     "One row of a recorded run."
     spot.that('', isinstance(row, dict), row, 'a row')

@@ -273,7 +273,7 @@ def run(settings,        # RunSettings, a YAML file, or a dict
 
 # %% ../../nbs/methods/12_runs.ipynb #4666a5d1
 def _seal_again(out, seeds):
-    "Seals a finished run that was killed before it was sealed, or that an earlier version made, where it can be written."
+    "Seals a finished run, where it can be written, that was killed before its seal or made by an earlier version."
     for folder in (seed_folder(out, seed) for seed in seeds):
         if not (folder/SEAL).exists():
             with contextlib.suppress(MotError): write_seal(folder)
