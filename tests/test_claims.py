@@ -236,3 +236,12 @@ def test_runs_of_unlike_starts_or_rounds_are_refused():
     a, b = run(mot=HIGH, base=.2)[0], run(mot=LOW, base=.2, start='other')[0]
     with pytest.raises(MotError, match='different base students'): judge_without(a, b)
     with pytest.raises(MotError, match='not measured alike'): judge_without(a, run(mot=[LOW, LOW], base=.2)[0])
+
+
+def test_one_seed_without_answers_has_newcombe_s_interval():
+    "Each end is taken from the ends that point to it: a far lower end of the first pulls the lower end of the difference."
+    rows, _ = run(seeds=(0,), mot=.9, base=.5)
+    ends = {'mot': (.5, .95), 'base': (.45, .7)}
+    for r in rows: r['value'], (r['lo'], r['hi']) = {'mot': .9, 'base': .5}[r['method']], ends[r['method']]
+    g = gap(rows, 'mot', 'base')
+    assert (g.lo, g.hi) == pytest.approx((.4 - (.4**2 + .2**2)**.5, .4 + (.05**2 + .05**2)**.5)) and 'unpaired' in g.over

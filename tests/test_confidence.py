@@ -7,8 +7,8 @@ import pytest
 from mot_nb.analysis.changes import change_by_label
 from mot_nb.analysis.confidence_record import confidence_rows
 from mot_nb.analysis.drops import auc_gap, drop_auc, half_of_influences
-from mot_nb.analysis.scored_traces import Scored
-from mot_nb.core.intervals import t_quantile
+from mot_nb.analysis.scored_traces import Scored, with_agreement
+from mot_nb.core.intervals import half_width, t_quantile
 
 
 def agreeing(problems, tokens=24, students=('std-plain-r1', 'mot-r1'), noise=.002):
@@ -85,3 +85,32 @@ def test_a_gap_has_the_sign_of_its_first_student():
     assert (a.value, b.value, auc_gap(a, b).value, auc_gap(b, a).value) == (1, 0, 1, -1)
     marked = [drop_auc(traces, s, marked=.1).value for s in ('drops', 'rises')]
     assert marked == [1, .5]
+
+
+def told(changes, labels, before=-2., teacher='plain', problem='p0'):
+    "One trace under base and student with these changes in nats."
+    base = (before,)*len(changes)
+    logprob = {'base': base, 'after': tuple(b + c for b, c in zip(base, changes))}
+    return Scored(problem, teacher, ('a',)*len(changes), {'truth': tuple(labels)}, logprob, best={s: ('',)*len(changes) for s in logprob})
+
+
+def test_tokens_are_compared_within_a_teacher():
+    "One teacher's tokens all drop and are mostly quirks, the other's stay and are mostly shared: no difference within either."
+    scored = [told((-1.,)*4, ['quirk']*3 + ['shared'], teacher='a'), told((0.,)*4, ['quirk'] + ['shared']*3, teacher='b')]
+    assert drop_auc(scored, 'after').value == .5 < drop_auc(scored, 'after', within='all').value == .75
+
+
+def test_seeds_and_problems_both_widen_an_auc():
+    "Influences of a mean give its t interval; seeds that disagree add theirs."
+    x = np.array([1., 2., 4., 9.])
+    assert half_of_influences(dict(enumerate((x - x.mean())/4))) == pytest.approx(half_width(x))
+    def seed(n): return [told([-1.]*n + [1.]*(4 - n) + [0.]*4, ['quirk']*4 + ['shared']*4, problem=f'p{i}') for i in range(12)]
+    of = drop_auc([seed(n) for n in (1, 2, 3)], 'after')
+    assert of.by_seed == (.25, .5, .75) and of.hi == min(1., .5 + half_width(of.by_seed)) and of.hi > .9
+
+
+def test_agreement_is_that_of_the_others():
+    said = {'a': ('x', ' y', ' z', '.'), 'b': ('x', ' y', ' w', '.'), 'c': ('x', ' v', ' u', '.')}
+    labelled = with_agreement([Scored('p', t, texts) for t, texts in said.items()])
+    assert labelled[0].labels['agreement'] == ('all', 'some', 'none', 'all')
+    assert with_agreement([Scored('p', 'a', said['a'])])[0].labels['agreement'] == ('',)*4

@@ -105,6 +105,15 @@ def test_an_answer_behind_any_thought_is_read():
         assert extract_answer(text) == '7'
 
 
+@pytest.mark.parametrize('family', MARKS)
+def test_an_answer_shows_the_thought_its_prompt_opened(family):
+    "What a student writes behind an opened thought is a thought until it says that it ended."
+    t = templated('open', family)
+    prompt = render_prompt(QUESTION, t)
+    text = decode_answer(t, prompt, t.encode('perhaps 12', add_special_tokens=False))
+    assert text == f'{MARKS[family][0]}\nperhaps 12' and extract_answer(text) is None
+
+
 # -- kind 2: end of turn -------------------------------------------------------------------------------------
 
 def ended(eos, template=None):
@@ -118,6 +127,12 @@ def test_a_row_ends_as_the_template_ends_a_turn():
     assert ended('<eos>')[1] == '<|im_end|>' and ended('<|endoftext|>')[1] == '<|im_end|>'
     t, _ = ended('<eos>')
     assert end_of_turn(t) == t.convert_tokens_to_ids('<|im_end|>') != t.eos_token_id
+
+
+def test_the_first_token_behind_a_message_ends_the_turn():
+    "Templates that write the end of turn and then the end of the text, in this order and in the other."
+    form = "{% for m in messages %}<|im_start|>{{ m['role'] + '\n' + m['content'] }}ENDS\n{% endfor %}"
+    for ends in (('<|im_end|>', '<eos>'), ('<eos>', '<|im_end|>')): assert ended('<eos>', form.replace('ENDS', ''.join(ends)))[1] == ends[0]
 
 
 def test_a_template_without_an_end_leaves_the_tokenizers_own():
@@ -302,7 +317,7 @@ def test_a_template_that_ignores_a_message_is_refused(template, system, said):
 def test_a_base_models_error_says_what_to_write_where():
     t = byte_tokenizer()
     t.chat_template = None
-    with pytest.raises(MotError, match='chat_template.jinja') as e: render_prompt('hi', t)
+    with pytest.raises(MotError, match='student.template=PLAIN') as e: render_prompt('hi', t)
     assert PLAIN_TEMPLATE in str(e.value)
 
 

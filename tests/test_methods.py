@@ -331,7 +331,8 @@ def test_what_makes_another_student(tmp_path):
     branch = lambda at, **how: at.train(at.base, 'plain', **how).key
     same, cosine = other(), dict(train__schedule='cosine')
     assert branch(first) == branch(same) == branch(other(rounds__rounds=5)) == branch(other(train__checkpoint_every=1))
-    keys = [branch(first), branch(first, rows='short_first'), branch(other(data__n_train=11)), branch(other(seed=1)),
+    def last_four(step, total, rows): return rows[-4:]
+    keys = [branch(first), branch(first, rows='short_first'), branch(first, rows=last_four), branch(other(data__n_train=11)), branch(other(seed=1)),
             branch(other(train__lr=.002)), branch(other(**cosine)), branch(other(rounds__rounds=5, **cosine)),
             branch(first, steps=3), first.train(first.base, ['plain', 'verbose']).key]
     assert len(set(keys)) == len(keys)
@@ -386,3 +387,25 @@ def test_a_row_that_does_not_read_back_stops_a_run(tmp_path):
     assert check_rows(at.pool.corpora, at.rows, at.place.tokenizer) == sum(map(len, at.rows.values()))
     rows = {**at.rows, 'verbose': [at.rows['plain'][0], *at.rows['verbose'][1:]]}
     with pytest.raises(MotError, match='does not read back'): check_rows(at.pool.corpora, rows, at.place.tokenizer)
+
+
+def test_who_is_introduced_and_which_rows_are_met():
+    "One teacher more each round; the shortest quarter first, every row from the middle of the schedule on."
+    from mot_nb.methods import parts
+    assert [parts.one_more(t, 'abc') for t in range(4)] == ['a', 'ab', 'abc', 'abc']
+    rows = [(0,)*n for n in (5, 1, 4, 8, 2, 7, 3, 6)]
+    met = [[len(r) for r in parts.short_first(step, 8, rows)] for step in range(8)]
+    assert met[0] == [1, 2] and [len(m) for m in met] == [2, 4, 5, 6, 8, 8, 8, 8] and met[4] == list(range(1, 9))
+
+
+def test_a_ledger_takes_no_other_result(tmp_path):
+    "A stage done again must say the same in every field but its time; of two lines on file the first counts."
+    from mot_nb.methods.device import OneProcess
+    from mot_nb.methods.ledger import Ledger
+    first = Ledger(tmp_path, OneProcess())
+    first.add('k', 'train', hash='a'*64, log=[1, 2], seconds=1.)
+    first.add('k', 'train under another name', hash='a'*64, log=[1, 2], seconds=2.)
+    for other in (dict(hash='b'*64, log=[1, 2]), dict(hash='a'*64, log=[1, 3])):
+        with pytest.raises(MotError, match='another result'): first.add('k', 'train', **other)
+    with open(tmp_path/'ledger.jsonl', 'a') as f: f.write(json.dumps({'stage': 'train', 'key': 'k', 'hash': 'b'*64}) + '\n')
+    assert Ledger(tmp_path, OneProcess())['k']['hash'] == 'a'*64

@@ -121,3 +121,8 @@ def test_what_stands_at_the_end_of_a_prompt():
 def test_end_marks_are_taken_off_the_end_alone():
     assert without_end('a</s>\n') == 'a' and without_end('a </s> b \n') == 'a </s> b \n'
     assert without_end('a<my>', ('<my>',)) == 'a'
+
+
+@pytest.mark.parametrize('gold, answer, right', (('1, 1, 2', '2, 1, 1', True), ('1, 1, 2', '1, 2, 2', False),
+                                                 ('1, 2, 2', '1, 1, 2', False), (r'\{1, 2\}', r'\{2, 1\}', True)))
+def test_every_part_of_a_set_is_used_once(gold, answer, right): assert same_answer(gold, answer) == right

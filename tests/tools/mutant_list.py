@@ -71,10 +71,9 @@ area('packs and masks', 'data.corpora', 'student/04_loss data/03_corpora',
       'test_loss.py::test_a_loss_does_not_depend_on_the_neighbours[Llama]'),
      ('a pack holds more than it may', 'room -= len(row)', 'room -= 1'))
 
-area('packs and masks', 'student.branch', 'student/06_branch',
+area('packs and masks', 'student.branch', 'test_branch.py::test_no_dropout_while_training',
      ('a step counts prompt tokens', 'sum(int((p.targets >= 0).sum()) for p in packs)',
-      'sum(len(p.targets) for p in packs)',
-      'test_branch.py::test_no_dropout_while_training'))
+      'sum(len(p.targets) for p in packs)'))
 
 area('row order', 'student.branch', 'student/06_branch',
      ('the same rows twice', 'out, start = [], step * batch', 'out, start = [], step'),
@@ -92,7 +91,7 @@ area('row order', 'methods.maker', 'test_methods.py::test_one_more_teacher_each_
      ('the union learns from one', 'for t in path.teachers for r in', 'for t in path.teachers[:1] for r in',
       'test_methods.py::test_methods_by_hand'))
 
-area('row order', 'methods.parts', 'methods/01_parts test_methods.py::test_a_curriculum',
+area('row order', 'methods.parts', 'test_methods.py::test_who_is_introduced_and_which_rows_are_met',
      ('a curriculum of long rows', 'sorted(rows, key=len)[', 'sorted(rows, key=len, reverse=True)['),
      ('a curriculum that never ends', '0.25 + 1.5 * step', '0.25 + 0.5 * step'))
 
@@ -141,12 +140,11 @@ area('methods', 'methods.methods', 'test_methods.py::test_methods_by_hand',
      ('one-shot after one round', 'steps = lab.rounds * lab.steps', 'steps = lab.steps'),
      ('STD begins anew', 'student = lab.train(student, teacher, rows=rows)',
       'student = lab.train(lab.base, teacher, rows=rows)'),
-     ('MoT begins anew', '[lab.train(student, teacher, rows=rows) for', '[lab.train(lab.base, teacher, rows=rows) for',
-      'methods/03_methods'),
+     ('MoT begins anew', '[lab.train(student, teacher, rows=rows) for', '[lab.train(lab.base, teacher, rows=rows) for'),
      ('updates taken from the base', 'lab.merge(branches, student, merge)', 'lab.merge(branches, lab.base, merge)',
       'test_methods.py::test_operators_inside_rounds[ties]'))
 
-area('methods', 'methods.parts', 'methods/01_parts',
+area('methods', 'methods.parts', 'test_methods.py::test_who_is_introduced_and_which_rows_are_met',
      ('two teachers more', 'teachers[:t + 1]', 'teachers[:t + 2]'))
 
 area('methods', 'methods.maker', 'test_methods.py::test_kept_moments_make_one_teacher_s_rounds_one_training',
@@ -178,10 +176,9 @@ area('merges', 'student.merge', 'student/08_merge',
      ('weights by name in their own order', 'return [weights[n] for n in names]', 'return list(weights.values())',
       'test_merge.py::test_weights_by_name_find_their_branch'))
 
-area('merges', 'student.merge_folders', 'student/11_merge_folders',
+area('merges', 'student.merge_folders', 'test_merge.py::test_memory_and_files_give_the_same_bits',
      ('files are merged without weights', 'merge_tensor(reads, n, m.weights, kind',
-      'merge_tensor(reads, n, [1/len(reads)]*len(reads), kind',
-      'test_merge.py::test_memory_and_files_give_the_same_bits'),
+      'merge_tensor(reads, n, [1/len(reads)]*len(reads), kind'),
      ('unlike buffers of files are let pass', 'if not torch.equal(p, parts[0]): raise', 'if p is None: raise',
       'test_merge.py::test_branches_that_differ_in_one_thing_are_refused'))
 
@@ -292,7 +289,8 @@ area('grading', 'data.problems', 'test_problems.py',
      ('the sign of a number is lost', "return -v if m[1] == '-' and v is not None else v", 'return v'),
      ('a set in one order only', "depth + 1, kind in ('set', 'union'))", "depth + 1, kind == 'union')"),
      ('open and closed intervals are alike', 'if kind != other or len(xs)', 'if len(kind) != len(other) or len(xs)'),
-     ('a part may be used twice', 'del left[hit]', 'left[hit]'),
+     ('a part may be used twice', 'del left[hit]', 'left[hit]',
+      'test_problems.py::test_every_part_of_a_set_is_used_once'),
      ('2k is 2', "if re.search(re.escape(n) + '[a-zA-Z]', clause): return None", 'n = n'))
 
 area('grading', 'answers.scores', 'test_scores.py::test_scores_of_several_samples',
@@ -372,7 +370,8 @@ area('claims', 'analysis.claims', 'test_claims.py',
      ('the best teacher of the last round for the fall', "best_std(rows, at='best'), at='drop'",
       "best_std(rows), at='drop'", 'test_claims.py::test_the_fall_is_that_of_the_best_ceiling'),
      ('Newcombe with ends exchanged', 'return d - math.hypot(*below), d + math.hypot(*above)',
-      'return d - math.hypot(*above), d + math.hypot(*below)', 'analysis/01_claims test_claims.py'))
+      'return d - math.hypot(*above), d + math.hypot(*below)',
+      'test_claims.py::test_one_seed_without_answers_has_newcombe_s_interval'))
 
 area('claims', 'analysis.confidence_record', 'test_claims.py::test_claim_13_follows_its_signs',
      ('claim 13 turned', "'supported' if lo > at else 'contradicted' if hi < at",
@@ -405,30 +404,31 @@ area('claims', 'analysis.forgetting', 'test_claims.py::test_claim_10_follows_its
 
 # -- confidence --------------------------------------------------------------------------------------------------------
 
-area('confidence', 'analysis.scored_traces', 'analysis/12_scored_traces',
+area('confidence', 'analysis.scored_traces', 'test_confidence.py::test_negative_is_a_drop',
      ('before minus after',
       'np.asarray(self.logprob[student], dtype=float) - np.asarray(self.logprob[base], dtype=float)',
-      'np.asarray(self.logprob[base], dtype=float) - np.asarray(self.logprob[student], dtype=float)',
-      'test_confidence.py::test_negative_is_a_drop'),
-     ('words of none are words of all', "{0.: 'none', 1.: 'all'}", "{0.: 'all', 1.: 'none'}"),
+      'np.asarray(self.logprob[base], dtype=float) - np.asarray(self.logprob[student], dtype=float)'),
+     ('words of none are words of all', "{0.: 'none', 1.: 'all'}", "{0.: 'all', 1.: 'none'}",
+      'analysis/12_scored_traces'),
      ('a teacher agrees with itself', 'in said[s.problem_id].items() if t != s.teacher]',
-      'in said[s.problem_id].items()]'),
+      'in said[s.problem_id].items()]', 'test_confidence.py::test_agreement_is_that_of_the_others'),
      ('a flip where nothing changed', 'a != b for a, b in zip(most(student), most(base))',
       'a == b for a, b in zip(most(student), most(base))', 'analysis/12_scored_traces analysis/14_changes'))
 
-area('confidence', 'analysis.drops', 'analysis/13_drops',
-     ('a rise is a drop', 'drop = -change if marked is None', 'drop = change if marked is None',
-      'test_confidence.py analysis/13_drops'),
-     ('a marked rise is a drop', 'else change <= -marked', 'else change >= marked',
-      'test_confidence.py analysis/13_drops'),
-     ('no strata of confidence', 'strata = 10*strata + deciles(before)', 'strata = 10*strata'),
-     ('pairs across teachers', "{'teacher': f.teacher,", "{'teacher': 0*f.teacher,"),
+area('confidence', 'analysis.drops', 'test_confidence.py analysis/13_drops',
+     ('a rise is a drop', 'drop = -change if marked is None', 'drop = change if marked is None'),
+     ('a marked rise is a drop', 'else change <= -marked', 'else change >= marked'),
+     ('no strata of confidence', 'strata = 10*strata + deciles(before)', 'strata = 10*strata',
+      'test_claims.py::test_claim_13_is_judged_at_equal_confidence'),
+     ('pairs across teachers', "{'teacher': f.teacher,", "{'teacher': 0*f.teacher,",
+      'test_confidence.py::test_tokens_are_compared_within_a_teacher'),
      ('the influence of the other kind is lost', 'wins[neg] = len(pos) - (both[len(pos):] - rankdata(score[neg]))',
-      'wins[neg] = len(pos)'),
-     ('clusters as a population', 'm/(m - 1)*sum(', '1*sum('),
-     ('few problems have no floor', 'return max(half, float(t_quantile(.975, problems - 1)*error))', 'return half',
-      'test_confidence.py analysis/13_drops'),
-     ('seeds are not counted', 'len(mean), error), half_width(values))', 'len(mean), error))'),
+      'wins[neg] = len(pos)', 'analysis/13_drops'),
+     ('clusters as a population', 'm/(m - 1)*sum(', '1*sum(',
+      'test_confidence.py::test_seeds_and_problems_both_widen_an_auc'),
+     ('few problems have no floor', 'return max(half, float(t_quantile(.975, problems - 1)*error))', 'return half'),
+     ('seeds are not counted', 'len(mean), error), half_width(values))', 'len(mean), error))',
+      'test_confidence.py::test_seeds_and_problems_both_widen_an_auc'),
      ('the gap turned', 'values = [x - y for x, y in zip(a.by_seed, b.by_seed)]',
       'values = [y - x for x, y in zip(a.by_seed, b.by_seed)]',
       'test_confidence.py::test_a_gap_has_the_sign_of_its_first_student'))
@@ -459,26 +459,30 @@ area('landscape', 'analysis.directions', 'analysis/18_directions test_landscape.
      ('one scale a tensor',
       'length(t.float(), dim=along, keepdim=True) / length(d, dim=along, keepdim=True).clamp_min(1e-30)',
       'length(t.float()) / length(d).clamp_min(1e-30)'),
-     ('norms move too', 'if t.ndim < 2: continue', 'if t.ndim < 1: continue'),
+     ('norms move too', 'if t.ndim < 2: continue', 'if t.ndim < 1: continue',
+      'test_weight_space.py::test_what_a_direction_moves'),
      ('every seed alike', "derive_seed('direction', seed, n)", "derive_seed('direction', n)"),
-     ('every tensor alike', "derive_seed('direction', seed, n)", "derive_seed('direction', seed)"),
+     ('every tensor alike', "derive_seed('direction', seed, n)", "derive_seed('direction', seed)",
+      'test_weight_space.py::test_what_a_direction_moves'),
      ('positive directions', 'torch.randn(t.shape, generator=g)', 'torch.rand(t.shape, generator=g)'),
      ('transposed filters', 'if type(layer).__name__ in INPUTS_FIRST', 'if type(layer).__name__ in ()',
       'test_landscape.py::test_filters_are_outputs'),
-     ('the way back', 'b[n].float() - t.float()', 't.float() - b[n].float()'))
+     ('the way back', 'b[n].float() - t.float()', 't.float() - b[n].float()',
+      'test_weight_space.py::test_what_a_direction_moves'))
 
-area('landscape', 'analysis.barriers', 'analysis/20_barriers',
+area('landscape', 'analysis.barriers', 'test_weight_space.py::test_a_barrier_is_over_the_line_between_its_ends',
      ('the line through exchanged ends', "(p['x'] - 1, start), (-p['x'], end)", "(-p['x'], start), (p['x'] - 1, end)"),
      ('over the lower end', "(p['x'] - 1, start), (-p['x'], end)", "(-1, min(start, end, key=lambda e: e['value']))"),
-     ('the mean against one branch', '[(-w, e) for w, e in zip(weights, ends)]', '[(-1, ends[0])]'),
-     ('back from the base', '[(1 - x, x) for x in at]', '[(x, 1 - x) for x in at]'))
+     ('the mean against one branch', '[(-w, e) for w, e in zip(weights, ends)]', '[(-1, ends[0])]',
+      'analysis/20_barriers'),
+     ('back from the base', '[(1 - x, x) for x in at]', '[(x, 1 - x) for x in at]', 'analysis/20_barriers'))
 
 area('landscape', 'analysis.lines', 'analysis/19_lines',
      ('the line from its other end', '[(1 - x, x) for x in at]', '[(x, 1 - x) for x in at]'),
      ('a file of another surface', 'if hash_json({k: old.get(k) for k in head}) == hash_json(head): return',
       'if old: return', 'test_landscape.py::test_other_surfaces_are_refused'))
 
-area('landscape', 'analysis.landscape', 'analysis/17_landscape test_landscape.py',
+area('landscape', 'analysis.landscape', 'test_weight_space.py::test_a_mixture_has_the_weights_it_was_given',
      ('steps add up', 'step, off = _step(t, walk.home[n], parts)', 'step, off = _step(t, t.clone(), parts)',
       'test_landscape.py::test_a_step_does_not_depend_on_the_one_before'),
      ('not put back', 'for n, t in self.own.items(): t.copy_(self.home[n])', 'for n, t in self.own.items(): pass',
@@ -495,10 +499,11 @@ area('landscape', 'analysis.sharpness', 'analysis/22_sharpness test_landscape.py
       "a['value'] - start['value']"),
      ('directions without a seed', "derive_seed('sharpness', seed, i)", "derive_seed('sharpness', i)",
       'test_landscape.py::test_seeds_have_directions_of_their_own'),
-     ('rows are not counted', 'half = add_halves(half, rows)\n    return value - half', 'return value - half'))
+     ('rows are not counted', 'half = add_halves(half, rows)\n    return value - half', 'return value - half',
+      'test_weight_space.py::test_rows_and_directions_both_widen_a_loss_increase'))
 
 area('landscape', 'analysis.planes', 'analysis/21_planes',
-     ('mixtures that do not sum to 1', '(self.basis - self.basis.mean(1, keepdims=True)).T', 'self.basis.T'),
+     ('mixtures that do not sum to 1', '(1 / len(self.names) + centred @', '(centred @'),
      ('rows and columns exchanged', '[plane.weights(x, y) for y in ys for x in xs]',
       '[plane.weights(x, y) for x in xs for y in ys]'),
      ('both axes one direction', "derive_seed('around', seed, i)", "derive_seed('around', seed)"))
@@ -527,10 +532,9 @@ area('theory', 'analysis.quadratics', 'analysis/31_quadratics',
 
 # -- runs --------------------------------------------------------------------------------------------------------------
 
-area('resume', 'methods.ledger', 'methods/00_ledger test_methods.py',
+area('resume', 'methods.ledger', 'test_methods.py::test_a_ledger_takes_no_other_result',
      ('another result is taken', 'return all(a[k] == b[k]', 'return any(a[k] == b[k]'),
-     ('a later line wins', 'self.records.setdefault(self._key(r), r)', 'self.records.update({self._key(r): r})',
-      'methods/00_ledger'))
+     ('a later line wins', 'self.records.setdefault(self._key(r), r)', 'self.records.update({self._key(r): r})'))
 
 area('resume', 'core.experiment', 'test_runs.py::test_what_makes_another_experiment',
      ('the temperature may change', "'eval': {'k', 'every_round', 'batch'}}",
@@ -615,17 +619,18 @@ area('ranks', 'scale.fold', 'scale/04_fold',
      ('a mean without weights', 'self.sum[n].add_(p, alpha=weight)', 'self.sum[n].add_(p, alpha=.5)'),
      ('updates from nothing', 'd = p - self.start[n].to(p.device)\n', 'd = p\n'))
 
-area('ranks', 'scale.shares', 'scale/05_shares',
-     ('every rank every pack', 'if j % n == i: out.append(', 'if j % n <= i: out.append('),
-     ('rows of another pack', 'at += len(p.rows)', 'at += 1'),
+area('ranks', 'scale.shares', 'test_shares.py::test_every_sample_is_drawn_once_and_of_this_student',
+     ('every rank every pack', 'if j % n == i: out.append(', 'if j % n <= i: out.append(', 'scale/05_shares'),
+     ('rows of another pack', 'at += len(p.rows)', 'at += 1', 'test_shares.py::test_every_row_is_measured_once'),
      ('batches of all ranks', '_missing([len(x) for x in ids], have, k, batch)[i::n]',
       '_missing([len(x) for x in ids], have, k, batch)'),
      ('samples of other weights', "if rows[0].get('hash') != head['hash']:", "if rows[0].get('hash') is None:"))
 
-area('ranks', 'methods.ranks', 'test_mesh.py::test_parts_on_two_ranks',
-     ('branches in the order they came', 'for _, pairs in sorted(losses[l]) for pair in pairs]',
-      'for _, pairs in losses[l][::-1] for pair in pairs]'),
-     ('an operator without the start', 'merge.by({n: base}, {k: {n: t}', 'merge.by({n: 0*base}, {k: {n: t}'))
+area('ranks', 'methods.ranks', 'test_mesh.py::test_eight_ranks_equal_one_process',
+     ('the loss of one rank alone', 'for _, pairs in sorted(losses[l]) for pair in pairs]',
+      'for _, pairs in sorted(losses[l])[:1] for pair in pairs]'),
+     ('an operator without the start', 'merge.by({n: base}, {k: {n: t}', 'merge.by({n: 0*base}, {k: {n: t}',
+      'test_mesh.py::test_parts_on_two_ranks'))
 
 # -- texts -------------------------------------------------------------------------------------------------------------
 
@@ -642,9 +647,10 @@ area('thought and end of turn', 'data.chat', 'test_corpora.py data/02_chat',
       'add_special_tokens=False, split_special_tokens=False))'),
      ('the end of sequence ends a turn', 'return controls.get(first, added.get(first))',
       'return tokenizer.eos_token_id', 'test_corpora.py::test_a_row_ends_as_the_template_ends_a_turn'),
-     ('the last token behind a turn', 'first = min(names, key', 'first = max(names, key', 'test_corpora.py'),
+     ('the last token behind a turn', 'first = min(names, key', 'first = max(names, key',
+      'test_corpora.py::test_the_first_token_behind_a_message_ends_the_turn'),
      ('a thought that the prompt opened is lost', "return (mark.opens + '\\n' if state == 'open' else '') + text",
-      'return text', 'test_corpora.py::test_a_row_reads_back_whatever_the_template_and_the_trace'),
+      'return text', 'test_corpora.py::test_an_answer_shows_the_thought_its_prompt_opened'),
      ('today in every prompt', '_DATE = datetime.datetime(2024, 7, 26)', '_DATE = datetime.datetime.now()',
       'test_corpora.py::test_a_template_that_prints_the_date_prints_one_date'))
 
@@ -663,8 +669,7 @@ area('thought and end of turn', 'methods.start_check',
 area('corpora', 'data.corpora', 'test_corpora.py::test_what_is_dropped_is_counted',
      ('wrong traces stay', 'if not t.reference or is_correct(t.reference, t.completion))', 'if t.completion)',
       'data/03_corpora test_corpora.py'),
-     ('unknown references are wrong', 'if not t.reference or is_correct(', 'if is_correct(',
-      'data/03_corpora test_corpora.py'),
+     ('unknown references are wrong', 'if not t.reference or is_correct(', 'if is_correct('),
      ('wrong traces of a second filter are lost', "dropped.get('wrong answer', 0) + wrong", 'wrong'),
      ('long traces are not counted', "{'too long': len(rows) - len(kept)} if", '{} if'),
      ('a row of just the limit is dropped', 'if len(r) <= max_tokens]', 'if len(r) < max_tokens]'),
@@ -673,7 +678,7 @@ area('corpora', 'data.corpora', 'test_corpora.py::test_what_is_dropped_is_counte
      ('the same sample of every problem', "derive_seed('one', seed, corpus.teacher, p)", "derive_seed('one', seed)",
       'test_corpora.py::test_one_per_problem_is_drawn_for_each'),
      ('other samples are not counted', '{**corpus.dropped, **counted}', '{**corpus.dropped}',
-      'data/03_corpora test_corpora.py'),
+      'test_corpora.py::test_one_per_problem_is_drawn_for_each'),
      ('traces without an answer are not counted', 'except _Skip as e: dropped[str(e)] = dropped.get(str(e), 0) + 1',
       'except _Skip as e: dropped[str(e)] = 1'))
 
