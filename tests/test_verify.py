@@ -106,6 +106,36 @@ def test_a_loss_of_a_kept_student(toy, copy):
     assert 'rows.0.value: there' in str(verify(copy, plans=toy[2]).first)
 
 
+def test_an_accuracy_moved_everywhere(toy, copy):
+    "In ledger and metrics alike, and sealed again: the answers are graded again."
+    for file in ('ledger', 'metrics'):
+        path = copy/'seed-0'/f'{file}.jsonl'
+        rows = [json.loads(line) for line in path.read_text().splitlines()]
+        for x in (x for r in rows for x in r.get('rows', [r]) if x.get('metric') == 'accuracy'): x['value'] = .99
+        path.write_text(''.join(json.dumps(r) + '\n' for r in rows))
+    sealed_again(copy)
+    assert 'rows.1.value: there 0.99' in str(verify(copy, train=False, plans=toy[2]).first)
+
+
+def test_a_bit_of_the_weights(toy, copy):
+    path = copy/'seed-1'/'students'/'mot-r2'/'model.safetensors'
+    data = bytearray(path.read_bytes())
+    data[-100] ^= 1
+    path.write_bytes(data)
+    assert 'seed-1/students/mot-r2, weights' in str(verify(copy, train=False, plans=toy[2]).first)
+    shutil.rmtree(path.parent)
+    assert 'no such f' in str(verify(copy, train=False, plans=toy[2]).first)
+
+
+def test_a_number_of_another_kind(toy, copy):
+    "1 is not 1.0 and not true to who reads the file."
+    for now in ('1.0', 'true'):
+        put(copy/'seed-0'/'metrics.jsonl', '"round": 1,', f'"round": {now},')
+        sealed_again(copy)
+        assert f'round: there {now}, expected 1;' in str(verify(copy, train=False, plans=toy[2]).first)
+        put(copy/'seed-0'/'metrics.jsonl', f'"round": {now},', '"round": 1,')
+
+
 def test_a_run_that_is_not_finished_and_one_without_seal(toy, copy):
     (copy/'seed-1'/'metrics.jsonl').unlink()
     assert 'seed-1/metrics.jsonl: there no such file' in str(verify(copy, plans=toy[2]).first)
