@@ -72,6 +72,9 @@ def do_report(args): # the parsed command line
     "`mot report`: a profile and its pages, or runs of one's own and the templates, as one HTML file."
     show = None if args.quiet else print
     if _is_profile(args.runs):
+        if args.templates is not None:
+            raise MotError('a profile has pages, not templates', where='--templates', values=args.templates,
+                           cure='leave it out, or give run folders')
         from mot_nb.app.report import report
         index = report(args.runs[0], args.out, show=show)
     else:
