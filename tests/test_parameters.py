@@ -159,3 +159,22 @@ def test_why_processes_failed(tmp_path, logs, where, says):
         (tmp_path/'logs'/name).write_text(text)
     error = why_failed(tmp_path, 'ChildFailedError')
     assert (error.where, error.values) == (where, says)
+
+
+def test_two_pages_read_one_run(tmp_path):
+    "A page that opens a finished run while another one reads it waits a moment; one that is being made is refused."
+    import threading, time
+    from mot_nb.methods.manifest import only_process
+    def hold(seconds):
+        with only_process(tmp_path):
+            held.set()
+            time.sleep(seconds)
+    for seconds, refused in ((.5, False), (5, True)):
+        held = threading.Event()
+        other = threading.Thread(target=hold, args=(seconds,))
+        other.start()
+        held.wait()
+        try:
+            with only_process(tmp_path): assert not refused
+        except MotError as e: assert refused and 'another process' in str(e)
+        other.join()

@@ -7,7 +7,7 @@ __all__ = ['FORMAT', 'student_files', 'command_line', 'only_process', 'check_fol
            'note_environment', 'check_unchanged']
 
 # %% ../../nbs/methods/11_manifest.ipynb #47bf9e6a
-import contextlib, json, sys
+import contextlib, json, sys, time
 from pathlib import Path
 from ..core.errors import MotError
 from ..core.hashes import hash_file
@@ -32,6 +32,17 @@ def command_line(words): # of this process
     "The command as anyone could type it: of a path on this machine only the last part."
     return ' '.join(Path(w).name if w.startswith(('/', '~')) else w for w in words)
 
+# %% ../../nbs/methods/11_manifest.ipynb #2c27a99f
+def _taken(take, patience=3.0): # seconds
+    "Whether a lock was taken; one that only reads a finished run holds it for a moment."
+    until = time.monotonic() + patience
+    while True:
+        with contextlib.suppress(BlockingIOError):
+            take()
+            return True
+        if time.monotonic() > until: return False
+        time.sleep(.05)
+
 # %% ../../nbs/methods/11_manifest.ipynb #4f045682
 @contextlib.contextmanager
 def only_process(out): # the run folder
@@ -43,10 +54,9 @@ def only_process(out): # the run folder
         yield
         return
     with file as f:
-        try: fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _taken(lambda: fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)):
             raise MotError('another process is working on this run', where=str(out),
-                           cure='wait for it, or give another folder') from None
+                           cure='wait for it, or give another folder')
         yield
 
 # %% ../../nbs/methods/11_manifest.ipynb #15554d7f
