@@ -4,11 +4,8 @@ from html.parser import HTMLParser
 
 import pytest
 
+from browser import Notebook, browser, loaded, missing, until
 from nasty import nasty_strings
-from test_widgets import KERNEL, OPEN, Page, browser, lab, missing, until  # noqa: F401  `lab` is a fixture
-
-FLAGS = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--disable-dev-shm-usage']
-
 
 @pytest.fixture(scope='module')
 def nasty():
@@ -103,7 +100,8 @@ def test_nasty_strings_are_text(nasty):
     for x in nasty:
         shown = inert(x)
         alone = re.sub(r'<span>[$\\\\]</span>', '', shown)      # each sign of a formula in an element of its own
-        assert not set(alone) & set('<>"\'`$\\\\') and (len(x) <= 80 or 'characters more' in shown) and len(shown) < 2_000
+        assert not set(alone) & set('<>"\'`$\\\\')
+        assert (len(x) <= 80 or 'characters more' in shown) and len(shown) < 2_000
 
 
 def test_strings_alone(nasty):
@@ -138,7 +136,7 @@ def seen_by_browser(body, folder, name='page'):
     "What a headless Chromium found after it loaded a page and sent events to every element."
     page = folder/f'{name}.html'
     page.write_text(WATCH + body + REPORT, encoding='utf-8')
-    done = subprocess.run([browser(), *FLAGS, f'--user-data-dir={folder/"profile"}', '--virtual-time-budget=5000', '--dump-dom', page.as_uri()], capture_output=True, text=True, timeout=180)
+    done = loaded(page, folder, '--virtual-time-budget=5000')
     found = re.search(r'<pre id="found">(.*?)</pre>', done.stdout, re.S)
     assert found, f'the browser did not finish: {done.stdout[-300:]!r} {done.stderr[-600:]!r}'
     return json.loads(html.unescape(found[1]))
@@ -187,41 +185,44 @@ def test_explorer_without_a_frontend(tmp_path):
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.skipif(missing() is not None, reason=f'{missing()}: the controls are driven from Python in nbs/views/01_token_view.ipynb')
+EXPLORER = """from mot_nb.analysis.scored_traces import read_scored
+from mot_nb.views.token_view import Explorer
+Explorer(read_scored(FILE)[0], start=['mot'])"""
+DRIVEN = 'the controls are driven from Python in nbs/views/01_token_view.ipynb'
+SELECT = """(s => { CHANGE; s.dispatchEvent(new Event('change', {bubbles: true})) })(
+    document.querySelectorAll('.jp-OutputArea select')[N])"""
+SECOND, EVERY = 's.selectedIndex = 1', 'for (const o of s.options) o.selected = true'
+FOCUS = """(h => { h.scrollIntoView({block: 'center'}); h.focus() })(
+    document.querySelectorAll('.jp-OutputArea .noUi-handle')[N])"""
+
+
+def press(tab, slider, key, code, times):
+    "Moves a slider by keyboard."
+    tab.js(FOCUS.replace('[N]', f'[{slider}]'))
+    for _ in range(times): tab.key(key, code)
+
+
+@pytest.mark.skipif(missing() is not None, reason=f'{missing()}: {DRIVEN}')
 def test_explorer_in_jupyterlab(lab, tmp_path):
-    "In a real JupyterLab: trace, round, students and threshold are changed as a reader changes them, and the view follows."
-    import nbformat
+    "In a real JupyterLab: trace, round, students and threshold are changed as a reader does, and the view follows."
     from mot_nb.analysis.scored_traces import write_scored
     write_scored(tmp_path/'scored.jsonl', example())
-    cell = nbformat.v4.new_code_cell(f"from mot_nb.analysis.scored_traces import read_scored\nfrom mot_nb.views.token_view import Explorer\nExplorer(read_scored({str(tmp_path/'scored.jsonl')!r})[0], start=['mot'])")
-    content = json.dumps(nbformat.v4.new_notebook(cells=[cell], metadata={'kernelspec': {'name': 'python3', 'display_name': 'python3', 'language': 'python'}}))
-    tab = Page(tmp_path/'profile')
-    try:
-        tab.call('Page.enable'); tab.call('Emulation.setFocusEmulationEnabled', enabled=True)
-        tab.call('Page.navigate', url=f'{lab}/lab?reset')
-        until(lambda: tab.js('!!(window.jupyterapp && window.jupyterapp.shell)'), 120, 'JupyterLab')
-        tab.js('jupyterapp.restored.then(() => true)')
-        tab.js(f"jupyterapp.serviceManager.contents.save('explorer.ipynb', {{type: 'notebook', format: 'json', content: {content}}}).then(() => true)")
-        tab.js("jupyterapp.commands.execute('docmanager:open', {path: 'explorer.ipynb', kernel: {name: 'python3'}}).then(() => true)")
-        until(lambda: tab.js(KERNEL) == 'idle', 120, 'the notebook with a kernel')
-        tab.js(f'jupyterapp.shell.activateById({OPEN}.id)')
-        tab.js("jupyterapp.commands.execute('notebook:run-all-cells').then(() => true)")
-        view = "document.querySelector('.widget-html .mtv')"
+    name = lab.write('explorer.ipynb', [EXPLORER.replace('FILE', repr(str(tmp_path/'scored.jsonl')))])
+    view = "document.querySelector('.widget-html .mtv')"
+    with Notebook(tmp_path, lab, name) as tab:
+        tab.run_all()
         text = lambda: tab.js(f'{view} && {view}.textContent')
         until(lambda: 'MoT, round 3' in (text() or ''), 90, 'the explorer')
         assert 'problem-0' in text()
-        tab.js("(s => { s.selectedIndex = 1; s.dispatchEvent(new Event('change', {bubbles: true})) })(document.querySelectorAll('.jp-OutputArea select')[0])")
+        tab.js(SELECT.replace('CHANGE', SECOND).replace('[N]', '[0]'))
         until(lambda: 'problem-1' in text(), 30, 'another trace')
-        def press(slider, key, code, times):
-            tab.js(f"(h => {{ h.scrollIntoView({{block: 'center'}}); h.focus() }})(document.querySelectorAll('.jp-OutputArea .noUi-handle')[{slider}])")
-            for _ in range(times): tab.key(key, code)
-        press(0, 'ArrowLeft', 37, 2)
-        until(lambda: 'MoT, round 1 against base' in text(), 30, 'the first round')   # its heading: the rounds before the one chosen are always named
+        press(tab, 0, 'ArrowLeft', 37, 2)
+        # its heading: the rounds before the one chosen are always named
+        until(lambda: 'MoT, round 1 against base' in text(), 30, 'the first round')
         assert 'MoT, round 3' not in text()
-        tab.js("(s => { for (const o of s.options) o.selected = true; s.dispatchEvent(new Event('change', {bubbles: true})) })(document.querySelectorAll('.jp-OutputArea select')[1])")
+        tab.js(SELECT.replace('CHANGE', EVERY).replace('[N]', '[1]'))
         until(lambda: 'STD plain, round 1' in text(), 30, 'two students as strips')
         before = text()
-        press(1, 'ArrowLeft', 37, 6)
+        press(tab, 1, 'ArrowLeft', 37, 6)
         until(lambda: text() != before and 'dropped by 0.4' in text(), 30, 'another threshold')
         assert tab.js(f"{view}.querySelectorAll('script').length") == 0
-    finally: tab.close()

@@ -75,8 +75,7 @@ class LandscapeRun:
         self.folder = Path(surfaces) if surfaces else None
         _check_kept(self, [*self.students, *also])
         s = self.settings.student
-        self.model, self.tokenizer = load_student(s.name, seed=s.seed, device=device or 'cpu',
-                                                  template=s.template)
+        self.model, self.tokenizer = load_student(s.name, seed=s.seed, device=device or 'cpu', template=s.template)
         self.head = _head(self, how)
 
     def keep(self, *rows): # of the record

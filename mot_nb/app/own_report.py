@@ -110,7 +110,7 @@ def template_jobs(runs,       # of `found_runs`
                        cure='keep students, or give other runs')
     return [j for j in jobs if not j.why_not], [j for j in jobs if j.why_not]
 
-# %% ../../nbs/app/16_own_report.ipynb #4004f094
+# %% ../../nbs/app/16_own_report.ipynb #14ac43c1
 def _inputs(job, runs):
     "Everything an executed template depends on, as one hash."
     files = [f for p, _ in runs.values()
@@ -120,6 +120,7 @@ def _inputs(job, runs):
     code = source_hash(Path(mot_nb.__file__).parent, '*.py')
     return hash_json([cells, job.params, [hash_file(f) for f in files], code])
 
+# %% ../../nbs/app/16_own_report.ipynb #4004f094
 class _Making:
     "The report while it is made: what its stages call."
     def __init__(self, jobs, runs, out, show):

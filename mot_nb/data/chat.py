@@ -44,8 +44,9 @@ CHATML = ("{% for m in messages %}"
 
 # %% ../../nbs/data/02_chat.ipynb #3184569f
 _DATE = datetime.datetime(2024, 7, 26)
-_NO_TEMPLATE = ('use an instruction-tuned student; for a base model, student.template=PLAIN among the settings, or a file '
-                'in place of PLAIN; in Python: tokenizer.chat_template = PLAIN_TEMPLATE. It reads:\n' + PLAIN_TEMPLATE)
+_NO_TEMPLATE = ('use an instruction-tuned student; for a base model, student.template=PLAIN among the settings, or a '
+                'file in place of PLAIN; in Python: tokenizer.chat_template = PLAIN_TEMPLATE. It reads:\n'
+                + PLAIN_TEMPLATE)
 
 def _name(tokenizer): return getattr(tokenizer, 'name_or_path', '')
 

@@ -54,9 +54,10 @@ def _cause(log):
 # %% ../../nbs/methods/14_launch.ipynb #bce1e902
 def why_failed(out,   # the run folder
                said): # what the launcher wrote to standard error
-    "The error for processes that did not reach their end: the cause that a rank's log tells, else the launcher's words."
+    "The error for processes that did not reach their end: the cause in a rank's log, else the launcher's words."
     told = {p.name: _cause(p) for p in sorted((Path(out)/'logs').glob('rank-*.log'))}
-    name, cause = next(((n, c) for n, c in told.items() if c), ('the launcher', said.strip()[-800:] or 'nothing was said'))
+    launcher = 'the launcher', said.strip()[-800:] or 'nothing was said'
+    name, cause = next(((n, c) for n, c in told.items() if c), launcher)
     return MotError('the processes of this run did not reach their end', where=name, values=cause[:800],
                     cure='mend what it says, and run this again')
 

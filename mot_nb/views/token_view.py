@@ -216,7 +216,8 @@ def _counted(s, student, base, change, threshold):
 # %% ../../nbs/views/01_token_view.ipynb #4223c7c0
 def _framed(label, *parts):
     "A view's HTML: its parts in a group with a name, under the style sheet."
-    return f'<div class="mtv" role="group" aria-label="{_label(label)}"><style>{STYLE_SHEET}</style>{"".join(parts)}</div>'
+    named = f'role="group" aria-label="{_label(label)}"'
+    return f'<div class="mtv" {named}><style>{STYLE_SHEET}</style>{"".join(parts)}</div>'
 
 def _lines(s, student, base, drops, change, counted):
     "What a terminal shows of a view: the counts and the five largest drops."
