@@ -455,20 +455,18 @@ area('confidence', 'analysis.token_kinds', 'analysis/11_token_kinds',
 
 # -- the loss over weights ---------------------------------------------------------------------------------------------
 
-area('landscape', 'analysis.directions', 'analysis/18_directions test_landscape.py::test_filters_are_outputs',
+area('landscape', 'analysis.directions', 'test_weight_space.py::test_what_a_direction_moves',
      ('one scale a tensor',
       'length(t.float(), dim=along, keepdim=True) / length(d, dim=along, keepdim=True).clamp_min(1e-30)',
-      'length(t.float()) / length(d).clamp_min(1e-30)'),
-     ('norms move too', 'if t.ndim < 2: continue', 'if t.ndim < 1: continue',
-      'test_weight_space.py::test_what_a_direction_moves'),
+      'length(t.float()) / length(d).clamp_min(1e-30)',
+      'analysis/18_directions test_landscape.py::test_filters_are_outputs'),
+     ('norms move too', 'if t.ndim < 2: continue', 'if t.ndim < 1: continue'),
      ('every seed alike', "derive_seed('direction', seed, n)", "derive_seed('direction', n)"),
-     ('every tensor alike', "derive_seed('direction', seed, n)", "derive_seed('direction', seed)",
-      'test_weight_space.py::test_what_a_direction_moves'),
+     ('every tensor alike', "derive_seed('direction', seed, n)", "derive_seed('direction', seed)"),
      ('positive directions', 'torch.randn(t.shape, generator=g)', 'torch.rand(t.shape, generator=g)'),
      ('transposed filters', 'if type(layer).__name__ in INPUTS_FIRST', 'if type(layer).__name__ in ()',
       'test_landscape.py::test_filters_are_outputs'),
-     ('the way back', 'b[n].float() - t.float()', 't.float() - b[n].float()',
-      'test_weight_space.py::test_what_a_direction_moves'))
+     ('the way back', 'b[n].float() - t.float()', 't.float() - b[n].float()'))
 
 area('landscape', 'analysis.barriers', 'test_weight_space.py::test_a_barrier_is_over_the_line_between_its_ends',
      ('the line through exchanged ends', "(p['x'] - 1, start), (-p['x'], end)", "(-p['x'], start), (p['x'] - 1, end)"),
@@ -493,7 +491,7 @@ area('landscape', 'analysis.landscape', 'test_weight_space.py::test_a_mixture_ha
      ('rows of one teacher', 'for group in zip(*(r[:each] for r in rows.values())) for r in group]',
       'for group in zip(*(r[:each] for r in list(rows.values())[:1])) for r in group]'))
 
-area('landscape', 'analysis.sharpness', 'analysis/22_sharpness test_landscape.py',
+area('landscape', 'analysis.sharpness', 'analysis/22_sharpness',
      ('one way only', 'walk.move((sign * radius, drawn[i]))', 'walk.move((radius, drawn[i]))'),
      ('half of the way is not counted', "(a['value'] + b['value']) / 2 - start['value']",
       "a['value'] - start['value']"),

@@ -8,7 +8,7 @@ file, from which a later call goes on (--again: survivors are tried once more). 
 after a run over all areas, writes data/recorded/checks/mutants.jsonl. A test that fails without any mutant is an error.
 """
 import argparse, ast, contextlib, functools, importlib, json, os, queue, re, shutil, signal, subprocess, sys
-import tempfile, time
+import tempfile, threading, time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
@@ -224,6 +224,9 @@ def second_try(m):
     return [t for t in dict.fromkeys([*files, f'{path.parent.name}/{path.stem}']) if t not in m.tests]
 
 
+LOCK = threading.Lock()     # a test's run without mutants is made once, whoever asks first
+
+
 def passing(bench, test):
     "test -> what fails in it without any mutant: of this one and of all that the list names in its file, run together."
     file = test.partition('::')[0]
@@ -236,7 +239,8 @@ def tried(bench, m, sound): # a `Mutant`; test -> whether it passes without one,
     "The row of a mutant: whether it is caught, by what, after how many seconds."
     start, by = time.time(), ''
     for test in (*m.tests, *second_try(m)):
-        if test not in sound: sound.update(passing(bench, test))
+        with LOCK:
+            if test not in sound: sound.update(passing(bench, test))
         if sound[test]: continue
         with bench.holding(m): by = bench.run(test)
         if by: break
