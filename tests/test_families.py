@@ -1,5 +1,5 @@
 "A chat family's rows, prompts and stop tokens are what a chat engine of that family writes; a class trains, or is refused."
-import json
+import re
 
 import pytest
 import torch
@@ -7,15 +7,23 @@ from transformers import GenerationConfig
 
 import check_families
 from families import ANSWER, COMPLETIONS, FAMILIES, QUESTION, REFUSED, THOUGHT, spelled, tokenizer_of
-from mot_nb.answers.sampling import stop_tokens
+from mot_nb.answers.sampling import generate, stop_tokens
 from mot_nb.core.errors import MotError
+from mot_nb.core.records import read_recorded, recorded
+from mot_nb.core.settings import TrainSettings
 from mot_nb.data.chat import control_tokens, decode_answer, prompt_text, render_prompt
 from mot_nb.data.corpora import Trace, read_back, render
 from mot_nb.data.problems import is_correct
 from mot_nb.data.thought import THINK_MARKS, thought_of
-from mot_nb.student.models import save_student, tiny_qwen3
+from mot_nb.student.branch import Branch
+from mot_nb.student.loss import row_losses
+from mot_nb.student.models import byte_tokenizer, save_student, tiny_qwen3
+from tiny_models import CLASSES, MORE, tiny_model
 
 OPEN_CHANNEL = '<|start|>assistant<|channel|>analysis<|message|>'
+# all do; a part without gradient; a part of its own width; counts positions; ignores them; attention not replaced; a state
+SAMPLE = ('Qwen3ForCausalLM', 'AfmoeForCausalLM', 'DeepseekV3ForCausalLM', 'RobertaForCausalLM', 'BartForCausalLM',
+          'GPTJForCausalLM', 'FalconMambaForCausalLM')
 family = pytest.mark.parametrize('name', FAMILIES)
 
 
@@ -119,3 +127,56 @@ def test_a_text_begins_once(name):
     ids = render_prompt(QUESTION, t)
     if not family.begins: assert t.bos_token_id is None
     else: assert ids[0] == t.bos_token_id == t('a')['input_ids'][0] and ids.count(t.bos_token_id) == 1
+
+
+# -- classes ---------------------------------------------------------------------------------------------------
+
+def of_record(kind): return {r[kind]: r for r in read_recorded(recorded('checks/families'))[1] if kind in r}
+
+
+def without_shares(row): return {k: re.sub(r'[\d.]+%', '%', str(v)) for k, v in row.items()}
+
+
+def test_the_record_holds_every_class_and_no_fault():
+    rows = of_record('class')
+    assert sorted(rows) == CLASSES and not any(map(check_families.faults, rows.values()))
+    assert sum(all(r.get(s) == 'yes' for s in check_families.STEPS) for r in rows.values()) >= 80
+    assert sum(r['built'] != 'yes' for r in rows.values()) <= 6
+
+
+@pytest.mark.parametrize('name', SAMPLE)
+def test_a_class_does_what_was_recorded(name):
+    row = check_families.family(name)
+    assert not check_families.faults(row) and without_shares(row) == without_shares(of_record('class')[name])
+
+
+def test_the_record_holds_every_template():
+    wanted = {**{n: check_families.template(n) for n in FAMILIES}, **{n: check_families.refusal(n) for n in REFUSED}}
+    assert of_record('template') == wanted
+
+
+@pytest.mark.parametrize('name', ('BertLMHeadModel', 'RoCBertForCausalLM'))
+def test_a_model_that_looks_at_both_sides_of_a_token_is_refused(name, monkeypatch):
+    monkeypatch.setitem(MORE, name, {**MORE[name], 'is_decoder': False})
+    model, t = tiny_model(name), byte_tokenizer()
+    with pytest.raises(MotError, match=f"(?s){name}.*own forward pass"):
+        row_losses(model, check_families.ROWS)
+    with pytest.raises(MotError, match='batch'): generate(model, t, [QUESTION], max_new_tokens=2)
+
+
+@pytest.mark.parametrize('compute', ('float32', 'bfloat16'))
+def test_a_part_that_no_token_goes_through_stays_as_it_is(compute):
+    model = tiny_qwen3(len(byte_tokenizer()), hidden=32)
+    model.model.spare = torch.nn.Linear(3, 3)
+    before = model.model.spare.weight.clone()
+    branch = Branch(model, check_families.ROWS, TrainSettings(lr=1e-2, batch=3, compute=compute), 2)
+    assert len(branch.train(2)) == 2 and set(branch.optimiser.state) == set(branch.masters.values())
+    branch.close()
+    assert torch.equal(model.model.spare.weight, before)
+
+
+def test_a_model_without_replaceable_attention_is_refused_with_its_own_cure(tmp_path):
+    from mot_nb.student.students import load_student
+    save_student(tmp_path/'student', tiny_model('GPTJForCausalLM'), byte_tokenizer())
+    with pytest.raises(MotError, match='GPTJForCausalLM') as e: load_student(tmp_path/'student')
+    assert 'another family' in str(e.value) and 'whole folder' not in str(e.value)

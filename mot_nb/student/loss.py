@@ -282,7 +282,9 @@ def token_losses(model,  # a transformers causal LM; moved to packed attention o
         out = model(input_ids=ids[None].to(device), position_ids=positions[None].to(device), use_cache=False,
                     logits_to_keep=at.to(device), lengths=documents, shared=shared)
     documents.check(model)
-    return out.logits[0, :, 0] if done else F.cross_entropy(out.logits[0].float(), goal, reduction='none')
+    if done: return out.logits[0, :, 0]
+    logits = out.logits[0] if out.logits.shape[1] == len(goal) else out.logits[0, at.to(device)]  # some give them all
+    return F.cross_entropy(logits.float(), goal, reduction='none')
 
 # %% ../../nbs/student/04_loss.ipynb #c5f088a5
 def branch_loss(model,  # a transformers causal LM

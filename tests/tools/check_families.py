@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 import transformers as tf
 
-from mot_nb.answers.sampling import generate, stop_tokens
+from mot_nb.answers.sampling import generate, padded_ids, stop_tokens
 from mot_nb.core.errors import MotError
 from mot_nb.core.machine import environment
 from mot_nb.core.records import read_recorded, write_recorded
@@ -97,10 +97,9 @@ def trains(folder):
 
 
 @torch.no_grad()
-def most_likely(model, ids, stop):
+def most_likely(model, ids, stop, never):
     "The most likely next tokens one by one, without cache; the smallest lead of a first over a second."
     ids, n, lead = list(ids), len(ids), float('inf')
-    never = [i for i in range(model.get_output_embeddings().weight.shape[0]) if i >= len(TOKENIZER)]
     while len(ids) - n < LONGEST and (len(ids) == n or ids[-1] not in stop):
         logits = model(input_ids=torch.tensor([ids]), use_cache=False).logits[0, -1].float()
         logits[never] = -torch.inf
@@ -115,10 +114,11 @@ def samples(folder):
     "Greedy answers of prompts of several lengths, batched and with a cache."
     own, (model, tokenizer) = plain(folder), load_student(folder)
     asked, stop = [q for q, _ in QUESTIONS], stop_tokens(model, tokenizer)
+    never = padded_ids(tokenizer, model.get_output_embeddings().weight.shape[0])
     found = generate(model, tokenizer, asked, max_new_tokens=LONGEST)
     for question, (sample,) in zip(asked, found):
         prompt = render_prompt(question, tokenizer)
-        ids, lead = most_likely(own, prompt, stop)
+        ids, lead = most_likely(own, prompt, stop, never)
         text = decode_answer(tokenizer, prompt, ids)
         if sample.text != text and lead > 1e-3: raise Fault(f'answer {sample.text!r} in place of {text!r}')
 
@@ -135,6 +135,7 @@ def saves(folder):
 def merges(folder):
     "The mean of two students."
     model, tokenizer = load_student(folder)
+    folder = save_student(folder.parent/'first', model, tokenizer)     # both as this library writes them
     generator = torch.Generator().manual_seed(1)
     moved = {n: t + .01 * torch.randn(t.shape, generator=generator) if t.is_floating_point() else t.clone()
              for n, t in model.state_dict().items()}

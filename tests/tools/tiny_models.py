@@ -7,7 +7,7 @@ KINDS = {}    # class -> its first model type
 for _kind, _name in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.items(): KINDS.setdefault(_name, _kind)
 CLASSES = sorted(KINDS)
 
-SMALL = dict(vocab_size=259, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=4,
+SMALL = dict(vocab_size=264, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=4,
              pad_token_id=0, bos_token_id=1, eos_token_id=2)
 # what a family calls its sizes; only names that its configuration has are set
 SIZES = dict(intermediate_size=64, head_dim=8, max_position_embeddings=512, num_experts=4, n_routed_experts=4,
@@ -17,13 +17,13 @@ SIZES = dict(intermediate_size=64, head_dim=8, max_position_embeddings=512, num_
              qk_rope_head_dim=8, qk_nope_head_dim=8, v_head_dim=8, index_head_dim=8, index_n_heads=2, index_topk=8,
              expert_ffn_hidden_size=32, ffn_hidden_size=64, zero_expert_num=1, decoder_layers=2, decoder_ffn_dim=64,
              decoder_attention_heads=4, encoder_layers=2, encoder_ffn_dim=64, encoder_attention_heads=4, d_model=32,
-             vocab_size_per_layer_input=259, hidden_size_per_layer_input=8, mamba_num_heads=4, mamba_head_dim=16,
+             vocab_size_per_layer_input=264, hidden_size_per_layer_input=8, mamba_num_heads=4, mamba_head_dim=16,
              mamba_n_heads=4, mamba_d_head=16, ssm_state_size=16, mamba_d_state=16, chunk_size=16, n_groups=1,
              mamba_n_groups=1, linear_num_key_heads=2, linear_num_value_heads=4, linear_key_head_dim=8,
              linear_value_head_dim=8, dense_intermediate_size=64, shared_intermediate_size=32, moe_dense_intermediate_size=64)
 _DECODER = dict(is_decoder=True)
 _NO_EMBEDDING = dict(pronunciation_vocab_size=64, shape_vocab_size=64, pronunciation_embed_dim=8, shape_embed_dim=8)
-_LLAMA = dict(vocab_size=260, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
+_LLAMA = dict(vocab_size=264, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
               num_key_value_heads=2, head_dim=8, max_position_embeddings=512)
 _VISION = dict(hidden_size=32, intermediate_size=64, num_hidden_layers=1, num_attention_heads=4, image_size=64)
 _TWO_ROPES = {kind: {'rope_type': 'default', 'rope_theta': 1e4} for kind in ('full_attention', 'sliding_attention')}
@@ -46,13 +46,14 @@ MORE = {
     'Lfm2ForCausalLM': dict(layer_types=['conv', 'full_attention']),
     'Lfm2MoeForCausalLM': dict(layer_types=['conv', 'full_attention'], num_dense_layers=1),
     'Mamba2ForCausalLM': dict(num_heads=4, head_dim=16, state_size=16),
-    'MoshiForCausalLM': dict(ffn_dim=64, audio_vocab_size=32),
+    'MoshiForCausalLM': dict(ffn_dim=64),
     'CpmAntForCausalLM': dict(dim_head=8, dim_ff=64),
     'Phi4MultimodalForCausalLM': dict(
         vision_config={**_VISION, 'patch_size': 14, 'image_size': 28, 'crop_size': 28},
         audio_config=dict(hidden_size=32, intermediate_size=64, num_blocks=1, num_attention_heads=4, ext_pw_out_channel=32,
                           nemo_conv_channels=8)),
     'XLNetLMHeadModel': dict(d_head=8, d_inner=64, n_layer=2),
+    'XmodForCausalLM': dict(is_decoder=True, default_language='en_XX'),
     'ZayaForCausalLM': dict(num_experts_per_tok=1),
     'PLBartForCausalLM': dict(encoder_attention_heads=4, decoder_attention_heads=4),
     'WhisperForCausalLM': dict(encoder_attention_heads=4, decoder_attention_heads=4),
@@ -62,11 +63,11 @@ MORE = {
     'ProphetNetForCausalLM': dict(num_encoder_layers=2, num_decoder_layers=2, num_hidden_layers=None,
                                   num_decoder_attention_heads=4),
     'ZambaForCausalLM': dict(num_hidden_layers=3, layer_types=['linear_attention', 'hybrid', 'hybrid']),
-    'Zamba2ForCausalLM': dict(layer_types=['linear_attention', 'hybrid']),
+    'Zamba2ForCausalLM': dict(layer_types=['linear_attention', 'hybrid'], hybrid_layer_ids=[1], num_mem_blocks=1),
     **{name: _DECODER for name in ('BertLMHeadModel', 'BertGenerationDecoder', 'CamembertForCausalLM',
        'Data2VecTextForCausalLM', 'ElectraForCausalLM', 'ErnieForCausalLM', 'MegatronBertForCausalLM', 'BigBirdForCausalLM',
        'RemBertForCausalLM', 'RoFormerForCausalLM', 'RobertaForCausalLM', 'RobertaPreLayerNormForCausalLM',
-       'XLMRobertaForCausalLM', 'XLMRobertaXLForCausalLM', 'XmodForCausalLM')}}
+       'XLMRobertaForCausalLM', 'XLMRobertaXLForCausalLM')}}
 
 
 def _names(config):
