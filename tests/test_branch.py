@@ -15,7 +15,8 @@ from mot_nb.student.models import byte_tokenizer, tiny_qwen3
 from mot_nb.student.weights import student_state
 
 tok = byte_tokenizer()
-QUESTIONS = [('2 + 2 = ?', 'It is 4.'), ('And 3 + 3?', 'Three and three make six. Answer: 6'), ('1?', '1'), ('5 + 1?', '6')]
+QUESTIONS = [('2 + 2 = ?', 'It is 4.'), ('And 3 + 3?', 'Three and three make six. Answer: 6'), ('1?', '1'),
+             ('5 + 1?', '6')]
 ROWS = [render(Trace(str(i), 't', q, a, ''), tok) for i, (q, a) in enumerate(QUESTIONS)]
 TRAIN = TrainSettings(lr=1e-3, steps=3, batch=4, micro_tokens=96, clip=1.0, eps=1e-6, compute='float32')
 
@@ -23,7 +24,8 @@ TRAIN = TrainSettings(lr=1e-3, steps=3, batch=4, micro_tokens=96, clip=1.0, eps=
 def student(seed=1): return tiny_qwen3(len(tok), seed=seed)
 
 
-def branch(train=TRAIN, model=None, total=3, **how): return Branch(model or student(), ROWS, train, total, label='t', **how)
+def branch(train=TRAIN, model=None, total=3, **how):
+    return Branch(model or student(), ROWS, train, total, label='t', **how)
 
 
 def apart(a, b): return max(float((a[n].float() - b[n].float()).abs().max()) for n in a)
@@ -43,8 +45,10 @@ def test_every_epoch_has_an_order_of_its_own():
 def test_a_schedule_is_that_of_torch(schedule, warm):
     "Step by step, over all rounds; the warm-up begins above 0 and its last step is below the full rate."
     total, train = 10, TrainSettings(lr=1., schedule=schedule, warmup=warm/10)
-    optimiser, left, at = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.), total - warm, torch.optim.lr_scheduler
-    theirs = {'constant': lambda: at.ConstantLR(optimiser, factor=1.), 'linear': lambda: at.LinearLR(optimiser, 1., 0., left),
+    optimiser, left = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.), total - warm
+    at = torch.optim.lr_scheduler
+    theirs = {'constant': lambda: at.ConstantLR(optimiser, factor=1.),
+              'linear': lambda: at.LinearLR(optimiser, 1., 0., left),
               'cosine': lambda: at.CosineAnnealingLR(optimiser, left)}[schedule]()
     rates = [(s + 1)/(warm + 1) for s in range(warm)]
     for _ in range(left):
@@ -93,7 +97,8 @@ def test_decay_betas_and_epsilon_are_those_asked_for():
     optimiser = adamw(masters, replace(TRAIN, weight_decay=.1, betas=(.8, .9), eps=1e-5))
     for g in optimiser.param_groups:
         assert (g['betas'], g['eps']) == ((.8, .9), 1e-5)
-        assert g['weight_decay'] == (.1 if g['params'][0].ndim > 1 else 0.) and len({p.ndim > 1 for p in g['params']}) == 1
+        assert len({p.ndim > 1 for p in g['params']}) == 1
+        assert g['weight_decay'] == (.1 if g['params'][0].ndim > 1 else 0.)
 
 
 def lora_branch(**how): return branch(replace(TRAIN, lora_rank=2, lora_alpha=8, lr=1e-2), **how)

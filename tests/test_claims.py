@@ -140,7 +140,7 @@ def test_a_ledger_says_what_its_verdicts_mean():
     assert all(f'{name}: {meaning}' in table.caption for name, meaning in VERDICTS.items())
 
 
-# -- claim 6: the ceiling is that of the best round, the fall that of whoever has it -------------------------------------
+# -- claim 6: the ceiling is that of the best round, the fall that of whoever has it -----------------------------------
 
 def test_the_ceiling_is_the_best_round():
     "MoT is higher at its best and lower at the end; both fall alike."
@@ -157,7 +157,7 @@ def test_the_fall_is_that_of_the_best_ceiling():
     assert (ceiling.b, fall.b) == ('best STD plain', 'STD plain') and fall.value == pytest.approx(.1 - .4)
 
 
-# -- claim 13: drops fall on the style of one teacher, and not on shared reasoning ----------------------------------------
+# -- claim 13: drops fall on the style of one teacher, and not on shared reasoning -------------------------------------
 
 def measured(quirk, shared, before=None, seeds=SEEDS, problems=12):
     "A measurement of MoT: changes in nats of quirk and shared tokens, the same in every trace; noise where asked for."
@@ -194,7 +194,7 @@ def test_claim_13_is_judged_at_equal_confidence():
     assert said.verdict == 'contradicted' and 'equal confidence' in said.measured[1]
 
 
-# -- claim 14: a smaller loss increase is flatter ------------------------------------------------------------------------
+# -- claim 14: a smaller loss increase is flatter ----------------------------------------------------------------------
 
 def perturbed(label, seed, rises):
     "A made-up `Sharpness` on rows of this seed."
@@ -205,20 +205,22 @@ def perturbed(label, seed, rises):
 @pytest.mark.parametrize('of_mot, says', [(.1, 'flatter'), (.3, 'sharper'), (.2, 'no significant difference')])
 @pytest.mark.parametrize('seeds', [SEEDS, (0,)])
 def test_claim_14_follows_its_sign(of_mot, says, seeds):
-    "MoT minus the other, paired direction by direction: below zero is flatter, in the verdict, the sentence and the table."
+    "MoT minus the other, paired direction by direction: below zero is flatter, in verdict, sentence and table."
     m = SimpleNamespace(radii=[.1], last='mot-r2', seeds=seeds, keep=lambda row: None)
     wave = np.array([0., .02, -.02, .01])
     rises = lambda mean, s, turned: mean + wave[::turned] + .001*s
     found = {(s, name, .1): perturbed(name, s, rises(mean, s*turned, turned))
              for s in seeds for name, mean, turned in (('std-plain-r2', .2, -1), ('mot-r2', of_mot, 1))}
     pair, = pairs = compare_sharpness(m, found)
-    assert (pair['a'], pair['b']) == ('mot-r2', 'std-plain-r2') and pair['value'] == pytest.approx(of_mot - .2, abs=.003)
+    assert (pair['a'], pair['b']) == ('mot-r2', 'std-plain-r2')
+    assert pair['value'] == pytest.approx(of_mot - .2, abs=.003)
     assert flatness(pair) == says == compared_table(pairs).rows[0][2]
-    link = {'flatter': 'is **flatter** than', 'sharper': 'is **sharper** than'}.get(says, 'has no significant difference from')
+    link = {'flatter': 'is **flatter** than', 'sharper': 'is **sharper** than'}
+    link = link.get(says, 'has no significant difference from')
     assert f'mot-r2 {link} std-plain-r2' in flatness_answer(m, pairs)
 
 
-# -- margins -------------------------------------------------------------------------------------------------------------
+# -- margins -----------------------------------------------------------------------------------------------------------
 
 def test_seeds_that_agree_to_the_last_problem_have_a_width():
     "Without scores: three equal differences do not show that a fourth would be the same."
@@ -239,9 +241,10 @@ def test_runs_of_unlike_starts_or_rounds_are_refused():
 
 
 def test_one_seed_without_answers_has_newcombe_s_interval():
-    "Each end is taken from the ends that point to it: a far lower end of the first pulls the lower end of the difference."
+    "Each end is taken from the ends that point to it: a far lower end of the first pulls that of the difference."
     rows, _ = run(seeds=(0,), mot=.9, base=.5)
     ends = {'mot': (.5, .95), 'base': (.45, .7)}
     for r in rows: r['value'], (r['lo'], r['hi']) = {'mot': .9, 'base': .5}[r['method']], ends[r['method']]
     g = gap(rows, 'mot', 'base')
-    assert (g.lo, g.hi) == pytest.approx((.4 - (.4**2 + .2**2)**.5, .4 + (.05**2 + .05**2)**.5)) and 'unpaired' in g.over
+    assert (g.lo, g.hi) == pytest.approx((.4 - (.4**2 + .2**2)**.5, .4 + (.05**2 + .05**2)**.5))
+    assert 'unpaired' in g.over

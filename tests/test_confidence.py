@@ -80,7 +80,8 @@ def test_negative_is_a_drop(sign):
 def test_a_gap_has_the_sign_of_its_first_student():
     "Quirks drop under one student and rise under the other: the gap is the difference, whichever stands first."
     logprob = {'base': (-1., -1.), 'drops': (-1.5, -1.), 'rises': (-.5, -1.)}
-    traces = [Scored(f'p{i}', 'plain', ('a', 'b'), {'truth': ('quirk', 'shared')}, logprob, best={s: ('', '') for s in logprob}) for i in range(3)]
+    labels, best = {'truth': ('quirk', 'shared')}, {s: ('', '') for s in logprob}
+    traces = [Scored(f'p{i}', 'plain', ('a', 'b'), labels, logprob, best=best) for i in range(3)]
     a, b = (drop_auc(traces, s) for s in ('drops', 'rises'))
     assert (a.value, b.value, auc_gap(a, b).value, auc_gap(b, a).value) == (1, 0, 1, -1)
     marked = [drop_auc(traces, s, marked=.1).value for s in ('drops', 'rises')]
@@ -91,12 +92,14 @@ def told(changes, labels, before=-2., teacher='plain', problem='p0'):
     "One trace under base and student with these changes in nats."
     base = (before,)*len(changes)
     logprob = {'base': base, 'after': tuple(b + c for b, c in zip(base, changes))}
-    return Scored(problem, teacher, ('a',)*len(changes), {'truth': tuple(labels)}, logprob, best={s: ('',)*len(changes) for s in logprob})
+    best = {s: ('',)*len(changes) for s in logprob}
+    return Scored(problem, teacher, ('a',)*len(changes), {'truth': tuple(labels)}, logprob, best=best)
 
 
 def test_tokens_are_compared_within_a_teacher():
-    "One teacher's tokens all drop and are mostly quirks, the other's stay and are mostly shared: no difference within either."
-    scored = [told((-1.,)*4, ['quirk']*3 + ['shared'], teacher='a'), told((0.,)*4, ['quirk'] + ['shared']*3, teacher='b')]
+    "One teacher's tokens all drop, mostly quirks, the other's stay, mostly shared: no difference within either."
+    scored = [told((-1.,)*4, ['quirk']*3 + ['shared'], teacher='a'),
+              told((0.,)*4, ['quirk'] + ['shared']*3, teacher='b')]
     assert drop_auc(scored, 'after').value == .5 < drop_auc(scored, 'after', within='all').value == .75
 
 
@@ -104,7 +107,8 @@ def test_seeds_and_problems_both_widen_an_auc():
     "Influences of a mean give its t interval; seeds that disagree add theirs."
     x = np.array([1., 2., 4., 9.])
     assert half_of_influences(dict(enumerate((x - x.mean())/4))) == pytest.approx(half_width(x))
-    def seed(n): return [told([-1.]*n + [1.]*(4 - n) + [0.]*4, ['quirk']*4 + ['shared']*4, problem=f'p{i}') for i in range(12)]
+    labels = ['quirk']*4 + ['shared']*4
+    def seed(n): return [told([-1.]*n + [1.]*(4 - n) + [0.]*4, labels, problem=f'p{i}') for i in range(12)]
     of = drop_auc([seed(n) for n in (1, 2, 3)], 'after')
     assert of.by_seed == (.25, .5, .75) and of.hi == min(1., .5 + half_width(of.by_seed)) and of.hi > .9
 

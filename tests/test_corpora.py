@@ -9,8 +9,8 @@ from transformers import PreTrainedTokenizerFast
 
 from mot_nb.core.errors import MotError
 from mot_nb.data.chat import PLAIN_TEMPLATE, decode_answer, end_of_turn, prompt_text, render_prompt
-from mot_nb.data.corpora import (Corpus, Trace, corpus_from_rows, filter_correct, one_per_problem, read_back, read_corpus, render,
-                                 render_corpus)
+from mot_nb.data.corpora import (Corpus, Trace, corpus_from_rows, filter_correct, one_per_problem, read_back,
+                                 read_corpus, render, render_corpus)
 from mot_nb.data.problems import extract_answer, is_correct
 from mot_nb.student.models import byte_tokenizer
 
@@ -132,7 +132,8 @@ def test_a_row_ends_as_the_template_ends_a_turn():
 def test_the_first_token_behind_a_message_ends_the_turn():
     "Templates that write the end of turn and then the end of the text, in this order and in the other."
     form = "{% for m in messages %}<|im_start|>{{ m['role'] + '\n' + m['content'] }}ENDS\n{% endfor %}"
-    for ends in (('<|im_end|>', '<eos>'), ('<eos>', '<|im_end|>')): assert ended('<eos>', form.replace('ENDS', ''.join(ends)))[1] == ends[0]
+    for ends in (('<|im_end|>', '<eos>'), ('<eos>', '<|im_end|>')):
+        assert ended('<eos>', form.replace('ENDS', ''.join(ends)))[1] == ends[0]
 
 
 def test_a_template_without_an_end_leaves_the_tokenizers_own():
@@ -325,7 +326,8 @@ def test_a_base_models_error_says_what_to_write_where():
 
 def several(n, k=1, completion='Answer: 12'):
     "A corpus of n problems with k traces each."
-    return Corpus('t', tuple(Trace(f'p{i}', 't', 'What is 3 times 4?', f'sample {j}. {completion}', '12') for i in range(n) for j in range(k)))
+    trace = lambda i, j: Trace(f'p{i}', 't', 'What is 3 times 4?', f'sample {j}. {completion}', '12')
+    return Corpus('t', tuple(trace(i, j) for i in range(n) for j in range(k)))
 
 
 def test_what_is_dropped_is_counted(tmp_path):
@@ -339,7 +341,8 @@ def test_what_is_dropped_is_counted(tmp_path):
     limit = len(render(long.traces[0], tok))
     rows = render_corpus(long, tok, limit)
     assert len(rows) == 2 and rows.dropped == {'too long': 1} and max(map(len, rows)) == limit
-    lines = [dict(problem_id=f'p{i}', prompt='q', completion=t, reference='12') for i, t in enumerate(('no idea', 'none', 'Answer: 12'))]
+    texts = 'no idea', 'none', 'Answer: 12'
+    lines = [dict(problem_id=f'p{i}', prompt='q', completion=t, reference='12') for i, t in enumerate(texts)]
     (tmp_path/'t.jsonl').write_text(''.join(json.dumps(l) + '\n' for l in lines))
     read = read_corpus(tmp_path/'t.jsonl', unanswered='drop')
     assert len(read) == 1 and read.dropped == {'no final answer': 2}

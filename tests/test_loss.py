@@ -113,7 +113,8 @@ def test_checking_leaves_the_model_as_it_was():
     assert all(torch.equal(t, state[n]) for n, t in model.state_dict().items())
 
 
-@pytest.mark.parametrize('name, more', [('Llama', {}), ('Gemma3', dict(query_pre_attn_scalar=64)), ('Qwen3', dict(num_key_value_heads=2))])
+@pytest.mark.parametrize('name, more', [('Llama', {}), ('Gemma3', dict(query_pre_attn_scalar=64)),
+                                        ('Qwen3', dict(num_key_value_heads=2))])
 def test_a_loss_is_that_of_transformers(name, more):
     "Row by row through the family's own attention, its scale and its groups of heads included."
     model = family(name, **more)
@@ -143,11 +144,13 @@ def test_a_leak_is_found_at_the_start():
     "A model that was whole when it was first probed, and is not any more."
     gpt = family('GPT2')
     assert check_packing(gpt, ROWS) < 1e-5
-    gpt.transformer.wpe.forward = lambda position_ids: gpt.transformer.wpe.weight[torch.arange(position_ids.shape[1])][None]
+    places = gpt.transformer.wpe
+    places.forward = lambda position_ids: places.weight[torch.arange(position_ids.shape[1])][None]
     with pytest.raises(MotError, match='packed and alone'): check_packing(gpt, ROWS)
 
 
 def test_a_row_longer_than_the_window_is_refused():
     longest = max(map(len, ROWS))
     assert row_losses(family('Mistral', sliding_window=longest), ROWS)
-    with pytest.raises(MotError, match='attention window'): row_losses(family('Mistral', sliding_window=longest - 1), ROWS)
+    narrow = family('Mistral', sliding_window=longest - 1)
+    with pytest.raises(MotError, match='attention window'): row_losses(narrow, ROWS)

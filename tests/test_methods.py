@@ -290,7 +290,7 @@ def test_methods_by_hand(tmp_path, seed):
 
 
 def test_kept_moments_make_one_teacher_s_rounds_one_training(tmp_path):
-    "A merge of one branch changes nothing: with kept moments the rounds are the single teacher's student, with fresh not."
+    "A merge of one branch changes nothing: with kept moments rounds are the single teacher's student, with fresh not."
     for kept in (True, False):
         at = lab(tmp_path/str(kept), data__teachers='[plain]', train__optimiser_state='kept' if kept else 'fresh')
         for m in (single_teacher, merge_of_thought): at.ask(m)
@@ -302,7 +302,8 @@ def test_kept_moments_make_one_teacher_s_rounds_one_training(tmp_path):
 def test_residual_adapters_leave_the_frozen_weights_as_they_were(tmp_path):
     "One teacher, adapters that go on: what the rounds add is all in the adapters, however many rounds there were."
     from safetensors.torch import load_file
-    at = lab(tmp_path/'a', data__teachers='[plain]', train__lora_rank=2, train__lora_alpha=8, train__lora_merge='residual', train__lr=.01)
+    adapters = dict(train__lora_rank=2, train__lora_alpha=8, train__lora_merge='residual', train__lr=.01)
+    at = lab(tmp_path/'a', data__teachers='[plain]', **adapters)
     students = []
     def keeping(lab_):
         student = lab_.base
@@ -316,8 +317,9 @@ def test_residual_adapters_leave_the_frozen_weights_as_they_were(tmp_path):
     for s in students[:2]:                                # the last one leaves no adapter
         state, adapter = at.weights(s), load_file(f"{at.maker.beside(s, 'adapter')}.safetensors")
         for m in {n[:-2] for n in adapter}:
-            frozen = state[f'{m}.weight'].double() - 4*(adapter[f'{m}.B'].double() @ adapter[f'{m}.A'].double())
-            assert (frozen - at.place.base[f'{m}.weight']).abs().max() < 1e-6 < (state[f'{m}.weight'] - at.place.base[f'{m}.weight']).abs().max()
+            base, now = at.place.base[f'{m}.weight'], state[f'{m}.weight']
+            frozen = now.double() - 4*(adapter[f'{m}.B'].double() @ adapter[f'{m}.A'].double())
+            assert (frozen - base).abs().max() < 1e-6 < (now - base).abs().max()
 
 
 # ---- what is another student, and another measurement
@@ -327,19 +329,22 @@ def test_what_makes_another_student(tmp_path):
     from mot_nb.methods.parts import part
     from mot_nb.student.operators import OPERATORS
     first = lab(tmp_path/'0', data__seed=0)
-    def other(seed=0, **changes): return SeedLab(lab(tmp_path/'1', data__seed=0, **changes).settings, tmp_path/'1', seed, first.place)
+    def other(seed=0, **changes):
+        settings = lab(tmp_path/'1', data__seed=0, **changes).settings
+        return SeedLab(settings, tmp_path/'1', seed, first.place)
     branch = lambda at, **how: at.train(at.base, 'plain', **how).key
     same, cosine = other(), dict(train__schedule='cosine')
     assert branch(first) == branch(same) == branch(other(rounds__rounds=5)) == branch(other(train__checkpoint_every=1))
     def last_four(step, total, rows): return rows[-4:]
-    keys = [branch(first), branch(first, rows='short_first'), branch(first, rows=last_four), branch(other(data__n_train=11)), branch(other(seed=1)),
+    keys = [branch(first), branch(first, rows='short_first'), branch(first, rows=last_four),
+            branch(other(data__n_train=11)), branch(other(seed=1)),
             branch(other(train__lr=.002)), branch(other(**cosine)), branch(other(rounds__rounds=5, **cosine)),
             branch(first, steps=3), first.train(first.base, ['plain', 'verbose']).key]
     assert len(set(keys)) == len(keys)
     b = [first.train(first.base, k) for k in first.teachers]
     ties = lambda **o: part('ties', OPERATORS, 'merge', **o)
-    merges = [first.merge(b), first.merge(b, b[0]), first.merge(b[:2]), first.merge(b, weights=[.5, .25, .25]), first.merge(b, by='ties'),
-              first.merge(b, by=ties(density=.5)), first.merge(b, by=ties(density=.4))]
+    merges = [first.merge(b), first.merge(b, b[0]), first.merge(b[:2]), first.merge(b, weights=[.5, .25, .25]),
+              first.merge(b, by='ties'), first.merge(b, by=ties(density=.5)), first.merge(b, by=ties(density=.4))]
     outer = [first.step(first.base, merges[0], OuterSGD(*o)) for o in ((.7, .9), (.7, .8), (.6, .9), (1., .9))]
     assert len({s.key for s in merges + outer}) == len(merges) + len(outer)
     again = first.merge([first.train(merges[0], k) for k in first.teachers], merges[0])
@@ -407,5 +412,6 @@ def test_a_ledger_takes_no_other_result(tmp_path):
     first.add('k', 'train under another name', hash='a'*64, log=[1, 2], seconds=2.)
     for other in (dict(hash='b'*64, log=[1, 2]), dict(hash='a'*64, log=[1, 3])):
         with pytest.raises(MotError, match='another result'): first.add('k', 'train', **other)
-    with open(tmp_path/'ledger.jsonl', 'a') as f: f.write(json.dumps({'stage': 'train', 'key': 'k', 'hash': 'b'*64}) + '\n')
+    line = json.dumps({'stage': 'train', 'key': 'k', 'hash': 'b'*64})
+    with open(tmp_path/'ledger.jsonl', 'a') as f: f.write(line + '\n')
     assert Ledger(tmp_path, OneProcess())['k']['hash'] == 'a'*64

@@ -97,7 +97,8 @@ def large(tmp_path):
     (tmp_path/'teachers').mkdir()
     (tmp_path/'problems_train.jsonl').write_text(lines(rows[:30]))
     (tmp_path/'problems_heldout.jsonl').write_text(lines(rows[30:]))
-    traces = [{'problem_id': p['id'], 'prompt': p['question'], 'completion': f"Answer: {p['answer']}"} for p in rows[:30]]
+    answered = lambda p: {'problem_id': p['id'], 'prompt': p['question'], 'completion': f"Answer: {p['answer']}"}
+    traces = list(map(answered, rows[:30]))
     (tmp_path/'teachers'/'plain.jsonl').write_text(lines(traces))
     return tmp_path
 

@@ -235,9 +235,11 @@ def test_what_makes_another_experiment():
     "Decoding, branch weights and training do; more samples, rounds and methods are added to the same."
     from mot_nb.core.experiment import identity
     of = lambda *changes: identity(load_settings(SMALL, list(changes)))
-    others = ['eval.temperature=.5', 'eval.max_new_tokens=17', 'rounds.weights=.25,.75', 'train.lr=.01', 'data.n_train=9', 'student.seed=1']
+    others = ['eval.temperature=.5', 'eval.max_new_tokens=17', 'rounds.weights=.25,.75', 'train.lr=.01',
+              'data.n_train=9', 'student.seed=1']
     assert len({of(), *map(of, others)}) == len(others) + 1
-    assert {of(c) for c in ('eval.k=1', 'rounds.rounds=3', 'rounds.methods=mot', 'seeds=0,1', 'name=other', 'rounds.keep=all')} == {of()}
+    same = 'eval.k=1', 'rounds.rounds=3', 'rounds.methods=mot', 'seeds=0,1', 'name=other', 'rounds.keep=all'
+    assert {of(c) for c in same} == {of()}
 
 
 def test_a_changed_base_student_is_refused(tmp_path):

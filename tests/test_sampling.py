@@ -228,7 +228,9 @@ def test_draws_follow_temperature(temperature):
 def test_a_file_is_of_one_seed_and_one_prompt(tmp_path):
     tok, file = byte_tokenizer(), tmp_path/'s.jsonl'
     model = tiny_qwen3(len(tok))
-    def ask(question='2 + 2', seed=0): return sample_problems(model, tok, {'a': question}, file, 'h', temperature=1., seed=seed, max_new_tokens=4)
+    def ask(question='2 + 2', seed=0):
+        how = dict(temperature=1., seed=seed, max_new_tokens=4)
+        return sample_problems(model, tok, {'a': question}, file, 'h', **how)
     first = ask()
     with pytest.raises(MotError, match='other settings'): ask(seed=1)
     with pytest.raises(MotError, match='prompt of a problem has changed'): ask('2 + 3')

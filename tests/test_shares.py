@@ -17,7 +17,8 @@ HOW = dict(max_new_tokens=4, system=None, temperature=1., top_p=1., top_k=0, see
 @pytest.mark.parametrize('ranks', [1, 2, 3])
 def test_every_row_is_measured_once(ranks):
     "Packs of several rows, dealt out to the ranks and put together again: the losses of one process, in order."
-    model, rows = tiny_qwen3(len(tok)), [render(Trace(q, 't', q, 'Answer: 5'*(1 + i % 3), ''), tok) for i, q in enumerate(QUESTIONS)]
+    traces = [Trace(q, 't', q, 'Answer: 5'*(1 + i % 3), '') for i, q in enumerate(QUESTIONS)]
+    model, rows = tiny_qwen3(len(tok)), [render(t, tok) for t in traces]
     room = 2*max(map(len, rows))
     sizes = [len(p.rows) for p in pack(rows, room)]
     assert len(sizes) > 3 and max(sizes) > 1
