@@ -132,7 +132,7 @@ class RoundSettings:
     # (and single-teacher ones at every round)
     keep: str = setting('last', choices=('mot', 'last', 'merged', 'all'))
     # what merges the branches
-    merge: str = setting('mean', choices=('mean', 'task_arithmetic', 'ties', 'dare'))
+    merge: str = setting('mean', choices=('mean', 'task_arithmetic', 'ties', 'dare', 'model_stock'))
     # its options, for example {density: 0.3}
     merge_options: dict = field(default_factory=dict, hash=False)
     outer: OuterSettings = field(default_factory=OuterSettings) # the step from a round's start to its merge
