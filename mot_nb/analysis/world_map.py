@@ -87,4 +87,5 @@ def _row(unit, world, division, lr, lab, exams):
              ('mtd compute', 'mtd-compute'), ('oneshot', 'oneshot'), ('base', 'base'))}
     left = {t: len(c.traces) for t, c in lab.pool.corpora.items()}
     return {'unit': unit.key, **asdict(world), 'rounds': division[0], 'steps': division[1], 'lr': lr,
-            'seed': unit.seed, 'left': left, 'n': len(exams[0].problems), 'truncated': round(cut, 3), 'std': std, **final}
+            'seed': unit.seed, 'left': left, 'n': len(exams[0].problems), 'truncated': round(cut, 3), 'std': std,
+            **final}

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from ..core.errors import MotError
 from .sampling import answer_text
 from .scores import grade
-from ..student.stacked import feed_forward, heads_of, look_up, next_logits, rotary, stacked_weights
+from ..student.stacked import feed_forward, heads_of, own_embeddings, next_logits, rotary, stacked_weights
 
 # %% ../../nbs/answers/11_stacked_answers.ipynb #62b8f0d1
 class _Cache:
@@ -38,7 +38,7 @@ class _Cache:
 def _read_prompts(shape, w, ids, caches): # ids [S, R, L]
     "[S, H, R*L]: the prompts after the last layer; their keys and values are in the caches then."
     S, R, L = ids.shape
-    turns, x = rotary(shape, torch.arange(L).repeat(R)), look_up(w['embed'], ids.flatten(1))
+    turns, x = rotary(shape, torch.arange(L).repeat(R)), own_embeddings(w['embed'], ids.flatten(1))
     for l, cache in enumerate(caches):
         q, k, v = heads_of(shape, w, l, x, turns)
         cache.read(k, v, R, L)
@@ -55,7 +55,7 @@ def _read_token(shape, w, ids, places, caches): # ids [S, R]; places [R]
     S, R = ids.shape
     seen = int(places.max()) + 1
     mask = (torch.arange(seen) <= places[:, None]).repeat(S, 1)[:, None, None]
-    turns, x = rotary(shape, places), look_up(w['embed'], ids)
+    turns, x = rotary(shape, places), own_embeddings(w['embed'], ids)
     for l, cache in enumerate(caches):
         q, k, v = heads_of(shape, w, l, x, turns)
         cache.add(k, v, places)
@@ -83,7 +83,7 @@ def decode_stacked(shape,          # `StackedShape`
                    prompts,        # lists of token ids
                    stop,           # ids that end an answer
                    max_new_tokens): # longest answer
-    "[S] lists, one a prompt, of the ids each student answers with, the most likely at every place; stop token included."
+    "[S] lists, one a prompt: the ids each student answers with, always the most likely; stop token included."
     S, R, w = len(flat), len(prompts), stacked_weights(shape, flat)
     ids, lengths = _padded_prompts(prompts, S)
     caches = [_Cache(shape, S, R, ids.shape[2] + max_new_tokens) for _ in range(shape.layers)]

@@ -7,7 +7,7 @@ __all__ = ['draw_map']
 
 # %% ../../nbs/views/07_map_views.ipynb #1c5ef598
 import numpy as np
-from ..analysis.map_reading import OPPONENTS, differences, kind_of
+from ..analysis.map_reading import OPPONENTS, map_differences, errors_in_words
 from .plots import new_axes, show, styled
 
 # %% ../../nbs/views/07_map_views.ipynb #f5911a80
@@ -17,7 +17,7 @@ def _panel(ax, found, ordered, columns):
     "One opponent: kinds of errors from top to bottom, places from left to right."
     value = np.full((len(ordered), len(columns)), np.nan)
     for d in found:
-        at = ordered.index(kind_of(d)), columns.index((d['styles'], d['traces'], d['teachers'], d['rounds']))
+        at = ordered.index(errors_in_words(d)), columns.index((d['styles'], d['traces'], d['teachers'], d['rounds']))
         value[at] = d['value']
         mark = {'wins': '+', 'loses': '−', 'equal': '='}.get(d['verdict'])
         if mark: ax.text(at[1], at[0], mark, ha='center', va='center', fontsize=8, fontweight='bold')
@@ -47,8 +47,8 @@ def draw_map(rows,                            # of a recorded map
     "Axes of small multiples: MoT minus each opponent; orange: MoT is ahead; +, −, =: decided by its interval."
     axes = np.atleast_1d(new_axes(len(opponents), 1, size))
     for ax, o in zip(axes, opponents):
-        found = differences(rows, o)
-        columns, ordered = _columns(found), list(dict.fromkeys(kind_of(d) for d in found))
+        found = map_differences(rows, o)
+        columns, ordered = _columns(found), list(dict.fromkeys(errors_in_words(d) for d in found))
         image = _panel(ax, found, ordered, columns)
         ax.set_title(f'MoT − {o}', loc='left')
         _name_columns(ax, columns)

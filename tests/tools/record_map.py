@@ -39,7 +39,8 @@ def record(file, out, units, command):
     whole = [s for s in sorted({u.seed for u in units}) if all(u.key in done for u in units if u.seed == s)]
     kept = [done[u.key] for u in units if u.seed in whole]
     rows = [row for d in kept for row in d['rows']]
-    settings = {'student': 'toy-tiny', 'seeds': whole, 'batch': 8, 'cpu_hours': round(sum(d['cpu'] for d in kept)/3600, 2)}
+    hours = round(sum(d['cpu'] for d in kept)/3600, 2)
+    settings = {'student': 'toy-tiny', 'seeds': whole, 'batch': 8, 'cpu_hours': hours}
     write_recorded(out, 'map', rows, commit=commit(), command=command, environment=environment(), settings=settings)
     return len(kept)
 
