@@ -169,7 +169,9 @@ def example():
 
 def test_explorer_without_a_frontend(tmp_path):
     "Executed without JupyterLab the explorer is a static view; nothing is stored that could come up empty; and it is one without ipywidgets too."
-    import nbformat, subprocess, sys
+    import sys
+
+    import nbformat
     from mot_nb.analysis.scored_traces import write_scored
     from mot_nb.app.pages import execute_page
     from mot_nb.app.page_html import html_page

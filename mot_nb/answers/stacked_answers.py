@@ -8,7 +8,6 @@ __all__ = ['decode_stacked', 'marks_of']
 # %% ../../nbs/answers/11_stacked_answers.ipynb #e410ad73
 import torch
 import torch.nn.functional as F
-from ..core.errors import MotError
 from .sampling import answer_text
 from .scores import grade
 from ..student.stacked import feed_forward, heads_of, own_embeddings, next_logits, rotary, stacked_weights

@@ -7,13 +7,12 @@ __all__ = ['STYLES', 'ERRORS', 'World', 'wrong_operations', 'world_corpus', 'hel
 
 # %% ../../nbs/data/10_worlds.ipynb #170c6b64
 import random
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from ..core.errors import MotError, unknown_name
 from ..core.hashes import derive_seed
 from .corpora import Corpus, Trace, filter_correct
 from .pools import Pool
-from .problems import Problem
 from .toy import OPERATIONS, apply, chain_of, toy_problems, write_solution
 
 # %% ../../nbs/data/10_worlds.ipynb #ec01dacb

@@ -7,11 +7,11 @@ __all__ = ['StackedBranch', 'stacks', 'train_stacked']
 
 # %% ../../nbs/student/14_stacked_training.ipynb #7ebd40a4
 from collections import defaultdict
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 import torch
 from ..core.errors import MotError
 from .branch import batch_rows, learning_rate
-from .stacked import StackedRows, StackedShape, flatten, stacked_losses, unflatten
+from .stacked import StackedRows, stacked_losses
 
 # %% ../../nbs/student/14_stacked_training.ipynb #d5f72804
 @dataclass

@@ -8,7 +8,7 @@ __all__ = ['draw_map']
 # %% ../../nbs/views/07_map_views.ipynb #1c5ef598
 import numpy as np
 from ..analysis.map_reading import OPPONENTS, map_differences, errors_in_words
-from .plots import new_axes, show, styled
+from .plots import new_axes, styled
 
 # %% ../../nbs/views/07_map_views.ipynb #f5911a80
 MOST = .2      # differences beyond 20 points have the last colour

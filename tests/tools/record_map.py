@@ -6,7 +6,6 @@ WORK: a folder that keeps what is done; the same command goes on where it stoppe
 whole.
 """
 import argparse
-import json
 import multiprocessing
 import time
 from pathlib import Path
