@@ -12,6 +12,7 @@ os.environ.setdefault('TOKENIZERS_PARALLELISM', 'false')
 sys.path.insert(0, str(Path(__file__).parent/'tools'))  # what tests import but is no test: house, course, ranks, ...
 
 import house
+from browser import running_lab
 
 LONG = 'takes a minute or more'
 
@@ -30,6 +31,12 @@ def pytest_collection_modifyitems(items):
 def root():
     "The checkout under test."
     return house.ROOT
+
+
+@pytest.fixture(scope='module')
+def lab(tmp_path_factory):
+    "A fresh JupyterLab for the tests of a module."
+    with running_lab(tmp_path_factory.mktemp('lab')) as lab: yield lab
 
 
 @pytest.fixture(scope='session')

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 import house
+from browser import Notebook, browser, loaded, missing, until
 from mot_nb.data.corpora import Row
 from mot_nb.analysis.landscape import RowLoss, Walk
 from mot_nb.analysis.lines import between, fill, mixtures, unfinished
@@ -18,7 +19,6 @@ from mot_nb.core.hashes import hash_file, hash_tensors
 from mot_nb.core.files import read_lines
 from mot_nb.student.weights import student_state
 from mot_nb.student.students import load_student, student_folder
-from test_widgets import KERNEL, OPEN, Page, browser, lab, missing, until  # noqa: F401  `lab` is a fixture
 
 
 @pytest.fixture(scope='module')
@@ -286,39 +286,30 @@ def test_triangle_in_a_browser(tmp_path):
     look = """<script>addEventListener('load', () => { const seen = () => [...document.querySelectorAll('.p')].filter(p => getComputedStyle(p).display != 'none').map(p => p.innerText.match(/loss ([0-9.]+)/)[1]).join(' ');
       const before = seen(); document.querySelectorAll('.c')[7].focus(); if (document.title != 'broken') document.title = `before ${before} after ${seen()} scripts ${document.scripts.length} images ${document.images.length}` })</script>"""
     (tmp_path/'v.html').write_text(f'<!DOCTYPE html><html><head><meta charset="utf-8"><title>-</title>{look}</head><body>{view._repr_html_()}</body></html>', encoding='utf-8')
-    shown = subprocess.run([browser(), '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', f'--user-data-dir={tmp_path/"profile"}', '--virtual-time-budget=2000', '--dump-dom', f'file://{tmp_path/"v.html"}'], capture_output=True, text=True, timeout=60)
+    shown = loaded(tmp_path/'v.html', tmp_path, '--virtual-time-budget=2000')
     title = re.search(r'<title>(.*?)</title>', shown.stdout)[1]
     assert title == 'before 0.540 after 0.570 0.540 scripts 1 images 0', title
 
 
+TRIANGLE = '''from mot_nb.views.triangles import triangle_widget
+cells = [{'weights': [a/2, b/2, (2 - a - b)/2], 'value': .5 + .1*a + .01*b, 'lo': None, 'hi': None, 'n': 2,
+          'tokens': [['7', a/2], [' plus', b/2]]} for a in (2, 1, 0) for b in range(2 - a, -1, -1)]
+triangle_widget({'names': ['plain', 'verbose', 'foreign'], 'step': 2, 'cells': cells})'''
+
+
 @pytest.mark.skipif(missing() is not None, reason=str(missing()))
 def test_triangle_widget_in_jupyterlab(lab, tmp_path):
-    "A real JupyterLab, a real browser: a click on a corner of the triangle shows that branch alone, and the sliders follow."
-    from nbformat.v4 import new_code_cell, new_notebook
-    code = '''from mot_nb.views.triangles import triangle_widget
-cells = [{'weights': [a/2, b/2, (2 - a - b)/2], 'value': .5 + .1*a + .01*b, 'lo': None, 'hi': None, 'n': 2, 'tokens': [['7', a/2], [' plus', b/2]]} for a in (2, 1, 0) for b in range(2 - a, -1, -1)]
-triangle_widget({'names': ['plain', 'verbose', 'foreign'], 'step': 2, 'cells': cells})'''
-    content = json.dumps(new_notebook(cells=[new_code_cell(code)], metadata={'kernelspec': {'display_name': 'python3', 'language': 'python', 'name': 'python3'}}))
-    tab = Page(tmp_path/'profile')
-    try:
-        tab.call('Page.enable'); tab.call('Emulation.setFocusEmulationEnabled', enabled=True)
-        tab.call('Page.navigate', url=f'{lab}/lab?reset')
-        until(lambda: tab.js('!!(window.jupyterapp && window.jupyterapp.shell)'), 120, 'JupyterLab')
-        tab.js('jupyterapp.restored.then(() => true)')
-        tab.js(f"jupyterapp.serviceManager.contents.save('triangle.ipynb', {{type: 'notebook', format: 'json', content: {content}}}).then(() => true)")
-        tab.js("jupyterapp.commands.execute('docmanager:open', {path: 'triangle.ipynb', kernel: {name: 'python3'}}).then(() => true)")
-        until(lambda: tab.js(KERNEL) == 'idle', 120, 'the notebook with a kernel')
-        tab.js(f"jupyterapp.shell.activateById({OPEN}.id)")
-        tab.js("jupyterapp.commands.execute('notebook:run-all-cells').then(() => true)")
-        text = "(document.querySelector('.jupyter-widgets .mot-tri')?.innerText || '')"
+    "In JupyterLab, a click on a corner of the triangle shows that branch alone, and the sliders follow."
+    name = lab.write('triangle.ipynb', [TRIANGLE])
+    text = "(document.querySelector('.jupyter-widgets .mot-tri')?.innerText || '')"
+    with Notebook(tmp_path, lab, name) as tab:
+        tab.run_all()
         until(lambda: 'loss' in tab.js(text), 90, 'the widget')
         tab.js("[...document.querySelectorAll('.jupyter-widgets button.jupyter-button')].at(-1).click()")
         until(lambda: 'loss 0.500' in tab.js(text), 20, 'the place that was clicked')
-        assert tab.js("[...document.querySelectorAll('.widget-readout')].map(r => r.innerText).join(' ')") == '0.00 0.00 1.00'
-        if os.environ.get('MOT_PICTURES'):
-            import base64
-            Path(os.environ['MOT_PICTURES'], 'triangle_widget.png').write_bytes(base64.b64decode(tab.call('Page.captureScreenshot', format='png')['data']))
-    finally: tab.close()
+        readouts = "[...document.querySelectorAll('.widget-readout')].map(r => r.innerText).join(' ')"
+        assert tab.js(readouts) == '0.00 0.00 1.00'
+        if os.environ.get('MOT_PICTURES'): tab.picture(Path(os.environ['MOT_PICTURES'], 'triangle_widget.png'))
 
 
 def test_seeds_have_directions_of_their_own():
@@ -327,4 +318,5 @@ def test_seeds_have_directions_of_their_own():
     rises = lambda seed: sharpness(Quadratic([3., 1., .5, .1], [1., 1., 1., 1.]), height, .1, 4, seed).rises
     assert rises(0) == rises(0) and set(rises(0)).isdisjoint(rises(1)) and len(set(rises(0))) == 4
     slope = lambda m: [(float(m.weight.detach().double().sum()), 1)]
-    assert sharpness(Quadratic([1.]*4, [1.]*4), slope, .1, 4).rises == pytest.approx([0]*4, abs=1e-6)    # what one way gains the other loses
+    both_ways = sharpness(Quadratic([1.]*4, [1.]*4), slope, .1, 4).rises      # what one way gains the other loses
+    assert both_ways == pytest.approx([0]*4, abs=1e-6)

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 import house
+from browser import browser, loaded
 
 KERNEL = {'kernelspec': {'name': 'python3', 'display_name': 'python3', 'language': 'python'}}
 HOSTILE = '</pre><script>document.title="taken"</script><img src=x onerror=alert(1)>'
@@ -186,12 +187,6 @@ MEASURE = '''document.title = "width " + document.documentElement.scrollWidth + 
     + ", pages " + document.querySelectorAll("section").length'''
 
 
-def browser():
-    "A headless Chromium, where the machine has one."
-    import shutil
-    return next((b for b in map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome')) if b), None)
-
-
 @pytest.mark.xdist_group('smoke report')   # one worker makes the report, first of all; the other does not wait
 @pytest.mark.skipif(browser() is None, reason='no Chromium on this machine')
 @pytest.mark.parametrize('width', [1280, 390])
@@ -201,11 +196,7 @@ def test_smoke_report_in_a_browser(smoke_report, tmp_path, width):
     probe = (smoke_report/'index.html').read_text().replace("default-src 'none'", allowed)
     probe = probe.replace('</body>', f'<script>{MEASURE}</script></body>')
     (tmp_path/'probe.html').write_text(probe)
-    command = [browser(), '--headless', '--no-sandbox', '--disable-gpu', '--no-first-run',
-               '--disable-background-networking', '--disable-component-update', '--disable-sync',
-               f'--user-data-dir={tmp_path}/profile', f'--window-size={width},900', '--dump-dom',
-               f'file://{tmp_path}/probe.html']
-    shown = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    shown = loaded(tmp_path/'probe.html', tmp_path, f'--window-size={width},900')
     found = re.search(r'<title>width (\d+) of (\d+), pages (\d+)</title>', shown.stdout)
     assert found, shown.stderr[-1000:]
     assert int(found[1]) <= int(found[2]) and int(found[3]) > 0, found[0]
