@@ -314,9 +314,9 @@ def test_triangle_widget_in_jupyterlab(lab, tmp_path):
 
 def test_seeds_have_directions_of_their_own():
     "Equal seeds perturb alike, another seed otherwise; both ways of a direction are taken, and the rows are counted."
-    from mot_nb.analysis.landscape import Quadratic, height
-    rises = lambda seed: sharpness(Quadratic([3., 1., .5, .1], [1., 1., 1., 1.]), height, .1, 4, seed).rises
+    from mot_nb.analysis.landscape import QuadraticModel, height
+    rises = lambda seed: sharpness(QuadraticModel([3., 1., .5, .1], [1., 1., 1., 1.]), height, .1, 4, seed).rises
     assert rises(0) == rises(0) and set(rises(0)).isdisjoint(rises(1)) and len(set(rises(0))) == 4
     slope = lambda m: [(float(m.weight.detach().double().sum()), 1)]
-    both_ways = sharpness(Quadratic([1.]*4, [1.]*4), slope, .1, 4).rises      # what one way gains the other loses
+    both_ways = sharpness(QuadraticModel([1.]*4, [1.]*4), slope, .1, 4).rises      # what one way gains the other loses
     assert both_ways == pytest.approx([0]*4, abs=1e-6)

@@ -16,7 +16,7 @@ import numpy as np
 from ..core.errors import MotError, unknown_name
 from ..core.labels import Label
 from ..core.machine import environment
-from ..core.records import rows_as_read, write_recorded
+from ..core.records import write_recorded
 from ..core.settings import load_settings, settings_dict
 from ..core.tables import Table
 from ..data.pools import load_pool
@@ -26,11 +26,11 @@ from ..methods.runs import kept_students
 from .barriers import barriers, highest_barrier, reverse
 from .curvature import branch_hessian, lanczos, trace, trace_difference
 from .landscape import RowLoss, fixed_rows
-from .landscape_record import Landscape, together
-from .planes import around, grid, plane, surface
+from .landscape_record import Landscape, row_over_seeds
+from .planes import grid, plane, surface, surface_around
 from ..methods.reopened import branches_again
 from .run_students import pool_rows, read_weights
-from .sharpness import over_seeds, sharper, sharpness
+from .sharpness import comparison_over_seeds, sharper, sharpness
 
 # %% ../../nbs/analysis/27_landscape_runs.ipynb #9214998e
 def _head(m, how):
@@ -141,7 +141,7 @@ def sharpness_rows(found,  # of `measure_sharpness`
     out = []
     for label in dict.fromkeys(l for _, l, _ in found):
         rows = [s.row() for (_, l, r), s in found.items() if (l, r) == (label, radius)]
-        x = over_seeds([{'a': label, 'b': '', **f} for f in rows]) if len(rows) > 1 else rows[0]
+        x = comparison_over_seeds([{'a': label, 'b': '', **f} for f in rows]) if len(rows) > 1 else rows[0]
         out.append({'student': label, 'value': x['value'], 'lo': x['lo'], 'hi': x['hi'],
                     'loss': float(np.mean([f['loss'] for f in rows])), 'over': x['over'], 'n': len(rows)})
     return out
@@ -161,7 +161,7 @@ def compare_sharpness(m,     # `LandscapeRun`
     for radius in m.radii:
         for label in dict.fromkeys(l for _, l, _ in found if l != m.last):
             each = [sharper(found[s, m.last, radius], found[s, label, radius]) for s in m.seeds]
-            out.append(over_seeds(each) if len(each) > 1 else each[0])
+            out.append(comparison_over_seeds(each) if len(each) > 1 else each[0])
     for p in out: m.keep({'part': 'compared', 'seeds': len(m.seeds), **{k: v for k, v in p.items() if k != 'measure'}})
     return out
 
@@ -213,7 +213,7 @@ class Curved:
     seed: int        # of the run
     label: str       # the student
     ends: object     # `Extremes`
-    trace: object    # `Trace`, or None
+    trace: object    # `HessianTrace`, or None
     measure: str     # what identifies the rows
     rows: int        # how many
 
@@ -269,7 +269,7 @@ def compare_curvature(m,     # `LandscapeRun`
     seeds = dict.fromkeys(c.seed for c in found)
     for l in dict.fromkeys(c.label for c in found if c.label != m.last):
         gaps = [_curved_gap(by[s, m.last], by[s, l], of) for s in seeds]
-        out.append({**together(gaps, 'probes' if of == 'trace' else 'error bounds'), 'a': m.last, 'b': l})
+        out.append({**row_over_seeds(gaps, 'probes' if of == 'trace' else 'error bounds'), 'a': m.last, 'b': l})
     for a in out: m.keep({'part': 'bent', 'of': of, **{k: v for k, v in a.items() if k not in ('radius', 'measure')}})
     return out
 
@@ -335,7 +335,7 @@ def measure_around(m,         # `LandscapeRun`
     reach, loss = np.linspace(-4*m.radii[0], 4*m.radii[0], points).tolist(), m.loss(seed)
     for l in list(students) or some_of_each(m, seed):
         load_state(m.model, read_weights(kept[l]))
-        s, p = around(m.model, reach, reach, loss, seed, m.norm, l, m.file(f'around-{seed}-{l}.jsonl'))
+        s, p = surface_around(m.model, reach, reach, loss, seed, m.norm, l, m.file(f'around-{seed}-{l}.jsonl'))
         out[l] = s, p, ()
         m.keep({'part': 'around', 'seed': seed, 'student': l, **s})
     return out

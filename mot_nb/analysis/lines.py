@@ -10,7 +10,7 @@ import json
 from ..core.errors import MotError
 from ..core.files import append_line, read_lines, write_atomic
 from ..core.hashes import hash_json, hash_tensors
-from .landscape import Walk, identity
+from .landscape import Walk, measure_name
 
 # %% ../../nbs/analysis/19_lines.ipynb #ae9d8553
 def _more_cells(old, head):
@@ -84,7 +84,8 @@ def line(model,      # the student to move; it ends where it began
 
 def _about_line(walk, direction):
     "What determines a line."
-    return {'what': 'line', 'start': walk.hash, 'direction': hash_tensors(direction), 'measure': identity(walk.measure)}
+    return {'what': 'line', 'start': walk.hash, 'direction': hash_tensors(direction),
+            'measure': measure_name(walk.measure)}
 
 # %% ../../nbs/analysis/19_lines.ipynb #8405c476
 def mixtures(model,     # a student of this kind; it ends where it began
@@ -104,7 +105,7 @@ def mixtures(model,     # a student of this kind; it ends where it began
 def _about_mixtures(states, measure):
     "What determines mixtures."
     students = {k: hash_tensors(s) for k, s in states.items()}
-    return {'what': 'mixtures', 'students': students, 'measure': identity(measure)}
+    return {'what': 'mixtures', 'students': students, 'measure': measure_name(measure)}
 
 # %% ../../nbs/analysis/19_lines.ipynb #9cf3cf6f
 def between(model,      # a student of this kind; it ends where it began

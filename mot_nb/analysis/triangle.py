@@ -13,7 +13,7 @@ from ..data.corpora import pack
 from ..data.problems import is_correct
 from ..student.loss import token_losses
 from ..answers.sampling import generate
-from .landscape import Walk, identity
+from .landscape import Walk, measure_name
 from .lines import fill
 from .token_kinds import token_texts
 
@@ -77,5 +77,6 @@ def triangle(model,       # a student of this kind; it ends where it began
 def _about(branches, measure, row, questions, max_new_tokens):
     "What determines a triangle."
     return {'what': 'triangle', 'students': {k: hash_tensors(s) for k, s in branches.items()},
-            'measure': identity(measure), 'row': row.input_ids, 'questions': hash_json([list(q) for q in questions]),
+            'measure': measure_name(measure), 'row': row.input_ids,
+            'questions': hash_json([list(q) for q in questions]),
             'tokens': max_new_tokens}

@@ -7,7 +7,7 @@ __all__ = ['ENGINES', 'CANARY', 'LIMITS', 'pick_engine', 'Canary', 'token_scores
            'VllmEngine', 'sample_with', 'EngineTable', 'engine_table']
 
 # %% ../../nbs/answers/03_engines.ipynb #2d63e018
-import contextlib, os, tempfile, time
+import contextlib, tempfile, time
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace

@@ -13,8 +13,8 @@ from pathlib import Path
 from ..core.errors import MotError, unknown_name
 from ..core.files import write_atomic
 from ..core.hashes import derive_seed, hash_bytes
-from .chat import (CHATML, PLAIN_TEMPLATE, control_tokens, decode_answer, encode_behind, encode_plain,
-                              end_of_turn, frame_of, prompt_text, render_prompt)
+from ..core.tables import Table
+from .chat import control_tokens, decode_answer, encode_behind, end_of_turn, frame_of, render_prompt
 from .problems import extract_answer, final_answer, is_correct
 from .thought import thought_of, without_end
 
@@ -27,6 +27,14 @@ class Trace:
     prompt: str          # the whole user message (question and instruction), without chat template
     completion: str      # the teacher's whole text: reasoning and final answer
     reference: str = ''  # the right answer; '' where none is known
+
+    def table(self):
+        "What was asked and what the teacher wrote."
+        rows = [['prompt', self.prompt], [f'what {self.teacher} wrote', self.completion], ['reference', self.reference]]
+        return Table([f'problem {self.problem_id}', ''], rows)
+
+    def _repr_html_(self): return self.table()._repr_html_()
+    def _repr_markdown_(self): return self.table()._repr_markdown_()
 
 # %% ../../nbs/data/03_corpora.ipynb #7b77f297
 @dataclass(frozen=True)
@@ -197,11 +205,11 @@ def render_corpus(corpus,      # one teacher's traces
 @dataclass
 class Pack:
     "Documents laid end to end; N tokens in all, D documents."
-    input_ids: "torch.Tensor"    # [N] int64
-    position_ids: "torch.Tensor" # [N] int64, from 0 in each document
-    lengths: "torch.Tensor"      # [D] int64, tokens of each document
-    targets: "torch.Tensor"      # [N] int64, the id predicted at each position, -100 where nothing is supervised
-    rows: tuple                  # D pairs (teacher, problem_id), to name a row in an error
+    input_ids: object    # int64 tensor [N]
+    position_ids: object # int64 tensor [N], from 0 in each document
+    lengths: object      # int64 tensor [D], tokens of each document
+    targets: object      # int64 tensor [N], the id predicted at each position, -100 where nothing is supervised
+    rows: tuple          # D pairs (teacher, problem_id), to name a row in an error
 
     def __repr__(self):
         counts = f'{len(self.input_ids)} tokens, {len(self.lengths)} documents'
@@ -471,8 +479,8 @@ def _whole_characters(fields):
     "Says which field holds half a character."
     for name, text in fields.items():
         try: text.encode()
-        except UnicodeEncodeError:
-            raise _Bad(f'field {name!r} holds half a character (a lone surrogate); write the whole character')
+        except UnicodeEncodeError as e:
+            raise _Bad(f'field {name!r} holds half a character (a lone surrogate); write the whole character') from e
 
 def _trace_of(row, teacher, default, system, unanswered):
     "The trace in a row, or says what is wrong with it, or why it is left out."
@@ -564,8 +572,8 @@ def _parquet_rows(file):
         from pyarrow import parquet
         rows = parquet.read_table(file).to_pylist()
     except Exception as e:
-        raise MotError('this Parquet file cannot be read', where=str(file),
-                       values=f'{type(e).__name__}: {str(e)[:200]}', cure='download it again, or give a JSONL file')
+        found, cure = f'{type(e).__name__}: {str(e)[:200]}', 'download it again, or give a JSONL file'
+        raise MotError('this Parquet file cannot be read', where=str(file), values=found, cure=cure) from e
     yield from enumerate(rows, 1)
 def _file_rows(file):
     "Pairs (number, row) of a Parquet file, a JSON list, or JSON lines."
@@ -582,7 +590,7 @@ def _hub_rows(name, split):
     except Exception as e:
         cure = 'check the name and the network, or download it and give the path of its JSONL or Parquet file'
         raise MotError('the data set could not be loaded', where=f'{name}, split {split!r}',
-                       values=f'{type(e).__name__}: {str(e)[:200]}', cure=cure)
+                       values=f'{type(e).__name__}: {str(e)[:200]}', cure=cure) from e
     yield from enumerate(data, 1)
 
 # %% ../../nbs/data/03_corpora.ipynb #0e8e0d58

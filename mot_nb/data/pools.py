@@ -13,7 +13,6 @@ from pathlib import Path
 from ..core.errors import MotError, unknown_name
 from ..core.files import data_folder
 from ..core.hashes import derive_seed, hash_json
-from ..core.settings import DataSettings
 from .corpora import filter_correct, read_corpus
 from .problems import Problem, read_problems, repeated, same_answer
 

@@ -443,9 +443,10 @@ def _marked(text):
 def _last_number(text):
     "The last number of the last 4,000 characters, unless it is denied or guessed: 'not 8', 'unknown: maybe 8'."
     tail = text[-4_000:]
-    last = None
-    for last in _NUMBER.finditer(tail): pass
-    return None if last is None or _DENIED.search(tail[max(0, last.start() - 40):last.start()]) else _fit(last.group())
+    numbers = list(_NUMBER.finditer(tail))
+    if not numbers: return None
+    last = numbers[-1]
+    return None if _DENIED.search(tail[max(0, last.start() - 40):last.start()]) else _fit(last.group())
 
 # %% ../../nbs/data/01_problems.ipynb #2a2634ae
 def extract_answer(text): # the whole completion of a student or teacher, of any length
@@ -660,8 +661,8 @@ def parts_of(a): # normal form
     a = re.sub(r'^[a-zA-Z]\s?\\in(?![a-zA-Z])\s?', '', a)
     a = _as_interval(a) or a
     if (p := _split(a, _CUP)) and len(p) > 1: return 'union', p
-    if a[:1] in ('(', '[') and a[-1:] in (')', ']'):
-        if (p := _split(a[1:-1], _COMMA)) and len(p) > 1: return a[0] + a[-1], p
+    bracketed = a[:1] in ('(', '[') and a[-1:] in (')', ']')
+    if bracketed and (p := _split(a[1:-1], _COMMA)) and len(p) > 1: return a[0] + a[-1], p
     curly = a.startswith(r'\{') and a.endswith(r'\}')
     p = [y for x in _split(a[2:-2] if curly else a, _AND) or [a] for y in _both_signs(x)]
     return ('set', p) if curly or len(p) > 1 else ('', [a])

@@ -11,7 +11,8 @@ __all__ = ['OPERATIONS', 'SPLITS', 'SIGNS', 'UNDO', 'INVERSE', 'NEGATED', 'TEACH
 import random
 from dataclasses import dataclass
 
-from .corpora import CHATML, Corpus, Trace
+from .chat import CHATML
+from .corpora import Corpus, Trace
 from .problems import Problem
 from ..core.errors import MotError, unknown_name
 from ..core.hashes import derive_seed

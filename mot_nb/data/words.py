@@ -213,7 +213,7 @@ def _least_used(template, part, used, rng): # used: (steps, operands) -> times
 
 def _new_question(template, part, seen, used, rng):
     "(question, operands, who) that was not asked before; None after a thousand tries."
-    for attempt in range(1000):
+    for _ in range(1000):
         operands = _least_used(template, part, used, rng)
         if operands is None: continue
         who, pronoun = rng.choice(NAMES)

@@ -128,7 +128,7 @@ class MergingVerbs(Verbs):
 _KINDS = {'merge': OPERATORS, 'introduce': INTRODUCE, 'rows': ROWS}
 
 def _parts(method, given):
-    "(parts as `Part`s, what of them differs from the method's own, for labels)."
+    "(parts as `MethodPart`s, what of them differs from the method's own, for labels)."
     takes = inspect.signature(method).parameters
     out, said = {}, []
     for name, value in given.items():

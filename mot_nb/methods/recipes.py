@@ -10,7 +10,7 @@ __all__ = ['Looked', 'Student', 'Path', 'TrainedStudent', 'trained', 'MergedStud
 from dataclasses import dataclass
 from ..core.hashes import hash_json
 from ..core.tables import Table
-from .parts import Part, every_row
+from .parts import MethodPart, every_row
 
 # %% ../../nbs/methods/02_recipes.ipynb #d4601543
 class Looked:
@@ -77,7 +77,7 @@ class Path:
     name: str            # whose traces: a teacher, or 'union'
     teachers: tuple      # whose corpora
     total: int           # steps of the whole schedule
-    rows: Part           # which rows at which step
+    rows: MethodPart           # which rows at which step
     key: str             # sha256 of all that its steps depend on
 
     @property
@@ -115,7 +115,7 @@ class MergedStudent(Student):
     "The merge of branches (MoT, merge step)."
     branches: tuple = ()   # of `Student`
     base: Student = None   # the round's start, from which operators take updates
-    by: Part = None        # the operator
+    by: MethodPart = None        # the operator
     branch_weights: tuple = ()   # one a branch
 
     @property
@@ -126,7 +126,7 @@ class MergedStudent(Student):
 # %% ../../nbs/methods/02_recipes.ipynb #4b5cf97b
 def merged(branches,  # `Student`s
            base,      # the round's start
-           by,        # `Part`: the operator
+           by,        # `MethodPart`: the operator
            weights):  # one a branch
     "The merge of branches, as a recipe."
     key = hash_json(['merge', by.key, [b.key for b in branches], base.key, list(weights)])
@@ -142,7 +142,7 @@ class SteppedStudent(Student):
     "A student after an outer step towards a merge."
     before: Student = None  # the round's start
     merge: Student = None   # where its branches ended
-    by: Part = None         # the step
+    by: MethodPart = None         # the step
 
     @property
     def parents(self):
@@ -152,7 +152,7 @@ class SteppedStudent(Student):
 # %% ../../nbs/methods/02_recipes.ipynb #8e71eb02
 def stepped(before, # the round's start
             merge,  # where its branches ended
-            by):    # `Part`: the step
+            by):    # `MethodPart`: the step
     "An outer step, as a recipe."
     key = hash_json(['step', by.key, before.key, merge.key])
     return SteppedStudent(before.lab, key, f'step to {merge.name}', merge.step, merge.work, before, merge, by)

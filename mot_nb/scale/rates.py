@@ -10,7 +10,6 @@ import math, time
 from dataclasses import dataclass
 from ..core.errors import MotError
 from .memory import activation_bytes
-from .parts import flop_text, size_text
 from .shapes import shape_of
 from .tensors import parameters
 

@@ -34,7 +34,7 @@ class Stored(Mapping):
         self.path, self.files = Path(path), {}
         for file in sorted(f for pattern in names for f in self.path.glob(pattern)):
             f = safe_open(str(file), framework='pt')
-            self.files.update({n: f for n in f.keys()})
+            self.files.update(dict.fromkeys(f.keys(), f))
 
     def __iter__(self): return iter(self.files)
     def __len__(self): return len(self.files)

@@ -10,7 +10,6 @@ __all__ = ['CHUNK', 'GPU_CHUNK', 'branch_weights', 'bytes_of', 'merge_tensor', '
 import math
 from collections.abc import Mapping
 
-import numpy as np
 import torch
 
 from ..core.errors import MotError

@@ -15,7 +15,7 @@ from ..core.errors import MotError, unknown_name
 from ..core.files import cache_folder
 from ..core.hashes import hash_json
 from ..data.chat import PLAIN_TEMPLATE
-from ..data.corpora import encode_plain
+from ..data.chat import encode_plain
 from .models import byte_tokenizer, no_bars, save_student, tiny_qwen3
 from .packaged import GEMMA3, SMOLLM2, make_from_gguf
 from .toy_students import make_toy_student, recipe, toy_key
@@ -67,7 +67,8 @@ def _not_loaded(folder, e):
     cure = 'give a whole folder (config, safetensors, tokenizer), or a hub id on a machine that reaches the hub'
     if 'does not support an attention implementation' in str(e):
         return MotError('this student has no attention that can be replaced', where=str(folder),
-                        values=str(e).split()[0], cure='choose a student of another family, such as Llama, Qwen or Gemma')
+                        values=str(e).split()[0],
+                        cure='choose a student of another family, such as Llama, Qwen or Gemma')
     if 'trust_remote_code' in str(e):
         cure = 'choose a student whose architecture transformers knows: code that comes with a model is never run'
     kind = '' if isinstance(e, (OSError, ValueError, RuntimeError)) and str(e) else f'{type(e).__name__} '

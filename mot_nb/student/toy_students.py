@@ -156,7 +156,8 @@ def _shipped(size, seed):
     with safe_open(file, 'pt') as f:
         if (f.metadata() or {}).get('recipe') != hash_json(recipe(size)): return None
         model, tok = _untrained(size, seed)
-        missing, extra = model.load_state_dict({k: f.get_tensor(k) for k in f.keys()}, strict=False)
+        names = f.keys()
+        missing, extra = model.load_state_dict({k: f.get_tensor(k) for k in names}, strict=False)
     if set(missing) - {'lm_head.weight'} or extra:
         raise MotError('the shipped weights do not fit the student', where=str(file), values=(missing, extra),
                        cure='restore the file, or delete it to pretrain anew')
