@@ -18,5 +18,6 @@ def test_speed_page_runs_without_peers(tmp_path):
     assert head['kind'] == 'speed' and head['student'] == 'qwen3-tiny' and head['hardware']
     assert [r['part'] for r in rows] == ['train', 'merge', 'run'] and {r['by'] for r in rows} == {'mot_nb'}
     assert all(r['cpu'] > 0 and r['wall'] > 0 and r['memory'] > 10**7 for r in rows)
-    text = ''.join(''.join(o.get('data', {}).get('text/markdown', '')) for c in json.loads(out.read_text())['cells'] for o in c.get('outputs', []))
+    text = ''.join(''.join(o.get('data', {}).get('text/markdown', '')) for c in json.loads(out.read_text())['cells']
+                   for o in c.get('outputs', []))
     assert 'TRL and mergekit are not installed here' in text and 'No GPU here' in text

@@ -32,8 +32,10 @@ def run(metric='accuracy', seeds=SEEDS, start='same', **ends):
             for s in seeds:
                 student = f'{name}-r{t}'
                 score = scores[s, student] = marks(value, s)
-                rows.append(dict(seed=s, method=method, teacher=None, budget=None, round=t, metric=metric, n=N, k=1, lo=None,
-                                 hi=None, value=score.value if metric == 'accuracy' else value, student=student, hash=start) | of)
+                rows.append(dict(seed=s, method=method, teacher=None, budget=None, round=t, metric=metric, n=N, k=1,
+                                 lo=None,
+                                 hi=None, value=score.value if metric == 'accuracy' else value, student=student,
+                                 hash=start) | of)
     return rows, scores
 
 
@@ -47,9 +49,12 @@ HIGH, LOW = .7, .3
 # claim, students of a run in which the paper is right, the same with the sign flipped
 ONE_RUN = {
     '3': (3, dict(mot=HIGH, std_plain=LOW), dict(mot=LOW, std_plain=HIGH)),
-    '4, depth and compute': (4, dict(mot=HIGH, mtd_depth=LOW, mtd_compute=LOW), dict(mot=LOW, mtd_depth=HIGH, mtd_compute=HIGH)),
-    '4, compute alone flipped': (4, dict(mot=.5, mtd_depth=LOW, mtd_compute=LOW), dict(mot=.5, mtd_depth=LOW, mtd_compute=HIGH)),
-    '4, depth alone flipped': (4, dict(mot=.5, mtd_depth=LOW, mtd_compute=LOW), dict(mot=.5, mtd_depth=HIGH, mtd_compute=LOW)),
+    '4, depth and compute': (4, dict(mot=HIGH, mtd_depth=LOW, mtd_compute=LOW),
+                             dict(mot=LOW, mtd_depth=HIGH, mtd_compute=HIGH)),
+    '4, compute alone flipped': (4, dict(mot=.5, mtd_depth=LOW, mtd_compute=LOW),
+                                 dict(mot=.5, mtd_depth=LOW, mtd_compute=HIGH)),
+    '4, depth alone flipped': (4, dict(mot=.5, mtd_depth=LOW, mtd_compute=LOW),
+                               dict(mot=.5, mtd_depth=HIGH, mtd_compute=LOW)),
     '6, ceiling': (6, dict(mot=[.6, .6], std_plain=[.4, .2]), dict(mot=[.4, .4], std_plain=[.6, .4])),
     '6, fall': (6, dict(mot=[.7, .6], std_plain=[.5, .2]), dict(mot=[.7, .4], std_plain=[.5, .5])),
     '7': (7, dict(base=HIGH, std_foreign=LOW), dict(base=LOW, std_foreign=HIGH)),
@@ -62,8 +67,10 @@ def test_a_claim_on_one_run_follows_its_sign(case):
     assert (judged(number, **right), judged(number, **flipped)) == ('supported', 'contradicted')
 
 
-@pytest.mark.parametrize('number, ends', [(3, dict(mot=.5, std_plain=.5)), (4, dict(mot=.5, mtd_depth=.5, mtd_compute=LOW)),
-                                          (6, dict(mot=[.5, .5], std_plain=[.5, .5])), (7, dict(base=.5, std_foreign=.5)),
+@pytest.mark.parametrize('number, ends', [(3, dict(mot=.5, std_plain=.5)),
+                                          (4, dict(mot=.5, mtd_depth=.5, mtd_compute=LOW)),
+                                          (6, dict(mot=[.5, .5], std_plain=[.5, .5])),
+                                          (7, dict(base=.5, std_foreign=.5)),
                                           (16, dict(mot=.5, oneshot=.5))])
 def test_equal_students_are_undecided(number, ends): assert judged(number, **ends) == 'undecided'
 
@@ -92,8 +99,10 @@ def test_claims_1_and_2_follow_who_is_best(number, other):
 
 
 def test_claim_10_follows_its_sign_and_that_of_the_metric():
-    row = lambda task, metric, items: dict(task=task, metric=metric, n=len(items), items=items, ids='same', by='offline suite',
-                                           value=sum(x if metric == 'accuracy' else x[0]/x[1] for x in items)/len(items))
+    row = lambda task, metric, items: dict(task=task, metric=metric, n=len(items), items=items, ids='same',
+                                           by='offline suite',
+                                           value=sum(x if metric == 'accuracy' else x[0]/x[1]
+                                                     for x in items)/len(items))
     right, wrong = row('mmlu, letters', 'accuracy', [1.]*40), row('mmlu, letters', 'accuracy', [0.]*30 + [1.]*10)
     few, many = (row('prose', 'bits per byte', [[b + i/100, 10] for i in range(20)]) for b in (10., 20.))
     assert (change(right, wrong).verdict, change(wrong, right).verdict) == ('better', 'worse')
@@ -114,11 +123,14 @@ def test_less_loss_is_better():
     rows, _ = run('loss', mot=[1., 1.5], std_plain=[1.2, 1.1], std_verbose=[.9, 2.])
     assert best_std(rows, 'loss') == 'std:plain' and best_std(rows, 'loss', 'best') == 'std:verbose'
     assert gap(rows, 'mot', 'std:plain', 'loss').value == pytest.approx(.4)
-    assert gap(rows, 'mot', 'std:plain', 'loss', 'drop').value == pytest.approx(.5)     # 0.5 worse than its best, against 0
+    # 0.5 worse than its best, against 0
+    assert gap(rows, 'mot', 'std:plain', 'loss', 'drop').value == pytest.approx(.5)
 
 
-@pytest.mark.parametrize('lo, hi, above, below', [(.1, .2, 'supported', 'contradicted'), (-.2, -.1, 'contradicted', 'supported'),
-                                                  (-.1, .1, 'undecided', 'undecided'), (0., .1, 'undecided', 'undecided'),
+@pytest.mark.parametrize('lo, hi, above, below', [(.1, .2, 'supported', 'contradicted'),
+                                                  (-.2, -.1, 'contradicted', 'supported'),
+                                                  (-.1, .1, 'undecided', 'undecided'),
+                                                  (0., .1, 'undecided', 'undecided'),
                                                   (None, None, 'undecided', 'undecided')])
 def test_a_verdict_is_where_the_interval_lies(lo, hi, above, below):
     g = Gap('a', 'b', 'accuracy', 'last', 0., lo, hi, 'seeds and problems', 3, N)

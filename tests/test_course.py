@@ -1,4 +1,5 @@
-"The course: every solution passes its checks, every exercise fails them until it is solved, and both are the same text otherwise."
+"""The course: every solution passes its checks, every exercise fails them until it is solved, and both are the same
+text otherwise."""
 import re
 
 import pytest
@@ -15,7 +16,9 @@ def test_exercises(page, monkeypatch):
     path = course.FOLDER/f'{page}_solutions.ipynb'
     solved = course.read(path)
     unsolved = course.as_exercises(solved)
-    assert course.written(unsolved) == course.exercises_of(path).read_text(encoding='utf-8'), 'the exercises differ from their solutions: python tests/tools/course.py write'
+    found = course.exercises_of(path).read_text(encoding='utf-8')
+    cure = 'python tests/tools/course.py write'
+    assert course.written(unsolved) == found, f'the exercises differ from their solutions: {cure}'
     checks = [bool('check' in c['metadata'].get('tags', [])) for c in solved['cells'] if c['cell_type'] == 'code']
     blanks = sum(''.join(c['source']).count('# your turn') for c in unsolved['cells'])
     assert sum(checks) >= 2 and blanks >= sum(checks) and '# solution' not in course.written(unsolved)
@@ -26,8 +29,10 @@ def test_exercises(page, monkeypatch):
 
 
 def test_every_page_has_exercises():
-    "A page of the walk-through without exercises in the course, or the other way round, and a guide that leaves a page out."
-    pages = {p.stem.split('_')[0] for p in (house.ROOT/'nbs'/'paper').glob('5*.ipynb')}       # 54, 54a, ...: pages with one number share their exercises
+    """A page of the walk-through without exercises in the course, or the other way round, and a guide that leaves a
+    page out."""
+    # 54, 54a, ...: pages with one number share their exercises
+    pages = {p.stem.split('_')[0] for p in (house.ROOT/'nbs'/'paper').glob('5*.ipynb')}
     assert set(NAMES) == {p[:2] for p in pages}
     guide = ''.join(''.join(c['source']) for c in course.read(course.FOLDER/'guide.ipynb')['cells'])
     assert not [p for p in pages if not re.search(rf'\b{p}\b', guide)]
@@ -35,10 +40,15 @@ def test_every_page_has_exercises():
 
 def test_the_checks_can_fail():
     "A wrong solution is found, and a check that looks at nothing."
-    def nb(*cells): return {'cells': [{'cell_type': 'markdown', 'metadata': {}, 'source': ['# x: solutions']}] + [{'cell_type': 'code', 'metadata': {'tags': tags}, 'source': [s]} for s, tags in cells]}
-    right = nb(('def two():\n    # solution\n    return 2\n    # end of solution', []), ('assert two() == 2', ['check']))
-    wrong = nb(('def two():\n    # solution\n    return 3\n    # end of solution', []), ('assert two() == 2', ['check']))
+    def nb(*cells):
+        return {'cells': [{'cell_type': 'markdown', 'metadata': {}, 'source': ['# x: solutions']}]
+                + [{'cell_type': 'code', 'metadata': {'tags': tags}, 'source': [s]} for s, tags in cells]}
+    right = nb(('def two():\n    # solution\n    return 2\n    # end of solution', []),
+               ('assert two() == 2', ['check']))
+    wrong = nb(('def two():\n    # solution\n    return 3\n    # end of solution', []),
+               ('assert two() == 2', ['check']))
     assert [e for _, e in course.run(right)] == [None, None] and isinstance(course.run(wrong)[1][1], AssertionError)
     open_ = course.as_exercises(right)
-    assert ''.join(open_['cells'][1]['source']) == 'def two():\n    ...  # your turn' and ''.join(open_['cells'][0]['source']) == '# x: exercises'
+    assert ''.join(open_['cells'][1]['source']) == 'def two():\n    ...  # your turn'
+    assert ''.join(open_['cells'][0]['source']) == '# x: exercises'
     assert isinstance(course.run(open_)[1][1], AssertionError)

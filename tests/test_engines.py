@@ -1,4 +1,5 @@
-"vLLM for real, where it is installed: the same answers as transformers, a canary that sees other weights, and no process left behind."
+"""vLLM for real, where it is installed: the same answers as transformers, a canary that sees other weights, and no
+process left behind."""
 import json, os, signal, subprocess, sys, time
 from pathlib import Path
 
@@ -26,7 +27,8 @@ def gone(pid, seconds=10):
 @needs_vllm
 @pytest.mark.long
 def test_the_same_answers_and_a_clean_end(tmp_path):
-    done = subprocess.run([sys.executable, str(SCRIPT), 'answers', str(tmp_path)], capture_output=True, text=True, timeout=900)
+    done = subprocess.run([sys.executable, str(SCRIPT), 'answers', str(tmp_path)], capture_output=True, text=True,
+                          timeout=900)
     assert done.returncode == 0, done.stderr[-3000:]
     r = json.loads(done.stdout.splitlines()[-1])
     assert r['greedy'] == [8, 8] and r['sampled'] == [24, 24] and r['nucleus'] == [16, 16], r      # equal, of
@@ -38,14 +40,17 @@ def test_the_same_answers_and_a_clean_end(tmp_path):
 @needs_vllm
 @pytest.mark.parametrize('how', [signal.SIGKILL, signal.SIGTERM])
 def test_it_ends_with_its_parent(how, tmp_path):
-    p = subprocess.Popen([sys.executable, str(SCRIPT), 'wait', str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    p = subprocess.Popen([sys.executable, str(SCRIPT), 'wait', str(tmp_path)], stdout=subprocess.PIPE,
+                         stderr=subprocess.DEVNULL, text=True)
     try:
         pid = int(p.stdout.readline())
         assert alive(pid)
         os.kill(p.pid, how)
         p.wait()
         assert gone(pid)
-    finally: p.kill(); p.wait()
+    finally:
+        p.kill()
+        p.wait()
 
 
 def test_without_vllm_the_run_says_so_before_it_begins(tmp_path, monkeypatch):

@@ -9,17 +9,23 @@ from mot_nb.core.escape import LONGEST, attribute_text, figure_text, html_text, 
 from mot_nb.core.tables import Shown, Table
 from nasty import nasty_strings
 
-FORMULAS = ['games for $5 and $6', '$$x$$', r'\(x\)', r'\[x\]', r'\begin{equation}x\end{equation}', r'a \$ b', r'two \\ in a row', r'\ref{x} \eqref{y}', '$', '\\']
-LINKS = ['![x](http://a.b/c.png)', '[x](javascript:hit())', '<http://a.b>', 'http://a.b/c', 'HTTPS://A.B', 'www.a.b', 'x@a.bc', '[x][y]', '[x]: http://a.b', '<img src=x onerror=hit()>']
-MARKS = ['*e* **b** _e_ __b__ ~~s~~ `c`', '# h', '- l', '+ l', '1. l', '2) l', '> q', '---', '===', 'a | b', '```\nx\n```', '&lt; &#60; &copy;', 'a__b', '[^1]', '- [ ] x', '    code']
-COMMANDS = ['\x1b[2J', '\x9b2J', '\x1b]0;taken\x07', '\u202etxt.exe', '\u2066x\u2069', '\rover', '\x85', '\u2028', 'a\u200bb', '\ud800']
+FORMULAS = ['games for $5 and $6', '$$x$$', r'\(x\)', r'\[x\]', r'\begin{equation}x\end{equation}', r'a \$ b',
+            r'two \\ in a row', r'\ref{x} \eqref{y}', '$', '\\']
+LINKS = ['![x](http://a.b/c.png)', '[x](javascript:hit())', '<http://a.b>', 'http://a.b/c', 'HTTPS://A.B', 'www.a.b',
+         'x@a.bc', '[x][y]', '[x]: http://a.b', '<img src=x onerror=hit()>']
+MARKS = ['*e* **b** _e_ __b__ ~~s~~ `c`', '# h', '- l', '+ l', '1. l', '2) l', '> q', '---', '===', 'a | b',
+         '```\nx\n```', '&lt; &#60; &copy;', 'a__b', '[^1]', '- [ ] x', '    code']
+UNSEEN = re.compile('[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff]')
+COMMANDS = ['\x1b[2J', '\x9b2J', '\x1b]0;taken\x07', '\u202etxt.exe', '\u2066x\u2069', '\rover', '\x85', '\u2028',
+            'a\u200bb', '\ud800']
 STRINGS = FORMULAS + LINKS + MARKS + COMMANDS + [s for s in nasty_strings() if len(s) < 2000]
 
 
 def mixtures(n, seed=0):
     "`n` texts of signs that mean something to one of the front ends."
     rng = random.Random(seed)
-    signs = [*'*_`~[]()!<>|#-+=1. \n\t\\$&@:"\'{}^', 'begin', 'end', 'http://', 'www.', '#60;', '\\\\', '$$', 'b.c', '\x1b[', '\u202e']
+    signs = [*'*_`~[]()!<>|#-+=1. \n\t\\$&@:"\'{}^', 'begin', 'end', 'http://', 'www.', '#60;', '\\\\', '$$', 'b.c',
+             '\x1b[', '\u202e']
     return [''.join(rng.choice(signs) for _ in range(rng.randrange(1, 25))) for _ in range(n)]
 
 
@@ -30,13 +36,15 @@ class Pieces(HTMLParser):
         self.tags, self.texts = [], ['']
         self.feed(source)
         self.close()
-    def handle_starttag(self, tag, attrs): self.tags.append(tag); self.texts.append('')
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.texts.append('')
     def handle_endtag(self, tag): self.texts.append('')
     def handle_data(self, data): self.texts[-1] += data
 
 
 def formulas(source):
-    r"What MathJax would change in this HTML: two dollar signs, \(, \[, \begin, \ref, \$ and \\ within the text of one element."
+    r"What MathJax would change in HTML: two dollar signs, \(, \[, \begin, \ref, \$ and \\ within one element's text."
     found = re.compile(r'\$.*\$|\\[(\[\\$]|\\(?:begin|(?:eq)?ref)\s*\{', re.S)
     return [t for t in Pieces(source).texts if found.search(t)]
 
@@ -45,12 +53,14 @@ def test_the_search_finds_formulas():
     assert all(formulas(html.escape(s)) for s in FORMULAS[:8]) and not formulas('<p>$</p>5 and <b>$</b>')
 
 
-@pytest.mark.parametrize('make', [html_text, lambda s: Table([s], [[s], [(s, True)]], s)._repr_html_(), lambda s: type('R', (Shown,), {'__str__': lambda self: s})()._repr_html_()])
+@pytest.mark.parametrize('make', [html_text, lambda s: Table([s], [[s], [(s, True)]], s)._repr_html_(),
+                                  lambda s: type('R', (Shown,), {'__str__': lambda self: s})()._repr_html_()])
 def test_html_holds_no_markup_and_no_formula(make):
     for s in STRINGS + mixtures(2000):
         source = make(s)
-        assert not formulas(source) and set(Pieces(source).tags) <= {'span', 'table', 'thead', 'tbody', 'tr', 'th', 'td', 'b', 'p'}, s
-        assert source.isascii() or not re.search('[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff]', source), s
+        assert not formulas(source) and set(Pieces(source).tags) <= {'span', 'table', 'thead', 'tbody', 'tr', 'th',
+                                                                     'td', 'b', 'p'}, s
+        assert source.isascii() or not UNSEEN.search(source), s
 
 
 def test_html_says_the_same_words():
@@ -75,24 +85,31 @@ def test_markdown_holds_no_link_picture_markup_or_formula(form):
     for s in STRINGS + mixtures(2000):
         text = markdown_text(s)
         source = rendered(form.replace('{}', text))
-        assert set(Pieces(source).tags) <= {'p', 'span', 'table', 'thead', 'tbody', 'tr', 'th', 'td', 'strong'} and not formulas(source), s
-        assert '$' not in text and '\\(' not in text and '://' not in text and not re.search(r'www\.|\]\(', text, re.I), s
+        assert set(Pieces(source).tags) <= {'p', 'span', 'table', 'thead', 'tbody', 'tr', 'th', 'td',
+                                            'strong'} and not formulas(source), s
+        assert '$' not in text and '\\(' not in text and '://' not in text and not re.search(r'www\.|\]\(', text,
+                                                                                             re.I), s
         if form == '{}': assert ' '.join(''.join(Pieces(source).texts).split()) == ' '.join(visible(s).split()), s
         if '|' in form: assert source.count('<td>') == 2 and source.count('<th>') == 2, s
 
 
 def test_markdown_leaves_ordinary_text_alone():
-    for s in ('41.5 % [40.0, 43.2]', 'n_train', 'avg@16', 'a - b', '3 > 2, so it is', 'Q & A', '+1.5', '-0.3', '#3', '0.5', '2026-01-01', "it's (1)"): assert markdown_text(s) == s
+    for s in ('41.5 % [40.0, 43.2]', 'n_train', 'avg@16', 'a - b', '3 > 2, so it is', 'Q & A', '+1.5', '-0.3', '#3',
+              '0.5', '2026-01-01', "it's (1)"):
+        assert markdown_text(s) == s
     table = Table(['a', 'b'], [['n_train', ('41.5 %', True)]], 'accuracy [lo, hi]')
     assert table._repr_markdown_() == '| a | b |\n|---|---|\n| n_train | **41.5 %** |\n\naccuracy [lo, hi]'
 
 
-@pytest.mark.parametrize('make', [terminal_text, lambda s: str(Table([s], [[s]], s)), lambda s: str(MotError(s, s, s, s)), lambda s: str(unknown_name('teacher', s, [s], s)),
+@pytest.mark.parametrize('make', [terminal_text, lambda s: str(Table([s], [[s]], s)),
+                                  lambda s: str(MotError(s, s, s, s)),
+                                  lambda s: str(unknown_name('teacher', s, [s], s)),
                                   lambda s: ''.join(MotError(s)._render_traceback_())])
 def test_nothing_commands_a_terminal(make):
     for s in STRINGS:
         shown = make(s)
-        assert not re.search('[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]', shown), s
+        assert not re.search('[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]',
+                             shown), s
         shown.encode()
     assert terminal_text('one\ttwo\nthree') == 'one\ttwo\nthree'
 
@@ -110,26 +127,33 @@ def test_figures_draw_every_text():
 
 
 def test_length_is_capped():
-    for make in (html_text, markdown_text, attribute_text): assert len(make('<'*2_000_000)) < 6*LONGEST and 'characters more' in make('<'*2_000_000)
-    assert len(Table(['a'], [['<'*2_000_000]])._repr_html_()) < 6*LONGEST and html_text('a'*9, 4) == 'aaaa … 5 characters more'
+    for make in (html_text, markdown_text, attribute_text):
+        assert len(make('<'*2_000_000)) < 6*LONGEST and 'characters more' in make('<'*2_000_000)
+    assert len(Table(['a'], [['<'*2_000_000]])._repr_html_()) < 6*LONGEST
+    assert html_text('a'*9, 4) == 'aaaa … 5 characters more'
     assert len(figure_text('$'*1000)) < 500
 
 
 def test_an_error_keeps_what_it_was_given():
     e = MotError('what\x1b', 'where\u202e', ['\x9b'], 'cure')
-    assert (e.what, e.where, e.values, e.cure) == ('what\x1b', 'where\u202e', ['\x9b'], 'cure') and str(pickle.loads(pickle.dumps(e))) == str(e)
+    assert (e.what, e.where, e.values, e.cure) == ('what\x1b', 'where\u202e', ['\x9b'], 'cure')
+    assert str(pickle.loads(pickle.dumps(e))) == str(e)
 
 
 def test_a_notebook_shows_an_error_in_a_few_lines():
     import nbformat
     from nbclient import NotebookClient
     code = "from mot_nb.core.settings import load_settings\nload_settings(overrides=['train.step=3'])"
-    nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)], metadata={'kernelspec': {'name': 'python3', 'display_name': 'python3', 'language': 'python'}})
+    nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)],
+                                  metadata={'kernelspec': {'name': 'python3', 'display_name': 'python3',
+                                                           'language': 'python'}})
     NotebookClient(nb, timeout=120, allow_errors=True).execute()
     [error] = nb.cells[0].outputs
-    assert error.ename == 'MotError' and len(error.traceback) <= 2 and sum(len(t.splitlines()) for t in error.traceback) <= 5
+    assert error.ename == 'MotError' and len(error.traceback) <= 2
+    assert sum(len(t.splitlines()) for t in error.traceback) <= 5
     shown = '\n'.join(error.traceback)
-    assert "unknown setting 'train.step'" in shown and "line 2: load_settings(overrides=['train.step=3'])" in shown and '/' not in shown
+    assert "unknown setting 'train.step'" in shown and "line 2: load_settings(overrides=['train.step=3'])" in shown
+    assert '/' not in shown
 
 
 # ---- names in figures

@@ -1,4 +1,5 @@
-"Walks in weight space: the student put back after an error and a kill, a surface gone on with after a kill, what is refused, the template, the triangle in a browser."
+"""Walks in weight space: the student put back after an error and a kill, a surface gone on with after a kill, what is
+refused, the template, the triangle in a browser."""
 import json, os, re, shutil, signal, subprocess, sys, time
 from pathlib import Path
 
@@ -35,7 +36,8 @@ def refused(what, f):
 
 
 def test_restored_after_errors(student):
-    "Errors and an interrupt at every place of a walk leave the student's bits, its attention and its gradients as they were."
+    """Errors and an interrupt at every place of a walk leave the student's bits, its attention and its gradients as
+    they were."""
     model, loss = student
     before, attention = hash_tensors(student_state(model)), model.config._attn_implementation
     for error in (ValueError, KeyboardInterrupt, SystemExit, MotError):
@@ -55,7 +57,8 @@ def test_a_step_does_not_depend_on_the_one_before(student):
     model, loss = student
     with Walk(model, loss) as walk:
         d, e = (random_direction(walk.home, i) for i in (0, 1))
-        walk.move((.1, d)); first = hash_tensors(student_state(model))
+        walk.move((.1, d))
+        first = hash_tensors(student_state(model))
         for c in (1., -3., .01): walk.move((c, e))
         walk.move((.1, d))
         assert hash_tensors(student_state(model)) == first
@@ -77,14 +80,18 @@ print(repr(sharpness(model, loss, .1, 8, path=sys.argv[2]).rises))
 
 @pytest.mark.long
 def test_kill_and_go_on(student, tmp_path):
-    "Killed with -9 in the middle: the student on disk is untouched, unfinished cells are known, nothing is measured twice, and the end is that of an undisturbed walk."
+    """Killed with -9 in the middle: the student on disk is untouched, unfinished cells are known, nothing is measured
+    twice, and the end is that of an undisturbed walk."""
     folder, file = tmp_path/'student', tmp_path/'surface.jsonl'
     shutil.copytree(student_folder('qwen3-tiny'), folder)
     before = hash_file(folder/'model.safetensors')
     command = [sys.executable, '-c', PROBE, str(folder), str(file)]
     p = subprocess.Popen([*command, '.4'])
-    while not file.exists() or len(read_lines(file)) < 5: time.sleep(.05); assert p.poll() is None
-    p.send_signal(signal.SIGKILL); p.wait()
+    while not file.exists() or len(read_lines(file)) < 5:
+        time.sleep(.05)
+        assert p.poll() is None
+    p.send_signal(signal.SIGKILL)
+    p.wait()
     assert hash_file(folder/'model.safetensors') == before
     done = read_lines(file)[1:]
     assert len(unfinished(file)) == 17 - len(done) > 0
@@ -92,7 +99,9 @@ def test_kill_and_go_on(student, tmp_path):
     model, loss = student
     calls = []
     class Counting(RowLoss):
-        def __call__(self, m): calls.append(1); return super().__call__(m)
+        def __call__(self, m):
+            calls.append(1)
+            return super().__call__(m)
     again = sharpness(model, Counting(loss.rows), .1, 8, path=file)
     assert len(calls) == 17 - len(done) and not unfinished(file)
     assert read_lines(file)[1:1 + len(done)] == done
@@ -105,8 +114,10 @@ def test_other_surfaces_are_refused(student, tmp_path):
     sharpness(model, loss, .1, 2, path=file)
     assert 'radius' in refused('another surface', lambda: sharpness(model, loss, .2, 2, path=file))
     assert 'measure' in refused('another surface', lambda: sharpness(model, RowLoss(loss.rows[:2]), .1, 2, path=file))
-    assert len(sharpness(model, loss, .1, 3, path=file).rises) == 3                             # more directions: goes on
-    assert 'cells' in refused('another surface', lambda: sharpness(model, loss, .1, 2, path=file)) # fewer: it is another
+    # more directions: goes on
+    assert len(sharpness(model, loss, .1, 3, path=file).rises) == 3
+    # fewer: it is another
+    assert 'cells' in refused('another surface', lambda: sharpness(model, loss, .1, 2, path=file))
     other, _ = load_student('qwen3-tiny', seed=1)
     assert 'student' in refused('another surface', lambda: sharpness(other, loss, .1, 2, path=file))
     (tmp_path/'x.jsonl').write_text('{"a": 1}\n')
@@ -116,7 +127,9 @@ def test_other_surfaces_are_refused(student, tmp_path):
 def test_no_number_is_finished_and_is_no_zero(tmp_path):
     "A place where the loss is no number is measured once and kept as such; 0.0 is a value."
     file, asked = tmp_path/'s.jsonl', []
-    def measure(x): asked.append(x); return {'value': {0: 0., 1: None}[x]}
+    def measure(x):
+        asked.append(x)
+        return {'value': {0: 0., 1: None}[x]}
     for _ in range(2): assert [r['value'] for r in fill([0, 1], measure, file)] == [0., None]
     assert asked == [0, 1]
 
@@ -140,16 +153,18 @@ def test_refusals(student, tmp_path):
     refused('sum to 1', lambda: mixtures(model, {'a': a, 'b': a}, [(.5, .6)], loss))
     refused('another student', lambda: mixtures(model, {'a': a, 'b': {'x': torch.ones(2)}}, [(.5, .5)], loss))
     refused('unknown normalisation', lambda: sharpness(model, loss, .1, 2, norm='filters'))
-    refused('not perturbed alike', lambda: sharper(sharpness(model, loss, .1, 2), sharpness(model, loss, .1, 2, seed=1)))
+    refused('not perturbed alike', lambda: sharper(sharpness(model, loss, .1, 2),
+                                                   sharpness(model, loss, .1, 2, seed=1)))
     refused('no rows', lambda: RowLoss([]))
 
 
 def test_branches_must_be_those_that_were_merged(tmp_path):
     "A damaged start is made again; branches whose merge is not the ledger's are refused."
-    import json
     from safetensors.torch import load_file, save_file
     from mot_nb.methods.runs import run
-    small = {'student': {'name': 'toy-tiny'}, 'data': {'pool': 'toy', 'teachers': ['plain', 'verbose'], 'n_train': 8, 'n_heldout': 0}, 'train': {'lr': 1e-3, 'steps': 1, 'batch': 4, 'compute': 'float32'},
+    small = {'student': {'name': 'toy-tiny'}, 'data': {'pool': 'toy', 'teachers': ['plain', 'verbose'], 'n_train': 8,
+                                                       'n_heldout': 0}, 'train': {'lr': 1e-3, 'steps': 1, 'batch': 4,
+                                                                                  'compute': 'float32'},
              'rounds': {'rounds': 2, 'methods': ['mot'], 'keep': 'merged'}, 'eval': {'loss_rows': 4}}
     run(small, tmp_path/'r', progress=False)
     whole = branches_again(tmp_path/'r', 2)
@@ -169,19 +184,27 @@ def test_branches_must_be_those_that_were_merged(tmp_path):
 
 @pytest.mark.long
 def test_template(tmp_path):
-    "Template 83 on a small run of its own: a record with every part, and a second call that reads what the first measured."
+    """Template 83 on a small run of its own: a record with every part, and a second call that reads what the first
+    measured."""
     from mot_nb.analysis.landscape_record import read_landscape
     from mot_nb.app.pages import execute_page
     page, record = house.ROOT/'nbs'/'reports'/'83_landscape.ipynb', tmp_path/'r.jsonl'
-    params = {'record': str(record), 'surfaces': str(tmp_path/'s'), 'rows_each': 2, 'directions': 3, 'products': 3, 'probes': 2, 'plane_points': 3, 'around_points': 3, 'barrier_points': 3, 'barrier_seeds': 2, 'back_seeds': 2}
+    params = {'record': str(record), 'surfaces': str(tmp_path/'s'), 'rows_each': 2, 'directions': 3, 'products': 3,
+              'probes': 2, 'plane_points': 3, 'around_points': 3, 'barrier_points': 3, 'barrier_seeds': 2,
+              'back_seeds': 2}
     execute_page(page, tmp_path/'a.ipynb', params)
     head, *rows = read_lines(record)
-    assert head['kind'] == 'landscape' and head['hardware'] and {r['part'] for r in rows} == {'sharpness', 'compared', 'curvature', 'bent', 'barrier', 'merge', 'around', 'plane', 'back'}
-    assert {r['seed'] for r in rows if r['part'] == 'sharpness'} == {0, 1} and all(r['lo'] < r['hi'] for r in rows if r['part'] == 'compared')
+    assert head['kind'] == 'landscape' and head['hardware']
+    assert {r['part'] for r in rows} == {'sharpness', 'compared', 'curvature', 'bent', 'barrier', 'merge', 'around',
+                                         'plane', 'back'}
+    assert {r['seed'] for r in rows if r['part'] == 'sharpness'} == {0, 1}
+    assert all(r['lo'] < r['hi'] for r in rows if r['part'] == 'compared')
     assert not any(unfinished(f) for f in (tmp_path/'s').glob('*.jsonl'))
     kept = read_landscape(record)
-    assert [m['n'] for m in kept.merges()] == [2, 2] and {h['n'] for h in kept.half_way()} == {2} and kept.plane('path')[1].names[0] == 'base' and len(kept.around()) == 4
-    with pytest.raises(MotError, match='std-plain-r2'): execute_page(page, tmp_path/'b.ipynb', {**params, 'record': '', 'students': ['base', 'std-plane-r2']})
+    assert [m['n'] for m in kept.merges()] == [2, 2] and {h['n'] for h in kept.half_way()} == {2}
+    assert kept.plane('path')[1].names[0] == 'base' and len(kept.around()) == 4
+    with pytest.raises(MotError, match='std-plain-r2'):
+        execute_page(page, tmp_path/'b.ipynb', {**params, 'record': '', 'students': ['base', 'std-plane-r2']})
 
 
 SMALL = {'rows_each': 2, 'directions': 2, 'products': 0, 'barrier_points': 0, 'plane_points': 3, 'around_points': 3}
@@ -194,10 +217,12 @@ def test_template_with_few_students(tmp_path, students):
     from mot_nb.analysis.landscape_record import read_landscape
     from mot_nb.app.report import execute_page
     record = tmp_path/'r.jsonl'
-    execute_page(house.ROOT/'nbs'/'reports'/'83_landscape.ipynb', tmp_path/'a.ipynb', {**SMALL, 'students': students, 'record': str(record)})
+    execute_page(house.ROOT/'nbs'/'reports'/'83_landscape.ipynb', tmp_path/'a.ipynb',
+                 {**SMALL, 'students': students, 'record': str(record)})
     kept = read_landscape(record)
     assert {r['student'] for r in kept.part('sharpness')} == {*students, 'mot-r2'}
-    assert [(p['to'], p['x']) for p in kept.reverse_trajectory()] == [(to, x) for to in ('mot-r1', 'base') for x in (0., .5, 1.)]
+    assert [(p['to'], p['x']) for p in kept.reverse_trajectory()] == [(to, x) for to in ('mot-r1', 'base')
+                                                                      for x in (0., .5, 1.)]
 
 
 @pytest.mark.parametrize('products', [0, 12])
@@ -210,7 +235,8 @@ def test_one_probe_is_refused_at_once(tmp_path, products):
     assert check_probes(0) is None and check_probes(2) is None
     page = house.ROOT/'nbs'/'reports'/'83_landscape.ipynb'
     with pytest.raises(MotError, match='one probe has no interval'):
-        execute_page(page, tmp_path/'a.ipynb', {**SMALL, 'run': str(tmp_path/'nowhere'), 'products': products, 'probes': 1})
+        execute_page(page, tmp_path/'a.ipynb', {**SMALL, 'run': str(tmp_path/'nowhere'), 'products': products,
+                                                'probes': 1})
     assert time.time() - start < 60
 
 
@@ -223,7 +249,8 @@ def test_hessian_over_several_packs(micro_tokens, pieces):
     model = tiny_qwen3(len(tokenizer), hidden=8, layers=1, heads=2)
     with torch.no_grad():
         for p in model.parameters(): p.mul_(3 if p.ndim > 1 else 1)
-    rows = [Row(str(i), 't', i, tuple(tokenizer.encode(text)), 3) for i, text in enumerate(('2 plus 3 is 5', '7 minus 4 is 3.', 'it is one'))]
+    rows = [Row(str(i), 't', i, tuple(tokenizer.encode(text)), 3) for i,
+            text in enumerate(('2 plus 3 is 5', '7 minus 4 is 3.', 'it is one'))]
     whole, cut = branch_hessian(model, rows), branch_hessian(model, rows, micro_tokens)
     v = torch.randn(cut.n, generator=torch.Generator().manual_seed(0))
     assert len(cut.pieces) == pieces
@@ -252,7 +279,8 @@ def test_filters_are_outputs(kind):
     "Each output is as long as the student's, in whatever layer; against the definition written out."
     from mot_nb.analysis.directions import filter_dims
     torch.manual_seed(0)
-    layer = {'Conv1D': Conv1D, 'Linear': lambda: torch.nn.Linear(5, 3), 'Embedding': lambda: torch.nn.Embedding(4, 3), 'Conv2d': lambda: torch.nn.Conv2d(2, 3, 2)}[kind]()
+    layer = {'Conv1D': Conv1D, 'Linear': lambda: torch.nn.Linear(5, 3), 'Embedding': lambda: torch.nn.Embedding(4, 3),
+             'Conv2d': lambda: torch.nn.Conv2d(2, 3, 2)}[kind]()
     state, filters = {n: p.detach() for n, p in layer.named_parameters()}, filter_dims(layer)
     found, drawn = (random_direction(state, 1, norm, filters)['weight'] for norm in ('filter', 'none'))
     torch.testing.assert_close(found, written_out(kind, state['weight'], drawn))
@@ -266,26 +294,40 @@ def test_sharpness_of_transposed_weights(tmp_path):
     loss = lambda m: [(float((m.weight.detach().double()**4).sum()), 1)]
     from mot_nb.analysis import directions
     real = torch.randn
-    drawn = lambda shape, generator: real(5, 3, generator=generator) if tuple(shape) == (5, 3) else real(5, 3, generator=generator).T
+    def drawn(shape, generator):
+        first = real(5, 3, generator=generator)
+        return first if tuple(shape) == (5, 3) else first.T
     with pytest.MonkeyPatch.context() as m:
         m.setattr(directions.torch, 'randn', drawn)
-        a, b = sharpness(twin, loss, .1, 3, path=tmp_path/'a.jsonl'), sharpness(rows_first, loss, .1, 3, path=tmp_path/'b.jsonl')
+        a, b = sharpness(twin, loss, .1, 3, path=tmp_path/'a.jsonl'), sharpness(rows_first, loss, .1, 3,
+                                                                                path=tmp_path/'b.jsonl')
     assert a.rises == pytest.approx(b.rises, rel=1e-5)
     about = [read_lines(tmp_path/f'{x}.jsonl')[0]['about'] for x in 'ab']
     assert about[0].get('filters') == 'per output' and 'filters' not in about[1]
 
 
+LOOK = """<script>addEventListener('load', () => {
+    const seen = () => [...document.querySelectorAll('.p')].filter(p => getComputedStyle(p).display != 'none')
+        .map(p => p.innerText.match(/loss ([0-9.]+)/)[1]).join(' ')
+    const before = seen()
+    document.querySelectorAll('.c')[7].focus()
+    const counts = `scripts ${document.scripts.length} images ${document.images.length}`
+    if (document.title != 'broken') document.title = `before ${before} after ${seen()} ${counts}` })</script>"""
+
+
 @pytest.mark.skipif(browser() is None, reason='no Chromium on this machine')
 def test_triangle_in_a_browser(tmp_path):
-    "In a real browser: the middle is shown, a place that gets the focus shows its own numbers instead, and hostile tokens stay text."
+    """In a real browser: the middle is shown, a place that gets the focus shows its own numbers instead, and hostile
+    tokens stay text."""
     from mot_nb.analysis.triangle import triangle_weights
     from mot_nb.views.triangles import triangle_view
     nasty = '</div></style><script>document.title="broken"</script><img src=x onerror=document.title="broken">\u202e'
-    cells = [{'weights': list(w), 'value': .5 + i/100, 'lo': None, 'hi': None, 'n': 2, 'right': i, 'asked': 20, 'answer': nasty, 'tokens': [[nasty, .5], ['7', .9]]} for i, w in enumerate(triangle_weights(3))]
+    cells = [{'weights': list(w), 'value': .5 + i/100, 'lo': None, 'hi': None, 'n': 2, 'right': i, 'asked': 20,
+              'answer': nasty, 'tokens': [[nasty, .5], ['7', .9]]} for i, w in enumerate(triangle_weights(3))]
     view = triangle_view({'names': ['a', nasty, 'c'], 'step': 3, 'cells': cells})
-    look = """<script>addEventListener('load', () => { const seen = () => [...document.querySelectorAll('.p')].filter(p => getComputedStyle(p).display != 'none').map(p => p.innerText.match(/loss ([0-9.]+)/)[1]).join(' ');
-      const before = seen(); document.querySelectorAll('.c')[7].focus(); if (document.title != 'broken') document.title = `before ${before} after ${seen()} scripts ${document.scripts.length} images ${document.images.length}` })</script>"""
-    (tmp_path/'v.html').write_text(f'<!DOCTYPE html><html><head><meta charset="utf-8"><title>-</title>{look}</head><body>{view._repr_html_()}</body></html>', encoding='utf-8')
+    head = f'<head><meta charset="utf-8"><title>-</title>{LOOK}</head>'
+    source = f'<!DOCTYPE html><html>{head}<body>{view._repr_html_()}</body></html>'
+    (tmp_path/'v.html').write_text(source, encoding='utf-8')
     shown = loaded(tmp_path/'v.html', tmp_path, '--virtual-time-budget=2000')
     title = re.search(r'<title>(.*?)</title>', shown.stdout)[1]
     assert title == 'before 0.540 after 0.570 0.540 scripts 1 images 0', title

@@ -52,7 +52,8 @@ def test_a_loss_does_not_depend_on_the_neighbours(name):
 
 
 def test_value_heads_of_another_width():
-    config = tf.DeepseekV3Config(**SMALL, n_routed_experts=4, n_group=1, topk_group=1, num_experts_per_tok=2, q_lora_rank=16,
+    config = tf.DeepseekV3Config(**SMALL, n_routed_experts=4, n_group=1, topk_group=1, num_experts_per_tok=2,
+                                 q_lora_rank=16,
                                  kv_lora_rank=16, qk_rope_head_dim=8, qk_nope_head_dim=8, v_head_dim=12,
                                  moe_intermediate_size=32, first_k_dense_replace=1)
     model = loud(tf.DeepseekV3ForCausalLM(config))
@@ -77,9 +78,11 @@ def test_positions_that_are_not_looked_at_show_in_the_probe():
     rotate = model.model.rotary_emb.forward
     def shifted(x, position_ids): return rotate(x, torch.arange(x.shape[1])[None])
     model.model.rotary_emb.forward = shifted
-    assert row_losses(model, ROWS)                  # rotary positions are relative: a shift of a whole row changes nothing
+    # rotary positions are relative: a shift of a whole row changes nothing
+    assert row_losses(model, ROWS)
     gpt = family('GPT2')
-    gpt.transformer.wpe.forward = lambda position_ids: gpt.transformer.wpe.weight[torch.arange(position_ids.shape[1])][None]
+    places = gpt.transformer.wpe
+    places.forward = lambda position_ids: places.weight[torch.arange(position_ids.shape[1])][None]
     with pytest.raises(MotError, match='packed and alone'): row_losses(gpt, ROWS)
 
 

@@ -1,5 +1,5 @@
 "What a notebook cannot test of the merge: kill -9, full disks, memory, many shards."
-import json, os, random, signal, subprocess, sys, time
+import contextlib, json, os, random, signal, subprocess, sys, time
 from pathlib import Path
 
 import pytest
@@ -18,26 +18,34 @@ ROOT = Path(__file__).resolve().parents[1]
 def student(path, state, shards=1, tied=True):
     "A folder with these weights in so many shards, with the least configuration a merge reads."
     path.mkdir(parents=True)
-    (path/'config.json').write_text(json.dumps({'model_type': 'none', 'vocab_size': 8, 'tie_word_embeddings': tied, 'dtype': 'float32'}))
+    (path/'config.json').write_text(json.dumps({'model_type': 'none', 'vocab_size': 8, 'tie_word_embeddings': tied,
+                                                'dtype': 'float32'}))
     names = sorted(state)
-    if shards == 1: save_file(state, path/'model.safetensors', metadata={'format': 'pt'}); return path
+    if shards == 1:
+        save_file(state, path/'model.safetensors', metadata={'format': 'pt'})
+        return path
     where = {n: f'model-{i % shards + 1:05d}-of-{shards:05d}.safetensors' for i, n in enumerate(names)}
-    for file in set(where.values()): save_file({n: state[n] for n in names if where[n] == file}, path/file, metadata={'format': 'pt'})
+    for file in set(where.values()):
+        save_file({n: state[n] for n in names if where[n] == file}, path/file, metadata={'format': 'pt'})
     (path/'model.safetensors.index.json').write_text(json.dumps({'metadata': {}, 'weight_map': where}))
     return path
 
 def states(k=3, tensors=12, n=5000, seed=0, scale=1e-3):
     g = torch.Generator().manual_seed(seed)
-    base = {f'model.layers.{i}.w': torch.randn(n + i, generator=g) for i in range(tensors)} | {'steps': torch.tensor([1, 2, 3])}
-    return [{name: t + scale*torch.randn(t.shape, generator=g) if t.is_floating_point() else t for name, t in base.items()} for _ in range(k)]
+    base = {f'model.layers.{i}.w': torch.randn(n + i, generator=g)
+            for i in range(tensors)} | {'steps': torch.tensor([1, 2, 3])}
+    return [{name: t + scale*torch.randn(t.shape, generator=g) if t.is_floating_point() else t for name,
+             t in base.items()} for _ in range(k)]
 
 def load(path): return {k: t for f in sorted(Path(path).glob('*.safetensors')) for k, t in load_file(f).items()}
 
 def run(code, *args, **kw):
     "A fresh Python that runs this code."
-    return subprocess.Popen([sys.executable, '-c', code, *map(str, args)], cwd=ROOT, env={**os.environ, 'OMP_NUM_THREADS': '1'}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **kw)
+    return subprocess.Popen([sys.executable, '-c', code, *map(str, args)], cwd=ROOT,
+                            env={**os.environ, 'OMP_NUM_THREADS': '1'}, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                            text=True, **kw)
 
-# kill -9 ---------------------------------------------------------------------------------------------------------------
+# kill -9 --------------------------------------------------------------------------------------------------------------
 FORKED = '''
 import os, sys, time
 from mot_nb.student.merge_folders import merge_folders
@@ -61,15 +69,16 @@ def test_kill_leaves_the_output_whole_or_absent(tmp_path):
     assert p.stdout.readline().strip() == 'ready'
     def once(delay):
         "Merges in a child, killed after `delay` seconds; returns (seconds, killed)."
-        p.stdin.write('\n'); p.stdin.flush()
+        p.stdin.write('\n')
+        p.stdin.flush()
         pid, t = int(p.stdout.readline()), time.time()
         if delay is not None:
             time.sleep(delay)
-            try: os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError: pass
+            with contextlib.suppress(ProcessLookupError): os.kill(pid, signal.SIGKILL)
         status = int(p.stdout.readline())
         return time.time() - t, os.WIFSIGNALED(status)
-    assert not once(None)[1] and hash_tensors(load(out)) == right     # the first is the slowest: it warms the page cache
+    # the first is the slowest: it warms the page cache
+    assert not once(None)[1] and hash_tensors(load(out)) == right
     rng, hits, absent, tries, longest = random.Random(0), 0, 0, 0, once(None)[0]
     while (hits < 20 or absent < 3) and tries < 200:
         tries += 1
@@ -79,18 +88,22 @@ def test_kill_leaves_the_output_whole_or_absent(tmp_path):
         had = out.exists()
         seconds, killed = once(rng.uniform(0, longest))
         hits += killed
-        if not killed: longest = seconds                    # it was done before the blow: aim within what a merge takes now
-        if out.exists(): assert hash_tensors(load(out)) == right and (out/'config.json').is_file() and json.loads((out/'merge_report.json').read_text())['output_hash'] == right
+        # it was done before the blow: aim within what a merge takes now
+        if not killed: longest = seconds
+        if out.exists():
+            assert hash_tensors(load(out)) == right and (out/'config.json').is_file()
+            assert json.loads((out/'merge_report.json').read_text())['output_hash'] == right
         else: absent += 1
         assert out.exists() or not had, 'the older student is gone'
         sweep(tmp_path)
-    p.stdin.close(); p.wait(30)
+    p.stdin.close()
+    p.wait(30)
     assert hits >= 20 and absent >= 3, (hits, absent, tries)
     assert {q: q.read_bytes() for f in folders for q in f.iterdir()} == before
     merge_folders(folders, out)
     assert hash_tensors(load(out)) == right and sorted(q.name for q in tmp_path.iterdir()) == ['b0', 'b1', 'b2', 'out']
 
-# full disk -------------------------------------------------------------------------------------------------------------
+# full disk ------------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize('after', [0, 1, 3, 10, 30])
 def test_full_disk_at_every_write(tmp_path, monkeypatch, after):
     many = states(n=200_000, tensors=6)
@@ -134,7 +147,7 @@ def test_room_is_looked_at_first(tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, 'disk_usage', lambda p: shutil._ntuple_diskusage(100, 99, 1))
     with pytest.raises(MotError, match='not enough room'): merge_folders(folders, tmp_path/'out')
 
-# memory ----------------------------------------------------------------------------------------------------------------
+# memory ---------------------------------------------------------------------------------------------------------------
 MEMORY = '''
 import sys
 from mot_nb.student.merge_folders import merge_folders
@@ -149,11 +162,13 @@ print(memory('VmHWM') - start)
 
 @pytest.mark.skipif(not Path('/proc/self/clear_refs').exists(), reason='reads the peak from Linux\'s /proc')
 def test_memory_is_flat_in_model_size_and_branches(tmp_path):
-    "One tensor of 64 MB and 32 MB more, from 2 and from 8 branches: never a whole tensor of a branch, a few mapped megabytes of each (the system maps up to 2 MB at a time)."
+    """One tensor of 64 MB and 32 MB more, from 2 and from 8 branches: never a whole tensor of a branch, a few mapped
+    megabytes of each (the system maps up to 2 MB at a time)."""
     small = student(tmp_path/'small', {'w': torch.randn(300_000)})
     for i in range(3):
         g = torch.Generator().manual_seed(i)
-        student(tmp_path/f'b{i}', {'big': torch.randn(16_000_000, generator=g), 'more': torch.randn(8_000_000, generator=g)})
+        student(tmp_path/f'b{i}', {'big': torch.randn(16_000_000, generator=g),
+                                   'more': torch.randn(8_000_000, generator=g)})
     used = {}
     for k in (2, 8):
         p = run(MEMORY, small, *[tmp_path/f'b{i % 3}' for i in range(k)], tmp_path/'out')
@@ -162,7 +177,7 @@ def test_memory_is_flat_in_model_size_and_branches(tmp_path):
         used[k] = int(text)
     assert used[2] < 30e6 and used[8] < 90e6, used      # held whole, the largest tensor alone would take 128 and 512 MB
 
-# shards ----------------------------------------------------------------------------------------------------------------
+# shards ---------------------------------------------------------------------------------------------------------------
 def test_many_shards_in_different_cuts(tmp_path):
     many = states(k=4, tensors=40, n=700)
     folders = [student(tmp_path/f'b{i}', s, shards) for i, (s, shards) in enumerate(zip(many, (1, 7, 41, 13)))]
@@ -172,17 +187,20 @@ def test_many_shards_in_different_cuts(tmp_path):
         report = merge_folders([folders[i] for i in order], out, weights=[.25]*4)
         hashes.add(report.output_hash)
         assert {p.name for p in out.glob('*.safetensors')} == {p.name for p in folders[order[0]].glob('*.safetensors')}
-        assert hash_tensors(load(out)) == report.output_hash and report.merged == 40 and report.same == 1 == report.expected - 40
+        assert hash_tensors(load(out)) == report.output_hash and report.merged == 40
+        assert report.same == 1 == report.expected - 40
         if order[0]:
             index = json.loads((out/'model.safetensors.index.json').read_text())
-            assert set(index['weight_map']) == set(many[0]) and index['metadata']['total_size'] == sum(t.nbytes for t in many[0].values())
+            assert set(index['weight_map']) == set(many[0])
+            assert index['metadata']['total_size'] == sum(t.nbytes for t in many[0].values())
     assert hashes == {hash_tensors(merge_states(many))}
 
-# files that are not what they should be --------------------------------------------------------------------------------
+# files that are not what they should be -------------------------------------------------------------------------------
 def test_damaged_files_are_refused(tmp_path):
     good = student(tmp_path/'good', states(k=1)[0])
     rng, whole = random.Random(1), (good/'model.safetensors').read_bytes()
-    cuts = [b'', b'\0'*8, b'\xff'*64, whole[:100], whole[:-1], whole + b'\0', whole[:8] + b'[' + whole[9:], whole.replace(b'"F32"', b'"F8_"', 1), whole.replace(b'"shape":[5000]', b'"shape":[5001]', 1)]
+    cuts = [b'', b'\0'*8, b'\xff'*64, whole[:100], whole[:-1], whole + b'\0', whole[:8] + b'[' + whole[9:],
+            whole.replace(b'"F32"', b'"F8_"', 1), whole.replace(b'"shape":[5000]', b'"shape":[5001]', 1)]
     cuts += [whole[:i] for i in (rng.randrange(len(whole)) for _ in range(20))]
     for i, data in enumerate(cuts):
         bad = student(tmp_path/f'bad{i}', {'w': torch.ones(1)})
@@ -201,16 +219,19 @@ def test_index_must_stay_in_its_folder(tmp_path):
 def test_output_is_never_an_input_or_a_strangers_folder(tmp_path):
     a, b = (student(tmp_path/f'x/{n}', s) for n, s in zip('ab', states(k=2)))
     (tmp_path/'link').symlink_to(a)
-    (tmp_path/'home').mkdir(); (tmp_path/'home'/'thesis.tex').write_text('ten years')
+    (tmp_path/'home').mkdir()
+    (tmp_path/'home'/'thesis.tex').write_text('ten years')
     for out in (a, a/'merged', tmp_path/'x', tmp_path/'link', tmp_path/'home'):
         with pytest.raises(MotError): merge_folders([a, b], out)
     assert (tmp_path/'home'/'thesis.tex').read_text() == 'ten years' and load(a).keys() == load(b).keys()
 
-# numbers ---------------------------------------------------------------------------------------------------------------
+# numbers --------------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16, torch.float16, torch.float64])
 def test_memory_and_files_give_the_same_bits(tmp_path, dtype):
-    many = [{k: t.to(dtype) if t.is_floating_point() else t for k, t in s.items()} for s in states(k=5, n=200_003, tensors=2)]
-    many = [{**s, 'empty': torch.zeros(0, 3, dtype=dtype), 'scalar': torch.tensor(.1*i, dtype=dtype), 'flags': torch.tensor([True, False])} for i, s in enumerate(many)]
+    many = [{k: t.to(dtype) if t.is_floating_point() else t for k, t in s.items()}
+            for s in states(k=5, n=200_003, tensors=2)]
+    many = [{**s, 'empty': torch.zeros(0, 3, dtype=dtype), 'scalar': torch.tensor(.1*i, dtype=dtype),
+             'flags': torch.tensor([True, False])} for i, s in enumerate(many)]
     folders = [student(tmp_path/f'b{i}', s) for i, s in enumerate(many)]
     for weights in (None, [.1, .2, .3, .4, 0.]):
         for target in (None, dtype):
@@ -223,11 +244,13 @@ def test_memory_and_files_give_the_same_bits(tmp_path, dtype):
 def test_a_student_merged_with_itself_is_itself():
     rng = random.Random(0)
     for dtype in (torch.float32, torch.bfloat16, torch.float64):
-        x = {'w': torch.randn(3000).to(dtype), 'edge': torch.tensor([0., -0., 1e-45, -3.4e38, 3.4e38, 1e-38]).to(dtype).nan_to_num(posinf=1., neginf=-1.)}
+        x = {'w': torch.randn(3000).to(dtype),
+             'edge': torch.tensor([0., -0., 1e-45, -3.4e38, 3.4e38, 1e-38]).to(dtype).nan_to_num(posinf=1., neginf=-1.)}
         for k in range(1, 9):
             for _ in range(5):
                 w = [rng.random() for _ in range(k)]
-                merged = merge_states([{n: t.clone() for n, t in x.items()} for _ in range(k)], [v/sum(w) for v in w], dtype)
+                merged = merge_states([{n: t.clone() for n, t in x.items()} for _ in range(k)], [v/sum(w) for v in w],
+                                      dtype)
                 assert hash_tensors(merged) == hash_tensors(x), (dtype, k)
 
 def test_states_are_not_changed_and_results_are_new():
@@ -244,14 +267,16 @@ def test_tiny_and_huge_updates_are_measured():
     want = merge_with_report([{'w': x} for x in d], base={'w': torch.zeros(1000)})[1].layers[0]
     for size in (1e-25, 1e25):
         got = merge_with_report([{'w': x*size} for x in d], base={'w': torch.zeros(1000)})[1].layers[0]
-        assert abs(got.cosine - want.cosine) < 1e-5 and abs(got.shrinkage - want.shrinkage) < 1e-5 and got.sign_agreement == want.sign_agreement
+        assert abs(got.cosine - want.cosine) < 1e-5 and abs(got.shrinkage - want.shrinkage) < 1e-5
+        assert got.sign_agreement == want.sign_agreement
 
-# a user's folder -------------------------------------------------------------------------------------------------------
+# a user's folder ------------------------------------------------------------------------------------------------------
 def older(path):
     "An older result to merge over."
     return student(path, states(k=1, seed=9)[0])
 
-@pytest.mark.parametrize('mine', ['notes.txt', '.git/config', 'README.md', 'model.safetensors.bak', 'runs/a/ledger.jsonl',
+@pytest.mark.parametrize('mine', ['notes.txt', '.git/config', 'README.md', 'model.safetensors.bak',
+                                  'runs/a/ledger.jsonl',
                                   'additional_chat_templates/draft.txt'])
 def test_what_lies_beside_an_older_student_is_not_deleted(tmp_path, mine):
     folders = [student(tmp_path/f'b{i}', s) for i, s in enumerate(states())]
@@ -296,7 +321,8 @@ m.write_all = slow
 m.merge_folders(folders, out)
 '''
 
-@pytest.mark.parametrize('number, code', [(signal.SIGTERM, 143), (signal.SIGINT, -signal.SIGINT), (signal.SIGKILL, -signal.SIGKILL)])
+@pytest.mark.parametrize('number, code', [(signal.SIGTERM, 143), (signal.SIGINT, -signal.SIGINT),
+                                          (signal.SIGKILL, -signal.SIGKILL)])
 def test_a_killed_merge_leaves_nothing_for_long(tmp_path, number, code):
     many = states(n=200_000)
     folders = [student(tmp_path/f'b{i}', s) for i, s in enumerate(many)]
@@ -316,7 +342,8 @@ def test_only_leftovers_of_this_name_are_swept_and_none_that_is_in_use(tmp_path)
     import fcntl
     folders = [student(tmp_path/f'b{i}', s) for i, s in enumerate(states())]
     (tmp_path/'.out.abcdefgh.part').mkdir()
-    others = [tmp_path/n for n in ('.out2.abcdefgh.part', '.out.notes.part', '.out', '.b0.abcdefgh.part', '.out.x.abcdefgh.part')]
+    others = [tmp_path/n for n in ('.out2.abcdefgh.part', '.out.notes.part', '.out', '.b0.abcdefgh.part',
+                                   '.out.x.abcdefgh.part')]
     for p in others: p.mkdir()
     (tmp_path/'.out.inuse123.part').mkdir()
     fd = os.open(tmp_path/'.out.inuse123.part', os.O_RDONLY)
@@ -336,7 +363,7 @@ def test_a_student_caught_between_two_renames_comes_back(tmp_path):
     with pytest.raises(MotError, match='notes'): merge_folders(folders, tmp_path/'out')
     assert (tmp_path/'out'/'notes.txt').read_text() == 'mine'
 
-# what goes with the weights --------------------------------------------------------------------------------------------
+# what goes with the weights -------------------------------------------------------------------------------------------
 def test_further_chat_templates_are_carried(tmp_path):
     folders = [student(tmp_path/f'b{i}', s) for i, s in enumerate(states())]
     for f in folders:
@@ -348,10 +375,12 @@ def test_further_chat_templates_are_carried(tmp_path):
     assert [p.name for p in (tmp_path/'out'/'additional_chat_templates').iterdir()] == ['tool_use.jinja']
     assert report.notes == ('b2: another additional_chat_templates; that of b0 is kept',)
     merge_folders(folders[::-1], tmp_path/'out')
-    assert sorted(p.name for p in (tmp_path/'out'/'additional_chat_templates').iterdir()) == ['rag.jinja', 'tool_use.jinja']
+    assert sorted(p.name for p in (tmp_path/'out'/'additional_chat_templates').iterdir()) == ['rag.jinja',
+                                                                                              'tool_use.jinja']
 
-# files and tensors of any kind -----------------------------------------------------------------------------------------
-@pytest.mark.parametrize('file', ['config.json', 'tokenizer.json', 'generation_config.json', 'model.safetensors.index.json'])
+# files and tensors of any kind ----------------------------------------------------------------------------------------
+@pytest.mark.parametrize('file', ['config.json', 'tokenizer.json', 'generation_config.json',
+                                  'model.safetensors.index.json'])
 @pytest.mark.parametrize('text', ['[]', 'null', '3', '', '{"a": ', '[' * 5000 + ']' * 5000, '{"weight_map": {"w": 3}}',
                                   '{"weight_map": [["w", ["x"]]]}'], ids=range(8))
 def test_json_of_any_kind(tmp_path, file, text):
@@ -363,9 +392,12 @@ def test_json_of_any_kind(tmp_path, file, text):
     else: assert file == 'generation_config.json' and 'weight_map' in text       # an object, whatever it says
 
 @pytest.mark.parametrize('header', [
-    {'w': {'dtype': 'F32', 'shape': [1], 'data_offsets': [0, 4, 8]}}, {'w': {'dtype': 'F32', 'shape': ['1'], 'data_offsets': [0, 4]}},
-    {'w': {'dtype': 'F32', 'shape': [-1, -1], 'data_offsets': [0, 4]}}, {'w': {'dtype': 'F32', 'shape': [1], 'data_offsets': ['0', '4']}},
-    {'w': {'dtype': 'F32', 'shape': None, 'data_offsets': [0, 4]}}, {'w': {'dtype': ['F32'], 'shape': [1], 'data_offsets': [0, 4]}},
+    {'w': {'dtype': 'F32', 'shape': [1], 'data_offsets': [0, 4, 8]}}, {'w': {'dtype': 'F32', 'shape': ['1'],
+                                                                             'data_offsets': [0, 4]}},
+    {'w': {'dtype': 'F32', 'shape': [-1, -1], 'data_offsets': [0, 4]}},
+                                    {'w': {'dtype': 'F32', 'shape': [1], 'data_offsets': ['0', '4']}},
+    {'w': {'dtype': 'F32', 'shape': None, 'data_offsets': [0, 4]}}, {'w': {'dtype': ['F32'], 'shape': [1],
+                                                                           'data_offsets': [0, 4]}},
     {'w': [1, 2]}, {'w': {'dtype': 'F32', 'shape': [1.], 'data_offsets': [0, 4]}}, [], None])
 def test_headers_of_any_kind(tmp_path, header):
     good, bad = student(tmp_path/'good', {'w': torch.ones(1)}), student(tmp_path/'bad', {'w': torch.ones(1)})
@@ -381,7 +413,8 @@ def test_header_lengths_of_any_size(tmp_path, length):
     with pytest.raises(MotError, match='whole safetensors'): merge_folders([good, bad], tmp_path/'out')
 
 @pytest.mark.parametrize('odd', [torch.zeros(3, device='meta'), torch.eye(3).to_sparse(), torch.eye(3).to_sparse_csr(),
-                                 torch.zeros(3, dtype=torch.complex64), torch.quantize_per_tensor(torch.ones(3), .1, 0, torch.qint8),
+                                 torch.zeros(3, dtype=torch.complex64),
+                                 torch.quantize_per_tensor(torch.ones(3), .1, 0, torch.qint8),
                                  3., None, [1., 2.]], ids=str)
 def test_tensors_of_any_kind(odd):
     for states_ in ([{'w': odd}]*2, [{'w': torch.ones(3)}, {'w': odd}]):

@@ -1,4 +1,5 @@
-"Several processes give what one gives, the same twice; killed ranks end the run and its resume ends in the same hashes."
+"""Several processes give what one gives, the same twice; killed ranks end the run and its resume ends in the same
+hashes."""
 import json, os, signal, subprocess, sys, time
 from pathlib import Path
 
@@ -14,26 +15,34 @@ ENV = {**os.environ, 'OMP_NUM_THREADS': '1', 'TORCH_CPP_LOG_LEVEL': 'ERROR'}
 
 def script(name, *words, seconds=900):
     "The JSON lines a script of tests/tools prints."
-    done = subprocess.run([sys.executable, Path(__file__).parent/'tools'/name, *map(str, words)], capture_output=True, text=True, env=ENV, timeout=seconds)
+    done = subprocess.run([sys.executable, Path(__file__).parent/'tools'/name, *map(str, words)], capture_output=True,
+                          text=True, env=ENV, timeout=seconds)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
     return [json.loads(l) for l in done.stdout.splitlines() if l.startswith('{')]
 
 
 @pytest.mark.long
 def test_eight_ranks_equal_one_process(tmp_path):
-    "K=4 and K=3, parallel and serial, full weights and LoRA, every method's students: to 1e-5, where the students have moved by twenty times that; the same settings twice: the same bits."
+    """K=4 and K=3, parallel and serial, full weights and LoRA, every method's students: to 1e-5, where the students
+    have moved by twenty times that; the same settings twice: the same bits."""
     rows = script('equal_ranks.py', tmp_path)
-    for r in rows: print(r['case'], f"{r['groups']} x {r['shards']}", {n: f'{v:.1e}' for n, v in r['largest'].items()}, f"moved {r['moved']:.1e}", f"loss {r['loss']:.1e}")
-    assert [(r['K'], r['groups'], r['shards'], r['lora']) for r in rows] == [(4, 4, 2, ''), (4, 1, 8, ''), (3, 2, 4, ''), (3, 1, 8, ''), (3, 2, 4, 'residual'), (4, 4, 2, '')]
     for r in rows:
-        assert len(r['largest']) == (8 if r['K'] == 4 else 7) and max(r['largest'].values()) < 1e-5 and r['moved'] > 1e-4 and r['loss'] < 1e-5 and r['accuracy'] == 0
+        print(r['case'], f"{r['groups']} x {r['shards']}", {n: f'{v:.1e}' for n, v in r['largest'].items()},
+              f"moved {r['moved']:.1e}", f"loss {r['loss']:.1e}")
+    assert [(r['K'], r['groups'], r['shards'], r['lora']) for r in rows] == [(4, 4, 2, ''), (4, 1, 8, ''),
+                                                                             (3, 2, 4, ''), (3, 1, 8, ''),
+                                                                             (3, 2, 4, 'residual'), (4, 4, 2, '')]
+    for r in rows:
+        assert len(r['largest']) == (8 if r['K'] == 4 else 7) and max(r['largest'].values()) < 1e-5
+        assert r['moved'] > 1e-4 and r['loss'] < 1e-5 and r['accuracy'] == 0
     assert rows[0]['hash'] == rows[-1]['hash']
 
 
 @pytest.mark.long
 @pytest.mark.parametrize('layout', ['parallel', 'serial'])
 def test_parts_on_two_ranks(tmp_path, layout):
-    "Operators, an outer step, teachers introduced one by one, a curriculum: as in one process to rounding, resumed bit for bit."
+    """Operators, an outer step, teachers introduced one by one, a curriculum: as in one process to rounding, resumed
+    bit for bit."""
     rows = script('equal_parts.py', tmp_path, 2, layout)
     for r in rows: print(r['part'], f"{r['apart']:.1e}", r['resumed'])
     assert len(rows) == 7 and max(r['apart'] for r in rows) < 2e-6 and all(r['resumed'] == 0 for r in rows)
@@ -41,23 +50,33 @@ def test_parts_on_two_ranks(tmp_path, layout):
 
 @pytest.mark.long
 def test_a_few_kills(tmp_path):
-    "One rank or both killed at a file write or at random; the full sweep is `kill_ranks.py` by hand, its table in data/recorded/checks/kills.jsonl."
-    head, *rows, last = script('kill_ranks.py', tmp_path, '--layout', 'serial', '--writes', '20:45:1', '--random', 1, '--seed', os.getpid())
+    """One rank or both killed at a file write or at random; the full sweep is `kill_ranks.py` by hand, its table in
+    data/recorded/checks/kills.jsonl."""
+    head, *rows, last = script('kill_ranks.py', tmp_path, '--layout', 'serial', '--writes', '20:45:1', '--random', 1,
+                               '--seed', os.getpid())
     print(*rows, last, sep='\n')
     assert last['kills'] >= 3 and last['equal'] == last['folders'] == len(rows) and last['longest'] < 60
-    _, row, last = script('kill_ranks.py', tmp_path/'ahead', '--layout', 'parallel', '--at', 'ledger.jsonl (measure std-plain-r1)')   # the first of two records of one measurement: the other rank is past both by then
+    # the first of two records of one measurement: the other rank is past both by then
+    _, row, last = script('kill_ranks.py', tmp_path/'ahead', '--layout', 'parallel', '--at',
+                          'ledger.jsonl (measure std-plain-r1)')
     print(row)
     assert 'measure std-plain-r1' in row['where'][0] and row['kills'] == 1 and row['equal']
 
 
 @pytest.mark.long
 def test_killed_launcher_leaves_nobody(tmp_path):
-    "kill -9 of the launcher of two ranks in the middle of a branch: all processes are gone within a minute, and a log says why."
-    settings = load_settings({'student': {'name': 'toy-tiny'}, 'data': {'pool': 'toy', 'teachers': ['plain', 'verbose'], 'n_train': 8, 'n_heldout': 0},
-                              'train': {'lr': 1e-4, 'steps': 2000, 'batch': 4, 'compute': 'float32'}, 'rounds': {'rounds': 1, 'methods': ['mot']}, 'eval': {'loss_rows': 2}})
+    """kill -9 of the launcher of two ranks in the middle of a branch: all processes are gone within a minute, and a log
+    says why."""
+    settings = load_settings({'student': {'name': 'toy-tiny'}, 'data': {'pool': 'toy', 'teachers': ['plain', 'verbose'],
+                                                                        'n_train': 8, 'n_heldout': 0},
+                              'train': {'lr': 1e-4, 'steps': 2000, 'batch': 4, 'compute': 'float32'},
+                              'rounds': {'rounds': 1, 'methods': ['mot']}, 'eval': {'loss_rows': 2}})
     (tmp_path/'s.yaml').write_text(to_yaml(settings))
-    launch = subprocess.Popen([str(Path(sys.executable).with_name('accelerate')), 'launch', '--multi_gpu', '--num_processes', '2', '--num_machines', '1', '--mixed_precision', 'no', '--dynamo_backend', 'no',
-                               '-m', 'mot_nb', 'run', str(tmp_path/'s.yaml'), 'name=x', '--out', str(tmp_path/'run'), '--quiet'], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=ENV)
+    launch = subprocess.Popen([str(Path(sys.executable).with_name('accelerate')), 'launch', '--multi_gpu',
+                               '--num_processes', '2', '--num_machines', '1', '--mixed_precision', 'no',
+                               '--dynamo_backend', 'no',
+                               '-m', 'mot_nb', 'run', str(tmp_path/'s.yaml'), 'name=x', '--out', str(tmp_path/'run'),
+                               '--quiet'], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=ENV)
     logs, end = [tmp_path/f'run/logs/rank-{r}.log' for r in (0, 1)], time.time() + 300
     while not all(l.exists() and 'step 3/' in l.read_text() for l in logs):
         assert launch.poll() is None and time.time() < end, [l.exists() and l.read_text()[-1000:] for l in logs]
@@ -97,7 +116,9 @@ def test_the_plan_and_the_run_choose_alike():
             for room in (20e9, 40e9, 80e9, 160e9):
                 l = better_layout('Qwen3-8B', ranks, branches, room, batch=64, **how)
                 if not l.fits: continue
-                run = choose_layout(branches, ranks, batch=64, room=room, need=lambda S: memory('Qwen3-8B', shards=S, mesh=True, held=HELD['cuda'], **how).total)
+                run = choose_layout(branches, ranks, batch=64, room=room,
+                                    need=lambda S: memory('Qwen3-8B', shards=S, mesh=True, held=HELD['cuda'],
+                                                          **how).total)
                 assert (run.groups, run.shards) == (l.branches, l.shards), (branches, ranks, room)
                 seen.add((l.branches, l.shards))
     assert len(seen) > 3, seen

@@ -1,23 +1,23 @@
 "Variations of the method are arguments: the same hash on one process and on two ranks, also when killed and resumed."
-import json, os, shutil, sys
-from pathlib import Path
+import json, shutil
 
 import pytest
 import torch
 
 from mot_nb.core.errors import MotError
 from mot_nb.core.hashes import hash_tensors
-from mot_nb.core.progress import Progress
 from mot_nb.core.settings import load_settings
 from mot_nb.methods.device import Device
 from mot_nb.methods.lab import SeedLab
 from mot_nb.methods.methods import merge_of_thought, one_shot, single_teacher, union
 from mot_nb.methods.parts import OuterSGD
-from mot_nb.methods.runs import read_run, run
-from mot_nb.student.operators import mean, tensorwise
+from mot_nb.methods.runs import run
+from mot_nb.student.operators import mean
 
-TINY = {'student': {'name': 'toy-tiny'}, 'data': {'pool': 'toy', 'teachers': ['plain', 'verbose', 'foreign'], 'n_train': 12, 'n_heldout': 4},
-        'train': {'lr': 1e-3, 'steps': 2, 'batch': 4, 'compute': 'float32'}, 'rounds': {'rounds': 3, 'methods': ['mot']},
+TINY = {'student': {'name': 'toy-tiny'}, 'data': {'pool': 'toy', 'teachers': ['plain', 'verbose', 'foreign'],
+                                                  'n_train': 12, 'n_heldout': 4},
+        'train': {'lr': 1e-3, 'steps': 2, 'batch': 4, 'compute': 'float32'},
+        'rounds': {'rounds': 3, 'methods': ['mot']},
         'eval': {'max_new_tokens': 8, 'loss_rows': 4}}
 one_thread = pytest.fixture(autouse=True)(lambda: torch.set_num_threads(1))
 
@@ -28,9 +28,9 @@ def lab(folder, **changes):
     return SeedLab(settings, folder, 0, Device(settings.student, settings.train, 'cpu', say=lambda text: None))
 
 
-def carried_out(folder, method=merge_of_thought, changes={}, **parts):
+def carried_out(folder, method=merge_of_thought, changes=None, **parts):
     "The rows of a method with these parts."
-    at = lab(folder, **changes)
+    at = lab(folder, **changes or {})
     at.ask(method, **parts)
     at.carry_out()
     return at.metrics()
@@ -48,7 +48,8 @@ def by_hand(folder, rounds, teachers, merged):
     for t in range(rounds):
         states = {}
         for k in teachers(t):
-            b = Branch(at.place.model, at.rows[k], at.settings.train, 6, seed=derive_seed(0, 'order', k), state=weights, step=2*t)
+            b = Branch(at.place.model, at.rows[k], at.settings.train, 6, seed=derive_seed(0, 'order', k), state=weights,
+                       step=2*t)
             b.train(2)
             states[k] = b.weights()
             b.close()
@@ -63,7 +64,8 @@ def one_more(t, teachers): return teachers[:t + 1]
 
 def test_one_more_teacher_each_round(tmp_path):
     found = hashes(carried_out(tmp_path/'a', introduce=one_more))
-    wanted = by_hand(tmp_path/'b', 3, lambda t: ['plain', 'verbose', 'foreign'][:t + 1], mean.__wrapped__ if hasattr(mean, '__wrapped__') else mean)
+    wanted = by_hand(tmp_path/'b', 3, lambda t: ['plain', 'verbose', 'foreign'][:t + 1],
+                     mean.__wrapped__ if hasattr(mean, '__wrapped__') else mean)
     assert found['mot-one_more-r3'] == wanted
 
 
@@ -71,7 +73,8 @@ def test_one_more_teacher_each_round(tmp_path):
 def test_operators_inside_rounds(tmp_path, name):
     from mot_nb.student.operators import OPERATORS
     found = hashes(carried_out(tmp_path/'a', merge=name))
-    assert found[f'mot-{name}-r3'] == by_hand(tmp_path/'b', 3, lambda t: ['plain', 'verbose', 'foreign'], OPERATORS[name])
+    assert found[f'mot-{name}-r3'] == by_hand(tmp_path/'b', 3, lambda t: ['plain', 'verbose', 'foreign'],
+                                              OPERATORS[name])
 
 
 def test_weights_fitted_on_a_loss(tmp_path):
@@ -120,7 +123,8 @@ def test_a_curriculum(tmp_path):
     def shortest(step, total, rows): return sorted(rows, key=len)[:4]
     found, plain = hashes(carried_out(tmp_path/'a', rows=shortest)), hashes(carried_out(tmp_path/'b'))
     assert found['mot-shortest-r3'] != plain['mot-r3']
-    assert hashes(carried_out(tmp_path/'c', rows='short_first')).keys() == {'base', *(f'mot-short_first-r{t}' for t in (1, 2, 3))}
+    assert hashes(carried_out(tmp_path/'c', rows='short_first')).keys() == {'base', *(f'mot-short_first-r{t}'
+                                                                                      for t in (1, 2, 3))}
 
 
 def test_an_own_operator(tmp_path):
@@ -146,7 +150,8 @@ def test_an_own_method(tmp_path):
 
 # ---- killed and resumed
 
-PARTS = {'ties': dict(merge='ties'), 'dare': dict(merge='dare'), 'nesterov': dict(outer=OuterSGD(.7, .9)), 'one_more': dict(introduce=one_more),
+PARTS = {'ties': dict(merge='ties'), 'dare': dict(merge='dare'), 'nesterov': dict(outer=OuterSGD(.7, .9)),
+         'one_more': dict(introduce=one_more),
          'curriculum': dict(rows='short_first')}
 
 
@@ -179,7 +184,8 @@ def test_methods_share_what_they_share(tmp_path):
     at = lab(tmp_path/'a')
     for m in (single_teacher, merge_of_thought, one_shot): at.ask(m)
     at.carry_out()
-    assert at.progress.done['step'] == at.progress.total['step'] == 3*6 + 2*3*2      # STD 6 steps each; MoT rounds 2 and 3
+    # STD 6 steps each; MoT rounds 2 and 3
+    assert at.progress.done['step'] == at.progress.total['step'] == 3*6 + 2*3*2
 
 
 def test_a_run_is_amended(tmp_path):
@@ -218,7 +224,8 @@ def test_another_environment_is_said(tmp_path):
 # ---- refused, never ignored
 
 def test_weights_that_an_operator_would_ignore(tmp_path):
-    with pytest.raises(MotError) as e: carried_out(tmp_path/'a', merge='ties', changes={'rounds__weights': '0.5,0.25,0.25'})
+    with pytest.raises(MotError) as e:
+        carried_out(tmp_path/'a', merge='ties', changes={'rounds__weights': '0.5,0.25,0.25'})
     assert 'takes no branch weights' in str(e.value)
 
 
@@ -230,7 +237,9 @@ def test_unknown_parts(tmp_path, bad):
 ALPHA = 0.1
 
 
-def pulled(base, states): return {n: (1 - ALPHA)*mean(base, states)[n] + ALPHA*base[n] if base[n].is_floating_point() else base[n] for n in base}
+def pulled(base, states):
+    return {n: (1 - ALPHA)*mean(base, states)[n] + ALPHA*base[n] if base[n].is_floating_point() else base[n]
+            for n in base}
 
 
 def test_a_changed_constant_is_another_run(tmp_path):

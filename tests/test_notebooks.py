@@ -1,10 +1,12 @@
-"Every library notebook and the front page run from top to bottom in a fresh kernel; the pages run in the report of the smoke profile (test_report.py)."
+"""Every library notebook and the front page run from top to bottom in a fresh kernel; the pages run in the report of
+the smoke profile (test_report.py)."""
 import pytest
 
 import forked, house
 
 FIGURES = house.ROOT/'nbs'/'figures'
-LIBRARY = [p for wing in house.WINGS for p in sorted((house.ROOT/'nbs'/wing).glob('[0-9]*.ipynb'))] + [house.ROOT/'nbs'/'index.ipynb']
+LIBRARY = [p for wing in house.WINGS
+           for p in sorted((house.ROOT/'nbs'/wing).glob('[0-9]*.ipynb'))] + [house.ROOT/'nbs'/'index.ipynb']
 
 
 @pytest.mark.parametrize('notebook', LIBRARY, ids=lambda p: f'{p.parent.name}/{p.stem}')
@@ -12,5 +14,6 @@ def test_library_notebook(notebook, tmp_path):
     import papermill
     before = {p: p.read_bytes() for p in FIGURES.glob('*')}
     with forked.kernels():
-        papermill.execute_notebook(str(notebook), str(tmp_path/notebook.name), cwd=str(notebook.parent), kernel_name='python3', progress_bar=False, execution_timeout=600)
+        papermill.execute_notebook(str(notebook), str(tmp_path/notebook.name), cwd=str(notebook.parent),
+                                   kernel_name='python3', progress_bar=False, execution_timeout=600)
     assert {p: p.read_bytes() for p in FIGURES.glob('*')} == before     # a test changes no tracked file

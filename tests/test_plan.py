@@ -1,6 +1,6 @@
-"The plan: shapes counted tensor by tensor, experts that are missing, predictions against recorded measurements, and the paper's run as far as it can be tried without GPUs."
-import json, math, subprocess, sys
-from dataclasses import replace
+"""The plan: shapes counted tensor by tensor, experts that are missing, predictions against recorded measurements, and
+the paper's run as far as it can be tried without GPUs."""
+import json, math, subprocess
 from pathlib import Path
 
 import pytest
@@ -10,8 +10,10 @@ from mot_nb.app.cli import main
 from mot_nb.core.errors import MotError
 from mot_nb.core.settings import load_settings
 
-PUBLISHED = {'Qwen3-0.6B': 596_049_920, 'Qwen3-1.7B': 1_720_574_976, 'Qwen3-4B': 4_022_468_096, 'Qwen3-8B': 8_190_735_360, 'Qwen3-14B': 14_768_307_200,
-             'Qwen3-32B': 32_762_123_264, 'Qwen3-30B-A3B': 30_532_122_624, 'smollm2-135m': 134_515_008}  # exact counts of the models on the hub
+PUBLISHED = {'Qwen3-0.6B': 596_049_920, 'Qwen3-1.7B': 1_720_574_976, 'Qwen3-4B': 4_022_468_096,
+             'Qwen3-8B': 8_190_735_360, 'Qwen3-14B': 14_768_307_200,
+             # exact counts of the models on the hub
+             'Qwen3-32B': 32_762_123_264, 'Qwen3-30B-A3B': 30_532_122_624, 'smollm2-135m': 134_515_008}
 
 
 @pytest.mark.parametrize('name', PUBLISHED)
@@ -89,7 +91,8 @@ def without(folder, name):
 
 
 def test_a_missing_expert_is_refused(experts, tmp_path, capsys):
-    "Whole branches merge; where every branch lacks the same expert matrix the merge is refused and names it, and so is loading."
+    """Whole branches merge; where every branch lacks the same expert matrix the merge is refused and names it, and so
+    is loading."""
     import shutil
     from mot_nb.scale.tensors import check_folder
     from mot_nb.student.students import load_student
@@ -108,14 +111,17 @@ def test_a_missing_expert_is_refused(experts, tmp_path, capsys):
 
 
 def test_predictions_against_measurements():
-    "Memory and time of `Branch.train`, recorded in fresh processes, with and without checkpointing: within 20 % for three shapes. The toy's time, all small calls, is only within a factor of two, and shown as it is."
+    """Memory and time of `Branch.train`, recorded in fresh processes, with and without checkpointing: within 20 % for
+    three shapes. The toy's time, all small calls, is only within a factor of two, and shown as it is."""
     from mot_nb.scale.step_time import compare
     head, rows = check_plan.recorded_cases()
     found = compare(rows).data
     large = [r for r in found if r['student'] != 'toy-tiny']
-    assert head['commit'] and len({r['student'] for r in large}) >= 3 and {r['checkpointing'] for r in large} == {True, False}
+    assert head['commit'] and len({r['student'] for r in large}) >= 3
+    assert {r['checkpointing'] for r in large} == {True, False}
     near = lambda x: 1 / 1.2 <= x <= 1.2
-    assert all(near(r['memory']) for r in found) and all(near(r['time']) for r in large) and all(.5 < r['time'] < 2 for r in found), found
+    assert all(near(r['memory']) for r in found) and all(near(r['time']) for r in large) and all(.5 < r['time'] < 2
+                                                                                                 for r in found), found
 
 
 def test_layouts():
@@ -124,7 +130,8 @@ def test_layouts():
     from mot_nb.scale.memory import branch_and_rank_bytes, memory, HELD
     how = dict(micro_tokens=8192, compute='bfloat16', checkpointing=True)
     small, large = better_layout('Qwen3-0.6B', 8, 4, 80e9, **how), better_layout('Qwen3-14B', 8, 4, 80e9, **how)
-    assert (small.name, small.branches, small.shards) == ('parallel', 4, 2) and (large.name, large.branches) == ('serial', 1) and 'would need' in large.reason
+    assert (small.name, small.branches, small.shards) == ('parallel', 4, 2)
+    assert (large.name, large.branches) == ('serial', 1) and 'would need' in large.reason
     three = better_layout('Qwen3-0.6B', 8, 3, 80e9, **how)
     assert three.name == 'serial' and 'idle' in three.reason
     none = better_layout('Qwen3-32B', 8, 4, 24e9, **how)
@@ -148,9 +155,11 @@ def test_dry_run_of_the_paper(capsys, monkeypatch, tmp_path):
     for file in sorted((house.ROOT/'data'/'profiles'/'paper').glob('*.yaml')):
         s = load_settings(file)
         assert (s.rounds.rounds, s.train.steps, s.train.batch, len(s.data.teachers), s.eval.k) == (5, 50, 64, 4, 16)
-    code, out, err = mot(capsys, 'plan', house.ROOT/'data'/'profiles'/'paper'/'qwen3-8b.yaml', '--gpus', 8, '--tokens-per-second', 2000, '--dry-run')
+    code, out, err = mot(capsys, 'plan', house.ROOT/'data'/'profiles'/'paper'/'qwen3-8b.yaml', '--gpus', 8,
+                         '--tokens-per-second', 2000, '--dry-run')
     assert code == 0, out + err
-    assert 'the dry run passes' in out and out.count('not checked') >= 3 and 'rows: s1k-1.1' in out and '16 x 60 problems' in out
+    assert 'the dry run passes' in out and out.count('not checked') >= 3 and 'rows: s1k-1.1' in out
+    assert '16 x 60 problems' in out
     code, out, err = mot(capsys, 'plan', 'paper/qwen3-8b', '--gpus', 8, '--memory', 24, '--dry-run')
     assert code == 1 and 'DOES NOT FIT' in out
     assert mot(capsys, 'plan', 'paper/qwen3-8b', '--gpus', 0)[0] == 1
@@ -161,10 +170,12 @@ def test_dry_run_reads_the_data_where_they_are(capsys, tmp_path, monkeypatch):
     import shutil
     monkeypatch.chdir(tmp_path)
     shutil.copytree(house.ROOT/'data'/'launch'/'rows'/'boba', tmp_path/'boba-200')
-    (tmp_path/'boba-200'/'problems_heldout.jsonl').write_text(json.dumps({'id': 'a', 'question': 'What is 2 + 2?', 'answer': '4', 'source': 'made'}) + '\n')
+    (tmp_path/'boba-200'/'problems_heldout.jsonl').write_text(json.dumps({'id': 'a', 'question': 'What is 2 + 2?',
+                                                                          'answer': '4', 'source': 'made'}) + '\n')
     code, out, err = mot(capsys, 'plan', 'paper/qwen3-8b', '--gpus', 8, '--dry-run')
     assert code == 0 and 'deepseek-r1     3 traces' in out and '1 problems' in out, out + err
-    with open(tmp_path/'boba-200'/'teachers'/'qwq-32b.jsonl', 'a') as f: f.write('{"prompt": "2+2?", "solutions": ["4"]}\n')
+    with open(tmp_path/'boba-200'/'teachers'/'qwq-32b.jsonl', 'a') as f:
+        f.write('{"prompt": "2+2?", "solutions": ["4"]}\n')
     code, out, err = mot(capsys, 'plan', 'paper/qwen3-8b', '--gpus', 8, '--dry-run')
     assert code == 1 and 'line 4' in out + err
 
@@ -174,7 +185,8 @@ def test_saved_plans_are_those_of_the_profile_that_ships(capsys):
     assert main(['plan', 'paper/qwen3-8b', '--gpus', '8', '--memory', '80', '--tokens-per-second', '2000']) == 0
     fresh = capsys.readouterr().out.splitlines()[1]
     for page in ('app/17_cli', 'paper/54_scores', 'paper/58_eight_gpus'):
-        saved = [l.rstrip() for c in json.loads((house.ROOT/'nbs'/f'{page}.ipynb').read_text())['cells'] for o in c.get('outputs', ()) for l in o.get('text', ()) if l.startswith('-> ')]
+        saved = [l.rstrip() for c in json.loads((house.ROOT/'nbs'/f'{page}.ipynb').read_text())['cells']
+                 for o in c.get('outputs', ()) for l in o.get('text', ()) if l.startswith('-> ')]
         assert saved == [fresh], f'{page}: run this notebook again'
 
 
@@ -195,8 +207,17 @@ def test_slurm_script():
     "The script is bash, and the launcher's line is put together as meant when Slurm's own commands are replaced."
     script = house.ROOT/'data'/'launch'/'run.slurm'
     assert subprocess.run(['bash', '-n', str(script)]).returncode == 0
-    stand_in = 'scontrol() { echo node-a; echo node-b; }; srun() { while [[ $1 == --* ]]; do shift; done; "$@"; }; export -f scontrol srun; torchrun() { printf "%s " "$@"; }; export -f torchrun; ' \
-               'exec() { "$@"; }; export -f exec; '
-    done = subprocess.run(['bash', '-c', stand_in + f'source {script} a.yaml train.lr=2e-5'], capture_output=True, text=True,
-                          env={'PATH': '/usr/bin:/bin', 'SLURM_JOB_NODELIST': 'node-[a-b]', 'SLURM_JOB_ID': '7', 'SLURM_NNODES': '2', 'SLURM_NODEID': '1', 'SLURM_GPUS_ON_NODE': '8'})
-    assert done.stdout.split() == ['--nnodes=2', '--node_rank=1', '--nproc_per_node=8', '--master_addr=node-a', '--master_port=20007', '-m', 'mot_nb', 'run', 'a.yaml', 'train.lr=2e-5'], done.stderr
+    stand_in = """scontrol() { echo node-a; echo node-b; }
+        srun() { while [[ $1 == --* ]]; do shift; done; "$@"; }
+        export -f scontrol srun
+        torchrun() { printf "%s " "$@"; }
+        export -f torchrun
+        exec() { "$@"; }
+        export -f exec
+    """
+    done = subprocess.run(['bash', '-c', stand_in + f'source {script} a.yaml train.lr=2e-5'], capture_output=True,
+                          text=True,
+                          env={'PATH': '/usr/bin:/bin', 'SLURM_JOB_NODELIST': 'node-[a-b]', 'SLURM_JOB_ID': '7',
+                               'SLURM_NNODES': '2', 'SLURM_NODEID': '1', 'SLURM_GPUS_ON_NODE': '8'})
+    assert done.stdout.split() == ['--nnodes=2', '--node_rank=1', '--nproc_per_node=8', '--master_addr=node-a',
+                                   '--master_port=20007', '-m', 'mot_nb', 'run', 'a.yaml', 'train.lr=2e-5'], done.stderr

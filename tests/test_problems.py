@@ -44,7 +44,8 @@ def test_the_new_traps_are_right_and_wrong_ones():
 
 # -- kind 13: scripts without spaces -------------------------------------------------------------------------
 
-@pytest.mark.parametrize('text', ('答案是25。', '所以一共有25个苹果', '答えは25です。', '答案：25', '정답은 25입니다.', '共有２５人'))
+@pytest.mark.parametrize('text', ('答案是25。', '所以一共有25个苹果', '答えは25です。', '答案：25',
+                                  '정답은 25입니다.', '共有２５人'))
 def test_a_number_among_letters_of_scripts_without_spaces(text):
     assert is_correct('25', text) and not is_correct('5', text) and not is_correct('2', text)
 

@@ -12,14 +12,17 @@ from mot_nb.core.errors import MotError
 from mot_nb.core.files import data_folder
 from mot_nb.student.students import load_student
 
-SMALL = {'student': {'name': 'toy-tiny'}, 'data': {'pool': 'toy', 'teachers': ['plain', 'verbose'], 'n_train': 8, 'n_heldout': 4},
-         'train': {'lr': 1e-3, 'steps': 2, 'batch': 4, 'compute': 'float32'}, 'rounds': {'rounds': 1}, 'eval': {'max_new_tokens': 16, 'loss_rows': 4}}
+SMALL = {'student': {'name': 'toy-tiny'}, 'data': {'pool': 'toy', 'teachers': ['plain', 'verbose'], 'n_train': 8,
+                                                   'n_heldout': 4},
+         'train': {'lr': 1e-3, 'steps': 2, 'batch': 4, 'compute': 'float32'}, 'rounds': {'rounds': 1},
+         'eval': {'max_new_tokens': 16, 'loss_rows': 4}}
 
 
 @pytest.mark.parametrize('kills', [6, pytest.param(20, marks=pytest.mark.long)])
 def test_kills(tmp_path, kills):
     "Killed at random moments and resumed: the hashes of the run that was left alone, which is the same twice."
-    done = subprocess.run([sys.executable, Path(__file__).parent/'tools'/'kill_and_resume.py', tmp_path, str(kills), str(kills)], capture_output=True, text=True,
+    done = subprocess.run([sys.executable, Path(__file__).parent/'tools'/'kill_and_resume.py', tmp_path, str(kills),
+                           str(kills)], capture_output=True, text=True,
                           env={**os.environ, 'OMP_NUM_THREADS': '1'}, timeout=1200)
     assert done.returncode == 0, done.stderr[-2000:]
     result = json.loads(done.stdout.splitlines()[-1])
@@ -36,11 +39,16 @@ def test_full_disk_loses_nothing(tmp_path):
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
         try: run(SMALL, tmp_path/'full', progress=False)
-        except MotError as e: (tmp_path/'error').write_text(str(e)); os._exit(3)
-        except BaseException as e: (tmp_path/'error').write_text(repr(e)); os._exit(4)
+        except MotError as e:
+            (tmp_path/'error').write_text(str(e))
+            os._exit(3)
+        except BaseException as e:
+            (tmp_path/'error').write_text(repr(e))
+            os._exit(4)
         os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 3, (tmp_path/'error').read_text()
-    assert 'could not write' in (tmp_path/'error').read_text() and 'cure: free some space' in (tmp_path/'error').read_text()
+    assert 'could not write' in (tmp_path/'error').read_text()
+    assert 'cure: free some space' in (tmp_path/'error').read_text()
     assert (tmp_path/'full/seed-0/ledger.jsonl').exists()
     assert run(SMALL, tmp_path/'full', progress=False).hash == whole
 
@@ -98,7 +106,9 @@ def refused(what, f):
     return text
 
 
-def trace(i, **kw): return json.dumps({'problem_id': f'p{i}', 'teacher': 'a', 'prompt': 'What is 1 + 1?', 'completion': 'It is 2.\nAnswer: 2', 'reference': '2', **kw})
+def trace(i, **kw):
+    return json.dumps({'problem_id': f'p{i}', 'teacher': 'a', 'prompt': 'What is 1 + 1?',
+                       'completion': 'It is 2.\nAnswer: 2', 'reference': '2', **kw})
 
 
 def test_unreadable_lines_are_all_listed(tmp_path):
@@ -130,11 +140,13 @@ def test_teacher_left_with_no_trace(tmp_path):
 
 
 def test_student_with_another_vocabulary(tmp_path):
-    refused('vocabulary', lambda: run(load_settings(SMALL, ['data.pool=words', 'data.teachers=worked']), tmp_path/'r', progress=False))
+    refused('vocabulary', lambda: run(load_settings(SMALL, ['data.pool=words', 'data.teachers=worked']), tmp_path/'r',
+                                      progress=False))
 
 
 def test_weights_that_do_not_sum_to_one(tmp_path):
-    assert 'sum 1.1' in refused('do not sum to 1', lambda: run(load_settings(SMALL, ['rounds.weights=0.5,0.6']), tmp_path/'r', progress=False))
+    assert 'sum 1.1' in refused('do not sum to 1', lambda: run(load_settings(SMALL, ['rounds.weights=0.5,0.6']),
+                                                               tmp_path/'r', progress=False))
 
 
 def test_unknown_setting():
@@ -149,25 +161,34 @@ def test_missing_model(tmp_path):
 
 def test_another_run_in_the_folder(tmp_path):
     run(SMALL, tmp_path/'r', progress=False)
-    assert 'train.lr: there 0.001' in refused('other settings', lambda: run(load_settings(SMALL, ['train.lr=1e-4']), tmp_path/'r', progress=False))
+    assert 'train.lr: there 0.001' in refused('other settings', lambda: run(load_settings(SMALL, ['train.lr=1e-4']),
+                                                                            tmp_path/'r', progress=False))
 
 
 def test_a_folder_of_other_things_is_left_alone(tmp_path):
     "A run clears its own folder; it does not begin in one that holds anything else, whatever the names."
-    mine = [tmp_path/'work'/'thesis.txt', tmp_path/'.env.old', tmp_path/'src'/'.cache.part', tmp_path/'settings.yaml', tmp_path/'manifest.json']
-    for f in mine: f.parent.mkdir(exist_ok=True); f.write_text('{"name": "mine"}')
+    mine = [tmp_path/'work'/'thesis.txt', tmp_path/'.env.old', tmp_path/'src'/'.cache.part', tmp_path/'settings.yaml',
+            tmp_path/'manifest.json']
+    for f in mine:
+        f.parent.mkdir(exist_ok=True)
+        f.write_text('{"name": "mine"}')
     refused('something else than a run', lambda: run(SMALL, tmp_path, progress=False))
     assert all(f.read_text() == '{"name": "mine"}' for f in mine)
 
 
 def test_a_long_trace_is_found_before_training(tmp_path):
-    said = refused('longer than what is computed at once', lambda: run({**SMALL, 'train': {**SMALL['train'], 'micro_tokens': 30}}, tmp_path/'run', progress=False))
+    said = refused('longer than what is computed at once', lambda: run({**SMALL,
+                                                                        'train': {**SMALL['train'],
+                                                                                  'micro_tokens': 30}}, tmp_path/'run',
+                                                                       progress=False))
     assert 'verbose' in said and 'train.micro_tokens=' in said and not list(tmp_path.rglob('ledger.jsonl'))
 
 
 def test_a_damaged_optimiser_state_is_made_again(tmp_path):
-    "Moments that a round goes on with, torn after a kill: the branch that left them is trained again, with the same result."
-    settings = load_settings({**SMALL, 'train': {**SMALL['train'], 'optimiser_state': 'kept'}, 'rounds': {'rounds': 2, 'methods': ['mot'], 'branches': 'disk'}})
+    """Moments that a round goes on with, torn after a kill: the branch that left them is trained again, with the same
+    result."""
+    settings = load_settings({**SMALL, 'train': {**SMALL['train'], 'optimiser_state': 'kept'},
+                              'rounds': {'rounds': 2, 'methods': ['mot'], 'branches': 'disk'}})
     whole = run(settings, tmp_path/'whole', progress=False).hash
     from mot_nb.methods import maker
     train_paths = maker.train_paths
@@ -184,16 +205,20 @@ def test_a_damaged_optimiser_state_is_made_again(tmp_path):
 
 
 def test_a_mixture_of_experts_is_read_back(tmp_path):
-    "Its experts lie apart in the file and together in the model: round 1 is read back after a kill, not made again, and the one-shot merge finds its students."
+    """Its experts lie apart in the file and together in the model: round 1 is read back after a kill, not made again,
+    and the one-shot merge finds its students."""
     import shutil
     from transformers import Qwen3MoeConfig, Qwen3MoeForCausalLM
     from mot_nb.core.files import read_lines
     from mot_nb.student.models import byte_tokenizer, save_student
     tokenizer = byte_tokenizer()
-    config = Qwen3MoeConfig(vocab_size=len(tokenizer), hidden_size=32, intermediate_size=64, moe_intermediate_size=16, num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=1, head_dim=16,
-                            num_experts=4, num_experts_per_tok=2, decoder_sparse_step=1, eos_token_id=2, pad_token_id=0, bos_token_id=None)
+    config = Qwen3MoeConfig(vocab_size=len(tokenizer), hidden_size=32, intermediate_size=64, moe_intermediate_size=16,
+                            num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=1, head_dim=16,
+                            num_experts=4, num_experts_per_tok=2, decoder_sparse_step=1, eos_token_id=2, pad_token_id=0,
+                            bos_token_id=None)
     save_student(tmp_path/'moe', Qwen3MoeForCausalLM(config).float().eval(), tokenizer)
-    s = load_settings(SMALL, [f'student.name={tmp_path/"moe"}', 'data.pool=words', 'data.teachers=worked,narrative', 'data.n_heldout=0', 'rounds.rounds=2', 'rounds.keep=merged'])
+    s = load_settings(SMALL, [f'student.name={tmp_path/"moe"}', 'data.pool=words', 'data.teachers=worked,narrative',
+                              'data.n_heldout=0', 'rounds.rounds=2', 'rounds.keep=merged'])
     whole = run(s, tmp_path/'whole', progress=False)
     out = tmp_path/'again'
     shutil.copytree(tmp_path/'whole', out)
@@ -204,7 +229,8 @@ def test_a_mixture_of_experts_is_read_back(tmp_path):
     shutil.rmtree(out/'seed-0/students/mot-r2')
     before = (out/'seed-0/students/mot-r1').stat().st_ino
     assert run(s, out, progress=False).hash == whole.hash and (out/'seed-0/students/mot-r1').stat().st_ino == before
-    assert any('experts.0.' in n for n in _names(out/'seed-0/students/mot-r1')) and 'oneshot' in {r['student'] for r in read_lines(out/'seed-0/metrics.jsonl')}
+    assert any('experts.0.' in n for n in _names(out/'seed-0/students/mot-r1'))
+    assert 'oneshot' in {r['student'] for r in read_lines(out/'seed-0/metrics.jsonl')}
 
 
 def _names(folder):

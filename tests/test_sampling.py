@@ -136,7 +136,8 @@ def test_places_that_cannot_be_written(tmp_path, capsys):
     assert 'Traceback' not in capsys.readouterr().err
 
 
-@pytest.mark.parametrize('url', ['localhost:8000', 'nonsense', '', 'http://', 'file:///etc/hostname', 'http://127.0.0.1:1'])
+@pytest.mark.parametrize('url', ['localhost:8000', 'nonsense', '', 'http://', 'file:///etc/hostname',
+                                 'http://127.0.0.1:1'])
 def test_addresses_without_a_server(url):
     with pytest.raises(MotError, match='no server answers here'): server_models(url, timeout=2)
 

@@ -29,7 +29,8 @@ def test_a_key_that_stands_twice(tmp_path, text, key, lines):
     assert f'line {lines[0]} and line {lines[1]}' in message and f'values: {key}' in message and 'run.yaml' in message
 
 
-def test_a_key_of_an_override_that_stands_twice(): assert 'twice' in refused(overrides=['rounds.outer={lr: .7, lr: .8}'])
+def test_a_key_of_an_override_that_stands_twice():
+    assert 'twice' in refused(overrides=['rounds.outer={lr: .7, lr: .8}'])
 
 
 def test_merged_and_repeated_anchors_are_no_double_keys(tmp_path):
@@ -52,10 +53,12 @@ def test_a_name_stays_as_it_was_written(tmp_path, value):
 
 
 @pytest.mark.parametrize('value, steps', [('1e3', 1000), ('5.0', 5), ('1_000', 1000), ('+7', 7), ('"8"', 8)])
-def test_a_whole_number_in_its_other_forms(value, steps): assert load_settings(overrides=[f'train.steps={value}']).train.steps == steps
+def test_a_whole_number_in_its_other_forms(value, steps):
+    assert load_settings(overrides=[f'train.steps={value}']).train.steps == steps
 
 
-@pytest.mark.parametrize('override', ['data.teachers=[plain,plain]', 'rounds.mtd_budgets=[depth,depth]', 'data.teachers=a,b,a',
+@pytest.mark.parametrize('override', ['data.teachers=[plain,plain]', 'rounds.mtd_budgets=[depth,depth]',
+                                      'data.teachers=a,b,a',
                                       'rounds.methods=mot,mot', 'seeds=3,3'])
 def test_a_list_that_names_something_twice(override):
     assert 'names something twice' in refused(overrides=[override])
@@ -68,8 +71,10 @@ def test_yaml_nested_three_thousand_times(tmp_path, opening, closing):
 
 
 def test_aliases_that_multiply_make_no_long_message(tmp_path):
-    lists = ['&a0 [x, x, x, x, x, x, x, x]'] + [f'&a{i} [{", ".join([f"*a{i - 1}"]*8)}]' for i in range(1, 12)]   # 8**12 words
-    message = refused(written(tmp_path, 'train:\n' + ''.join(f'  a{i}: {x}\n' for i, x in enumerate(lists)) + 'notes: *a11\n'))
+    # 8**12 words
+    lists = ['&a0 [x, x, x, x, x, x, x, x]'] + [f'&a{i} [{", ".join([f"*a{i - 1}"]*8)}]' for i in range(1, 12)]
+    message = refused(written(tmp_path, 'train:\n' + ''.join(f'  a{i}: {x}\n' for i, x in enumerate(lists))
+                              + 'notes: *a11\n'))
     assert 'unknown setting' in message and len(message) < 5000
     message = refused(written(tmp_path, 'notes:\n' + ''.join(f'- {x}\n' for x in lists)))
     assert 'wrong type' in message and len(message) < 50_000
@@ -79,7 +84,8 @@ def test_aliases_that_multiply_make_no_long_message(tmp_path):
 def test_an_empty_name(name): assert 'empty' in refused(overrides=[f'student.name={name}'])
 
 
-@pytest.mark.parametrize('source', [{'train': {'lora_rank': 8, 'lora_targets': []}}, {'train': {'lora_rank': 1, 'lora_targets': ''}},
+@pytest.mark.parametrize('source', [{'train': {'lora_rank': 8, 'lora_targets': []}},
+                                    {'train': {'lora_rank': 1, 'lora_targets': ''}},
                                     {'train': {'lora_rank': '4', 'lora_targets': ()}}])
 def test_a_rank_without_modules(source):
     assert 'train.lora_targets' in refused(source)
@@ -87,24 +93,31 @@ def test_a_rank_without_modules(source):
 
 
 @pytest.mark.parametrize('value', [math.nan, math.inf, -math.inf])
-@pytest.mark.parametrize('group, key', [('train', 'lr'), ('train', 'lora_alpha'), ('train', 'steps'), ('data', 'seed'), ('data', 'system'), ('student', 'name'), ('rounds', 'merge')])
+@pytest.mark.parametrize('group, key', [('train', 'lr'), ('train', 'lora_alpha'), ('train', 'steps'), ('data', 'seed'),
+                                        ('data', 'system'), ('student', 'name'), ('rounds', 'merge')])
 def test_numbers_that_are_none(group, key, value):
     assert f'{group}.{key}' in refused({group: {key: value}})
-    assert 'merge_options' in refused({'rounds': {'merge_options': {'density': value}}}) and 'weights' in refused({'rounds': {'weights': [1, value]}})
+    assert 'merge_options' in refused({'rounds': {'merge_options': {'density': value}}})
+    assert 'weights' in refused({'rounds': {'weights': [1, value]}})
 
 
 def test_groups_within_groups_come_back(tmp_path):
-    changes = ['rounds.merge=dare', 'rounds.merge_options={density: 3e-1, seed: 4, rescale: true, on: word}', 'rounds.outer={lr: .7, momentum: .9}',
+    changes = ['rounds.merge=dare', 'rounds.merge_options={density: 3e-1, seed: 4, rescale: true, on: word}',
+               'rounds.outer={lr: .7, momentum: .9}',
                'rounds.introduce=one_more', 'rounds.rows=short_first']
     s = load_settings(overrides=changes)
-    assert s.rounds.merge_options == {'density': .3, 'seed': 4, 'rescale': True, 'on': 'word'} and s.rounds.outer == OuterSettings(.7, .9, True)
+    assert s.rounds.merge_options == {'density': .3, 'seed': 4, 'rescale': True, 'on': 'word'}
+    assert s.rounds.outer == OuterSettings(.7, .9, True)
     assert load_settings(settings_dict(s)) == load_settings(s) == load_settings(written(tmp_path, to_yaml(s))) == s
-    assert load_settings(s, ['rounds.outer.lr=.5']).rounds.outer == OuterSettings(.5, .9) and hash(s) == hash(load_settings(s))
+    assert load_settings(s, ['rounds.outer.lr=.5']).rounds.outer == OuterSettings(.5, .9)
+    assert hash(s) == hash(load_settings(s))
     assert load_settings() == RunSettings() and load_settings().rounds.outer == OuterSettings(1., 0.)
 
 
-@pytest.mark.parametrize('override', ['rounds.merge=mena', 'rounds.outer.lr=0', 'rounds.outer.momentum=1', 'rounds.outer.momentum=-.1', 'rounds.outer=1', 'rounds.outer.rate=1',
-                                      'rounds.introduce=all', 'rounds.rows=short', 'rounds.merge_options=3', 'rounds.merge_options={a: [1]}', 'rounds.merge_options={a: {b: 1}}'])
+@pytest.mark.parametrize('override', ['rounds.merge=mena', 'rounds.outer.lr=0', 'rounds.outer.momentum=1',
+                                      'rounds.outer.momentum=-.1', 'rounds.outer=1', 'rounds.outer.rate=1',
+                                      'rounds.introduce=all', 'rounds.rows=short', 'rounds.merge_options=3',
+                                      'rounds.merge_options={a: [1]}', 'rounds.merge_options={a: {b: 1}}'])
 def test_what_the_new_settings_refuse(override): assert 'rounds.' in refused(overrides=[override])
 
 

@@ -1,10 +1,9 @@
 "Students that cannot be saved, should not be loaded, or have files that are not what they should be."
-import json, os, pty, shutil, subprocess, sys
+import json, os, pty, subprocess, sys
 from pathlib import Path
 
 import pytest
 import torch
-import transformers as tf
 from safetensors.torch import load_file
 
 from mot_nb.core.errors import MotError
@@ -25,7 +24,7 @@ def change(folder, file='config.json', **new):
     path.write_text(json.dumps({**(json.loads(path.read_text()) if path.exists() else {}), **new}))
 
 
-# saving ----------------------------------------------------------------------------------------------------------------
+# saving ---------------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize('given', [
     {'temperature': 0.9, 'top_p': 0.6},                     # sampling numbers, no do_sample
     {'top_k': 5, 'do_sample': False},
@@ -48,7 +47,8 @@ def test_a_generation_config_that_transformers_refuses_is_saved(folder, tmp_path
 
 
 def test_a_sound_generation_config_is_saved_as_it_is(folder, tmp_path):
-    (folder/'generation_config.json').write_text(json.dumps({'eos_token_id': [2, 1], 'pad_token_id': 0, 'do_sample': True,
+    (folder/'generation_config.json').write_text(json.dumps({'eos_token_id': [2, 1], 'pad_token_id': 0,
+                                                             'do_sample': True,
                                                              'temperature': 0.6}))
     out = save_student(tmp_path/'out', *load_student(folder))
     written = json.loads((out/'generation_config.json').read_text())
@@ -80,7 +80,7 @@ def test_a_check_writes_nothing_and_changes_nothing(tmp_path, monkeypatch):
            {k: v for k, v in before[1].items() if k not in ('architectures', 'dtype', 'torch_dtype')}
 
 
-# loading ---------------------------------------------------------------------------------------------------------------
+# loading --------------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize('load', [load_student, empty_student])
 @pytest.mark.parametrize('quantised', [
     {'quant_method': 'bitsandbytes', 'load_in_4bit': True},
@@ -96,7 +96,8 @@ def test_quantised_students_are_refused(folder, load, quantised):
 def test_code_of_a_folder_is_never_run_and_nobody_is_asked(folder, tmp_path, load):
     "In a terminal of its own, where transformers would ask 'run the custom code? [y/N]' and wait."
     change(folder, model_type='mine', auto_map={'AutoConfig': 'mine.Config', 'AutoModelForCausalLM': 'mine.Model'})
-    (folder/'mine.py').write_text(f'open({str(tmp_path/"ran")!r}, "w").write("x")\nclass Config: pass\nclass Model: pass\n')
+    code = f'open({str(tmp_path/"ran")!r}, "w").write("x")\nclass Config: pass\nclass Model: pass\n'
+    (folder/'mine.py').write_text(code)
     code = f'from mot_nb.student.students import {load}\nfrom mot_nb.core.errors import MotError\n' \
            f'try: {load}({str(folder)!r})\nexcept MotError as e: print("REFUSED", e)\n'
     master, terminal = pty.openpty()
@@ -123,7 +124,8 @@ def test_pickled_weights_are_refused(folder, tmp_path, monkeypatch, name):
 
 
 def test_pickled_weights_beside_safetensors_are_not_read(folder):
-    torch.save({n: torch.zeros_like(t) for n, t in load_file(folder/'model.safetensors').items()}, folder/'pytorch_model.bin')
+    torch.save({n: torch.zeros_like(t) for n, t in load_file(folder/'model.safetensors').items()},
+               folder/'pytorch_model.bin')
     model, _ = load_student(folder)
     assert any(p.abs().sum() > 0 for p in model.parameters())
 
@@ -136,7 +138,8 @@ def test_a_folder_without_its_tokenizer_is_refused(folder, load):
 
 @pytest.mark.parametrize('new', [
     {'layer_types': ['full_attention']}, {'num_attention_heads': 0}, {'num_hidden_layers': 'two'}, {'hidden_size': -32},
-    {'model_type': 'no such model'}, {'model_type': None}, {'vocab_size': None}, {'rope_parameters': {'rope_type': 'none such'}},
+    {'model_type': 'no such model'}, {'model_type': None}, {'vocab_size': None},
+                                 {'rope_parameters': {'rope_type': 'none such'}},
 ])
 def test_configurations_that_contradict_themselves(folder, new):
     change(folder, **new)

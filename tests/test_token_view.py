@@ -1,10 +1,11 @@
-"Views of hostile text: more than a thousand nasty strings are text and nothing else, to a strict parser and to a real browser."
+"""Views of hostile text: more than a thousand nasty strings are text and nothing else, to a strict parser and to a real
+browser."""
 import html, json, re, subprocess, unicodedata
 from html.parser import HTMLParser
 
 import pytest
 
-from browser import Notebook, browser, loaded, missing, until
+from browser import KERNELSPEC, Notebook, browser, loaded, missing, until
 from nasty import nasty_strings
 
 @pytest.fixture(scope='module')
@@ -21,8 +22,11 @@ def scored_of(texts, name=lambda i: 'x'):
     base, student = 'base' + name(1), name(2) + '-r1'
     change = [(-1)**i*(i % 7)/2 for i in range(len(texts))]
     best = tuple('' if i % 3 else texts[-1 - i] for i in range(len(texts)))
-    return Scored(name(3), name(4), tuple(texts), {'truth': tuple(('shared', name(5))[i % 2] for i in range(len(texts)))}, {base: (-4.,)*len(texts), student: tuple(-4. + c for c in change)},
-                  {base: (3,)*len(texts), student: (2,)*len(texts)}, {base: best, student: best}, name(6)), base, student
+    return Scored(name(3), name(4), tuple(texts),
+                  {'truth': tuple(('shared', name(5))[i % 2] for i in range(len(texts)))},
+                  {base: (-4.,)*len(texts), student: tuple(-4. + c for c in change)},
+                  {base: (3,)*len(texts), student: (2,)*len(texts)}, {base: best, student: best},
+                  name(6)), base, student
 
 
 def views_of(strings, page=150):
@@ -38,9 +42,14 @@ def views_of(strings, page=150):
 
 # ---- a strict parser: nothing but the few elements and attributes a view is made of
 
-VOID, TAGS = {'br'}, {'div', 'p', 'b', 'small', 'ul', 'ol', 'li', 'i', 'span', 'style', 'table', 'caption', 'thead', 'tbody', 'tr', 'th', 'td', 'a', 'br'}
-ATTRIBUTES = {'class': re.compile(r'(?:mtv|[wtqcbxz]|[du][1-4]|b[1-9])(?: (?:[xq]|b[1-9]))?\Z'), 'title': re.compile(r'(?:<?[.\d]+→)(?:<?[.\d]+,? ?)+(?:[-+][\d.]+ nats, rank \d+→\d+)?\Z'), 'id': re.compile(r'm[0-9a-f]{8}-\d+\Z'), 'href': re.compile(r'#m[0-9a-f]{8}-\d+\Z'),
-              'role': re.compile(r'(?:group|region)\Z'), 'dir': re.compile(r'ltr\Z'), 'tabindex': re.compile(r'0\Z'), 'scope': re.compile(r'col\Z'), 'aria-current': re.compile(r'true\Z'), 'aria-label': re.compile(r'.*\Z', re.S)}
+VOID, TAGS = {'br'}, {'div', 'p', 'b', 'small', 'ul', 'ol', 'li', 'i', 'span', 'style', 'table', 'caption', 'thead',
+                      'tbody', 'tr', 'th', 'td', 'a', 'br'}
+ATTRIBUTES = {'class': re.compile(r'(?:mtv|[wtqcbxz]|[du][1-4]|b[1-9])(?: (?:[xq]|b[1-9]))?\Z'),
+              'title': re.compile(r'(?:<?[.\d]+→)(?:<?[.\d]+,? ?)+(?:[-+][\d.]+ nats, rank \d+→\d+)?\Z'),
+              'id': re.compile(r'm[0-9a-f]{8}-\d+\Z'), 'href': re.compile(r'#m[0-9a-f]{8}-\d+\Z'),
+              'role': re.compile(r'(?:group|region)\Z'), 'dir': re.compile(r'ltr\Z'), 'tabindex': re.compile(r'0\Z'),
+              'scope': re.compile(r'col\Z'), 'aria-current': re.compile(r'true\Z'),
+              'aria-label': re.compile(r'.*\Z', re.S)}
 
 
 class Strict(HTMLParser):
@@ -52,7 +61,8 @@ class Strict(HTMLParser):
         if tag not in TAGS: self.complaints.append(f'element {tag}')
         if len({k for k, _ in attrs}) != len(attrs): self.complaints.append(f'an attribute twice: {attrs}')
         for k, v in attrs:
-            if k not in ATTRIBUTES or not ATTRIBUTES[k].match(v or ''): self.complaints.append(f'{tag} {k}={(v or "")[:60]!r}')
+            if k not in ATTRIBUTES or not ATTRIBUTES[k].match(v or ''):
+                self.complaints.append(f'{tag} {k}={(v or "")[:60]!r}')
         if tag not in VOID: self.open.append(tag)
     def handle_startendtag(self, tag, attrs): self.complaints.append(f'self-closing {tag}')
     def handle_endtag(self, tag):
@@ -72,9 +82,12 @@ class Strict(HTMLParser):
 def complaints_of(source):
     "What is wrong with the source of a view; an empty list when nothing is."
     reader = Strict()
-    reader.feed(source); reader.close()
-    shapeless = {c for c in source if c not in '\n\t' and unicodedata.category(c) in ('Cc', 'Cf', 'Cs', 'Co', 'Cn', 'Zl', 'Zp')}
-    return reader.complaints + [f'not closed: {t}' for t in reader.open] + [f'U+{ord(c):04X} as it is' for c in sorted(shapeless)]
+    reader.feed(source)
+    reader.close()
+    shapeless = {c for c in source if c not in '\n\t' and unicodedata.category(c) in ('Cc', 'Cf', 'Cs', 'Co', 'Cn',
+                                                                                      'Zl', 'Zp')}
+    return reader.complaints + [f'not closed: {t}' for t in reader.open] + [f'U+{ord(c):04X} as it is'
+                                                                            for c in sorted(shapeless)]
 
 
 def test_strict_parser_sees_what_it_should():
@@ -83,7 +96,9 @@ def test_strict_parser_sees_what_it_should():
     s, base, student = scored_of(['a', 'b', 'c'])
     good = trace_view(s, student, base).source
     assert not complaints_of(good)
-    for wrong in ('<script>hit()</script>', '<img src=x onerror=hit()>', '<i onclick=hit()>x</i>', '<a href="javascript:hit()">x</a>', '<i style="color:red">x</i>', '<style>*{}</style>', '<!-- x -->', '<!doctype x>', '<?x?>', '</div>', '<div>', '\u202e', '\x1b', '<i title="x">y</i>', '<br/>'):
+    for wrong in ('<script>hit()</script>', '<img src=x onerror=hit()>', '<i onclick=hit()>x</i>',
+                  '<a href="javascript:hit()">x</a>', '<i style="color:red">x</i>', '<style>*{}</style>', '<!-- x -->',
+                  '<!doctype x>', '<?x?>', '</div>', '<div>', '\u202e', '\x1b', '<i title="x">y</i>', '<br/>'):
         assert complaints_of(good.replace('</ul>', '</ul>' + wrong, 1)), wrong
 
 
@@ -93,8 +108,10 @@ def test_nasty_strings_are_text(nasty):
     assert len(views) >= 3*len(nasty)//150
     for v in views:
         assert not complaints_of(v.source)[:5]
-        v.source.encode('utf-8'); v.text.encode('utf-8')
-        assert not re.search(r'[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]', v.text)     # what a terminal shows is inert too
+        v.source.encode('utf-8')
+        v.text.encode('utf-8')
+        # what a terminal shows is inert too
+        assert not re.search(r'[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]', v.text)
         assert len(v.source) < 400_000
     from mot_nb.views.token_view import inert
     for x in nasty:
@@ -110,7 +127,8 @@ def test_strings_alone(nasty):
     from mot_nb.views.token_view import STYLE_SHEET
     for x in nasty:
         s, base, student = scored_of([x], lambda i: x)
-        source = trace_view(s, student, base).source.replace(STYLE_SHEET, '', 1).replace('<style></style>', '', 1)   # the same everywhere, and parsed above
+        # the same everywhere, and parsed above
+        source = trace_view(s, student, base).source.replace(STYLE_SHEET, '', 1).replace('<style></style>', '', 1)
         assert not complaints_of(source), repr(x[:80])
 
 
@@ -122,12 +140,23 @@ var hits = 0; function hit(){ hits++ } alert = confirm = prompt = print = hit;
 REPORT = '''<script>
 addEventListener('load', function(){ setTimeout(function(){
   var all = document.body.querySelectorAll('*'), kinds = {}, handlers = 0;
-  all.forEach(function(e){ kinds[e.localName] = (kinds[e.localName] || 0) + 1; for (var a of e.attributes) if (a.name.slice(0, 2) == 'on' || (a.name != 'aria-label' && /javascript:/i.test(a.value))) handlers++; });
-  for (var name of ['mouseover', 'mouseenter', 'click', 'focus', 'load', 'error', 'toggle', 'animationstart', 'start']) all.forEach(function(e){ e.dispatchEvent(new Event(name)) });
+  all.forEach(function(e){
+    kinds[e.localName] = (kinds[e.localName] || 0) + 1;
+    for (var a of e.attributes)
+      if (a.name.slice(0, 2) == 'on' || (a.name != 'aria-label' && /javascript:/i.test(a.value))) handlers++;
+  });
+  for (var name of ['mouseover', 'mouseenter', 'click', 'focus', 'load', 'error', 'toggle', 'animationstart', 'start'])
+    all.forEach(function(e){ e.dispatchEvent(new Event(name)) });
   setTimeout(function(){
-    var out = {hits: hits, kinds: kinds, handlers: handlers, title: document.title, display: getComputedStyle(document.body).display, loaded: performance.getEntriesByType('resource').length,
-               controls: (document.body.textContent.match(/[\\u0000-\\u0008\\u000e-\\u001f\\u202a-\\u202e\\u2066-\\u2069]/g) || []).length};
-    var pre = document.createElement('pre'); pre.id = 'found'; pre.textContent = JSON.stringify(out); document.body.appendChild(pre);
+    var control = /[\\u0000-\\u0008\\u000e-\\u001f\\u202a-\\u202e\\u2066-\\u2069]/g;
+    var out = {hits: hits, kinds: kinds, handlers: handlers, title: document.title,
+               display: getComputedStyle(document.body).display,
+               loaded: performance.getEntriesByType('resource').length,
+               controls: (document.body.textContent.match(control) || []).length};
+    var pre = document.createElement('pre');
+    pre.id = 'found';
+    pre.textContent = JSON.stringify(out);
+    document.body.appendChild(pre);
   }, 50) }, 200) });
 </script></body></html>'''
 
@@ -142,13 +171,17 @@ def seen_by_browser(body, folder, name='page'):
     return json.loads(html.unescape(found[1]))
 
 
-@pytest.mark.skipif(browser() is None, reason='no Chromium on this machine: the strict parser above has looked at the same strings')
+@pytest.mark.skipif(browser() is None,
+                    reason='no Chromium on this machine: the strict parser above has looked at the same strings')
 def test_nasty_strings_in_a_browser(nasty, tmp_path):
-    "All strings in all views in one page: no script runs, no element or handler appears, nothing is loaded; and the same check sees a page that was not escaped."
+    """All strings in all views in one page: no script runs, no element or handler appears, nothing is loaded; and the
+    same check sees a page that was not escaped."""
     views = views_of(nasty)
     found = seen_by_browser(''.join(v.source for v in views), tmp_path)
-    assert found['hits'] == 0 and found['handlers'] == 0 and found['title'] == 'views' and found['display'] != 'none' and found['loaded'] == 0 and found['controls'] == 0
-    assert set(found['kinds']) <= TAGS | {'script'} and found['kinds']['script'] == 1 and found['kinds']['style'] == len(views)
+    assert found['hits'] == 0 and found['handlers'] == 0 and found['title'] == 'views' and found['display'] != 'none'
+    assert found['loaded'] == 0 and found['controls'] == 0
+    assert set(found['kinds']) <= TAGS | {'script'} and found['kinds']['script'] == 1
+    assert found['kinds']['style'] == len(views)
 
     for i, raw in enumerate(('<script>hit()</script>', '<img src=x onerror=hit()>', '<x onmouseover=hit()>y</x>')):
         found = seen_by_browser(raw, tmp_path, f'raw-{i}')
@@ -163,12 +196,29 @@ def example():
     names = ['base'] + [f'{f}-r{t}' for f in ('mot', 'std-plain') for t in (1, 2, 3)]
     texts = tuple(' 5 plus 6 gives 1 ;'.replace(' ', '| ').split('|')[1:])
     kinds = tuple('shared' if t.strip().isdigit() else 'quirk' for t in texts)
-    def trace(i): return Scored(f'problem-{i}', 'plain', texts, {'truth': kinds}, {m: tuple(-1. - (k == 'quirk')*j*.4 - .1*i for k in kinds) for j, m in enumerate(names)}, {m: (2,)*len(texts) for m in names}, {m: (' 7',)*len(texts) for m in names})
+    def trace(i):
+        return Scored(f'problem-{i}', 'plain', texts, {'truth': kinds},
+                      {m: tuple(-1. - (k == 'quirk')*j*.4 - .1*i for k in kinds) for j, m in enumerate(names)},
+                      {m: (2,)*len(texts) for m in names}, {m: (' 7',)*len(texts) for m in names})
     return [trace(0), trace(1)]
 
 
+FROM_FILE = """from mot_nb.analysis.scored_traces import read_scored
+from mot_nb.views.token_view import Explorer
+Explorer(read_scored(file)[0])"""
+WITHOUT_WIDGETS = """
+import sys
+sys.modules['ipywidgets'] = None
+from mot_nb.analysis.scored_traces import read_scored
+import mot_nb.views.plots as p, mot_nb.views.token_view as v
+p._frontend = lambda: True
+assert set(v.Explorer(read_scored(sys.argv[1])[0])._repr_mimebundle_()) == {'text/plain', 'text/html'}
+"""
+
+
 def test_explorer_without_a_frontend(tmp_path):
-    "Executed without JupyterLab the explorer is a static view; nothing is stored that could come up empty; and it is one without ipywidgets too."
+    """Executed without JupyterLab the explorer is a static view; nothing is stored that could come up empty; and it is
+    one without ipywidgets too."""
     import sys
 
     import nbformat
@@ -176,14 +226,16 @@ def test_explorer_without_a_frontend(tmp_path):
     from mot_nb.app.pages import execute_page
     from mot_nb.app.page_html import html_page
     write_scored(tmp_path/'scored.jsonl', example())
-    cells = [nbformat.v4.new_code_cell("file = ''", metadata={'tags': ['parameters']}), nbformat.v4.new_code_cell("from mot_nb.analysis.scored_traces import read_scored\nfrom mot_nb.views.token_view import Explorer\nExplorer(read_scored(file)[0])")]
-    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={'kernelspec': {'name': 'python3', 'display_name': 'python3', 'language': 'python'}}), tmp_path/'page.ipynb')
-    out = nbformat.read(execute_page(tmp_path/'page.ipynb', tmp_path/'out.ipynb', {'file': str(tmp_path/'scored.jsonl')}), 4)
+    cells = [nbformat.v4.new_code_cell("file = ''", metadata={'tags': ['parameters']}),
+             nbformat.v4.new_code_cell(FROM_FILE)]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=KERNELSPEC), tmp_path/'page.ipynb')
+    out = nbformat.read(execute_page(tmp_path/'page.ipynb', tmp_path/'out.ipynb',
+                                     {'file': str(tmp_path/'scored.jsonl')}), 4)
     data = out.cells[-1].outputs[-1]['data']
     assert not complaints_of(data['text/html']) and not [k for k in data if 'widget' in k]
     assert 'class="mtv"' in html_page(out)
-    code = 'import sys; sys.modules["ipywidgets"] = None\nfrom mot_nb.analysis.scored_traces import read_scored\nimport mot_nb.views.plots as p, mot_nb.views.token_view as v; p._frontend = lambda: True\nassert set(v.Explorer(read_scored(sys.argv[1])[0])._repr_mimebundle_()) == {"text/plain", "text/html"}'
-    done = subprocess.run([sys.executable, '-c', code, str(tmp_path/'scored.jsonl')], capture_output=True, text=True)
+    command = [sys.executable, '-c', WITHOUT_WIDGETS, str(tmp_path/'scored.jsonl')]
+    done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
 

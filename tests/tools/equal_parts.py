@@ -7,7 +7,9 @@ from pathlib import Path
 
 import torch
 torch.set_num_threads(1)
-import torch.distributed.fsdp, torch.distributed.tensor, transformers.models.qwen3.modeling_qwen3  # noqa: for all ranks
+# once, for all ranks
+import torch.distributed.fsdp, torch.distributed.tensor
+import transformers.models.qwen3.modeling_qwen3  # noqa: F401
 from safetensors.torch import load_file
 from mot_nb.core.errors import MotError
 from mot_nb.core.settings import load_settings
