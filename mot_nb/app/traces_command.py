@@ -10,7 +10,7 @@ import contextlib, re
 from pathlib import Path
 from ..core.errors import MotError
 from ..core.escape import terminal_text
-from ..core.files import sweep
+from ..core.files import is_leftover, sweep
 from ..core.settings import load_settings
 from .answering import BOXED, answers_of, check_one, check_option, check_some, named_set
 
@@ -32,6 +32,8 @@ def _writing(folder):
             import fcntl
             fcntl.flock(f, fcntl.LOCK_EX)
         for at in ('teachers', 'samples'): sweep(folder/at)
+        for name in ('problems_*', 'README.md', 'TEACHERS.md'):     # the folder may hold more than is written here
+            for p in filter(is_leftover, folder.glob(f'.{name}.*.part')): p.unlink()
         yield
 
 # %% ../../nbs/app/13_traces_command.ipynb #c3781282
