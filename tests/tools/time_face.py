@@ -20,7 +20,7 @@ def row(preset, cell, load):
     "A cell as a row."
     return {'lab': preset, 'line': cell.source, 'shows': cell.shows, 'seconds': round(cell.seconds, 2),
             'cpu_seconds': round(cell.cpu, 2), 'html': bool(cell.html()), 'error': cell.error(), 'commit': commit(),
-            'load': load}
+            'threads': environment()['threads'], 'load': load}
 
 
 def main(preset):
