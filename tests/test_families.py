@@ -1,4 +1,4 @@
-"A chat family's rows, prompts and stop tokens are what a chat engine of that family writes; a class trains, or is refused."
+"A chat family's rows, prompts and stops are what an engine of that family writes; a class trains, or is refused."
 import re
 
 import pytest
@@ -21,7 +21,8 @@ from mot_nb.student.models import byte_tokenizer, save_student, tiny_qwen3
 from tiny_models import CLASSES, MORE, tiny_model
 
 OPEN_CHANNEL = '<|start|>assistant<|channel|>analysis<|message|>'
-# all do; a part without gradient; a part of its own width; counts positions; ignores them; attention not replaced; a state
+# all do; a part without gradient; values of another width; counts positions; ignores them; attention of its
+# own; a state
 SAMPLE = ('Qwen3ForCausalLM', 'AfmoeForCausalLM', 'DeepseekV3ForCausalLM', 'RobertaForCausalLM', 'BartForCausalLM',
           'GPTJForCausalLM', 'FalconMambaForCausalLM')
 family = pytest.mark.parametrize('name', FAMILIES)
@@ -148,6 +149,13 @@ def test_the_record_holds_every_class_and_no_fault():
 def test_a_class_does_what_was_recorded(name):
     row = check_families.family(name)
     assert not check_families.faults(row) and without_shares(row) == without_shares(of_record('class')[name])
+
+
+@pytest.mark.long
+def test_every_class_does_what_was_recorded():
+    of = of_record('class')
+    rows = {n: check_families.family(n) for n in CLASSES}
+    assert [n for n in CLASSES if without_shares(rows[n]) != without_shares(of[n])] == []
 
 
 def test_the_record_holds_every_template():

@@ -190,7 +190,8 @@ def _refuse_nan(logits, step):
 def _unbatched(model, why):
     "The error for a family whose answers are other ones in a batch."
     return MotError('answers of this student cannot be batched', where=type(model).__name__, values=why,
-                    cure='choose a student of another family; a server can hold such a teacher: mot traces NAME --url ...')
+                    cure='choose a student of another family; '
+                         'a server can hold such a teacher: mot traces NAME --url ...')
 
 def _two_steps(model, rows, following): # rows of ids of several lengths; the id behind each
     "[rows, 2, vocabulary]: logits behind each row and behind the id that follows, batched, the second by the cache."

@@ -6,8 +6,8 @@ and a row of every chat family (families.py), with what is refused of each.
 Each class is saved, loaded, packed, trained, sampled and merged as `mot run` does it, and compared with plain PyTorch:
 losses with `F.cross_entropy` of the model's own forward pass, row by row; answers with the most likely token, found
 without cache; a merge with the mean of the tensors. What is refused is refused by a MotError, whose words are kept.
-Anything else is a fault, and ends the script with 1. The rows go to data/recorded/checks/families.jsonl; with names, those
-of these classes take the place of the older ones.
+Anything else is a fault, and ends the script with 1. The rows go to data/recorded/checks/families.jsonl; with names,
+those of these classes take the place of the older ones.
 """
 import json, sys, tempfile, time, traceback, warnings
 from functools import partial
@@ -153,10 +153,12 @@ def outcome(step):
     "'yes', or the words of a refusal, or a fault and where it arose."
     try: step()
     except MotError as e:
-        first, values = str(e).split('\n')[0], [l.strip() for l in str(e).split('\n') if l.strip().startswith('values:')]
-        return ' '.join([first, *values]).replace('values: ', '– ')[:240]
+        lines = [line.strip() for line in str(e).split('\n')]
+        values = [line for line in lines if line.startswith('values:')]
+        return ' '.join([lines[0], *values]).replace('values: ', '– ')[:240]
     except Exception as e:
-        return f'FAULT {type(e).__name__}: {" ".join(str(e).split())[:200]} ({traceback.extract_tb(e.__traceback__)[-1].name})'
+        where = traceback.extract_tb(e.__traceback__)[-1].name
+        return f'FAULT {type(e).__name__}: {" ".join(str(e).split())[:200]} ({where})'
     return 'yes'
 
 
@@ -199,7 +201,8 @@ def refusal(name):
     family, text, system, _ = REFUSED[name]
     tokenizer = tokenizer_of(FAMILIES[family])
     tokenizer.chat_template = text
-    return {'template': name, 'refused': outcome(lambda: render(Trace('1', 't', QUESTION, '12'), tokenizer, system=system))}
+    trace = Trace('1', 't', QUESTION, '12')
+    return {'template': name, 'refused': outcome(lambda: render(trace, tokenizer, system=system))}
 
 
 def faults(row):
@@ -218,7 +221,8 @@ def main(names):
         old[name] = family(name)
         print(f'{time.time() - start:.1f}', json.dumps(old[name]), flush=True)
     rows += [old[name] for name in CLASSES if name in old]
-    write_recorded(RECORD, 'families of students', rows, commit(), 'python tests/tools/check_families.py', environment())
+    command = 'python tests/tools/check_families.py'
+    write_recorded(RECORD, 'families of students', rows, commit(), command, environment())
     return 1 if any(map(faults, rows)) else 0
 
 

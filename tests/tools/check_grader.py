@@ -128,7 +128,8 @@ def by_math_verify(trap):
 
 def by_this_project(trap):
     "Whether this project's grader does."
-    return same_answer(trap['gold'], trap['answer'], 30.) if 'answer' in trap else is_correct(trap['gold'], trap['text'])
+    if 'text' in trap: return is_correct(trap['gold'], trap['text'])
+    return same_answer(trap['gold'], trap['answer'], 30.)
 
 
 def counted(traps, ours): # with math-verify's verdicts; this project's

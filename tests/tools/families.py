@@ -1,8 +1,8 @@
-"""Chat families as small tokenizers: the project's byte tokenizer with a family's marks, and a short template of our own
-that writes a turn as that family does. What is expected of each is written down here by hand.
+"""Chat families as small tokenizers: the project's byte tokenizer with a family's marks, and a short template of our
+own that writes a turn as that family does. What is expected of each is written down here by hand.
 
-A text of tokens is spelled with a dot on both sides of every token that is no byte: `·<|im_start|>·user`. So `·<think>·`
-is one token, `<think>` seven letters."""
+A text of tokens is spelled with a dot on both sides of every token that is no byte: `·<|im_start|>·user`. So
+`·<think>·` is one token, `<think>` seven letters."""
 from dataclasses import dataclass
 
 from tokenizers import AddedToken
@@ -43,7 +43,8 @@ def tokenizer_of(family):
     "The tokenizer of a `Family`."
     t = byte_tokenizer()
     names = dict.fromkeys((*family.control, family.eos))
-    t.add_tokens([AddedToken(n, special=True, normalized=False, rstrip=family.strips) for n in names], special_tokens=True)
+    control = [AddedToken(n, special=True, normalized=False, rstrip=family.strips) for n in names]
+    t.add_tokens(control, special_tokens=True)
     t.add_tokens([AddedToken(n, special=False, normalized=False) for n in family.marks])
     t.eos_token = family.eos
     if family.begins:
@@ -80,14 +81,15 @@ def _qwen(said, prompt): return _CHATML_TURNS.replace('SAID', said) + prompt
 
 _ASKS = "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 _ASKS_MAYBE = ("{% if add_generation_prompt %}<|im_start|>assistant\n"
-               "{% if enable_thinking is defined and not enable_thinking %}<think>\n\n</think>\n\n{% endif %}{% endif %}")
+               "{% if enable_thinking is defined and not enable_thinking %}<think>\n\n</think>\n\n{% endif %}"
+               "{% endif %}")
 _ASKS_OPEN = "{% if add_generation_prompt %}<|im_start|>assistant\n<think>\n{% endif %}"
 _QWEN = dict(control=('<|endoftext|>', '<|im_start|>'), marks=('<think>', '</think>'), end='<|im_end|>',
              stop=('<|im_end|>',))
 
 _LLAMA = ("{{ bos_token }}<|start_header_id|>system<|end_header_id|>\n\nToday Date: "
-          "{{ strftime_now('%d %b %Y') }}\n\n{% if messages[0]['role'] == 'system' %}{{ messages[0]['content'] | trim }}"
-          "{% endif %}<|eot_id|>{% for m in messages if m['role'] != 'system' %}"
+          "{{ strftime_now('%d %b %Y') }}\n\n{% if messages[0]['role'] == 'system' %}"
+          "{{ messages[0]['content'] | trim }}{% endif %}<|eot_id|>{% for m in messages if m['role'] != 'system' %}"
           "{{ '<|start_header_id|>' + m['role'] + '<|end_header_id|>\n\n' + m['content'] | trim + '<|eot_id|>' }}"
           "{% endfor %}{% if add_generation_prompt %}<|start_header_id|>assistant<|end_header_id|>\n\n{% endif %}")
 _GEMMA = ("{{ bos_token }}{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role not supported') }}"
@@ -95,17 +97,18 @@ _GEMMA = ("{{ bos_token }}{% if messages[0]['role'] == 'system' %}{{ raise_excep
           "{{ ('model' if m['role'] == 'assistant' else m['role']) + '\n' + m['content'] | trim }}<end_of_turn>\n"
           "{% endfor %}{% if add_generation_prompt %}<start_of_turn>model\n{% endif %}")
 _GEMMA4 = ("{{ bos_token }}{% for m in messages %}<|turn>"
-           "{{ ('model' if m['role'] == 'assistant' else m['role']) + '\n' + m['content'] | trim }}<turn|>\n{% endfor %}"
-           "{% if add_generation_prompt %}<|turn>model\n{% endif %}")
+           "{{ ('model' if m['role'] == 'assistant' else m['role']) + '\n' + m['content'] | trim }}<turn|>\n"
+           "{% endfor %}{% if add_generation_prompt %}<|turn>model\n{% endif %}")
 _PHI3 = ("{% for m in messages %}{{ '<|' + m['role'] + '|>\n' + m['content'] + '<|end|>\n' }}{% endfor %}"
          "{% if add_generation_prompt %}<|assistant|>\n{% else %}{{ eos_token }}{% endif %}")
-_PHI4 = ("{% for m in messages %}{{ '<|im_start|>' + m['role'] + '<|im_sep|>' + m['content'] + '<|im_end|>' }}{% endfor %}"
-         "{% if add_generation_prompt %}<|im_start|>assistant<|im_sep|>{% endif %}")
+_PHI4 = ("{% for m in messages %}{{ '<|im_start|>' + m['role'] + '<|im_sep|>' + m['content'] + '<|im_end|>' }}"
+         "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant<|im_sep|>{% endif %}")
 _MISTRAL = ("{{ bos_token }}{% for m in messages %}{% if m['role'] == 'system' %}"
-            "[SYSTEM_PROMPT]{{ m['content'] }}[/SYSTEM_PROMPT]{% elif m['role'] == 'user' %}[INST]{{ m['content'] }}[/INST]"
-            "{% else %}{{ m['content'] + eos_token }}{% endif %}{% endfor %}")
-_R1 = ("{{ bos_token }}{% for m in messages %}{% if m['role'] == 'system' %}{{ m['content'] }}{% elif m['role'] == 'user' %}"
-       "<｜User｜>{{ m['content'] }}{% else %}<｜Assistant｜>{{ m['content'].split('</think>')[-1] + eos_token }}"
+            "[SYSTEM_PROMPT]{{ m['content'] }}[/SYSTEM_PROMPT]{% elif m['role'] == 'user' %}"
+            "[INST]{{ m['content'] }}[/INST]{% else %}{{ m['content'] + eos_token }}{% endif %}{% endfor %}")
+_R1 = ("{{ bos_token }}{% for m in messages %}{% if m['role'] == 'system' %}{{ m['content'] }}"
+       "{% elif m['role'] == 'user' %}<｜User｜>{{ m['content'] }}"
+       "{% else %}<｜Assistant｜>{{ m['content'].split('</think>')[-1] + eos_token }}"
        "{% endif %}{% endfor %}{% if add_generation_prompt %}<｜Assistant｜><think>\n{% endif %}")
 _SMOLLM3 = ("{% set given = messages[0]['content'] if messages[0]['role'] == 'system' else '' %}"
             "{% set mode = '/no_think' if '/no_think' in given else 'DEFAULT' %}<|im_start|>system\n"
@@ -119,8 +122,10 @@ _GPT_OSS = ("<|start|>system<|message|>Current date: {{ strftime_now('%Y-%m-%d')
             "# Valid channels: analysis, commentary, final.<|end|>{% for m in messages %}{% if m['role'] == 'system' %}"
             "<|start|>developer<|message|># Instructions\n\n{{ m['content'] }}<|end|>{% elif m['role'] == 'user' %}"
             "<|start|>user<|message|>{{ m['content'] }}<|end|>{% else %}"
-            "{% if '<|channel|>final<|message|>' in m['content'] %}{{ raise_exception('a channel in the content') }}{% endif %}"
-            "{% if m['thinking'] %}<|start|>assistant<|channel|>analysis<|message|>{{ m['thinking'] }}<|end|>{% endif %}"
+            "{% if '<|channel|>final<|message|>' in m['content'] %}"
+            "{{ raise_exception('a channel in the content') }}{% endif %}"
+            "{% if m['thinking'] %}<|start|>assistant<|channel|>analysis<|message|>{{ m['thinking'] }}<|end|>"
+            "{% endif %}"
             "<|start|>assistant<|channel|>final<|message|>{{ m['content'] }}"
             "{% if loop.last and not add_generation_prompt %}<|return|>{% else %}<|end|>{% endif %}"
             "{% endif %}{% endfor %}{% if add_generation_prompt %}<|start|>assistant{% endif %}")
@@ -143,7 +148,8 @@ FAMILIES = {
         control=('<｜User｜>', '<｜Assistant｜>', '<｜begin▁of▁sentence｜>'), marks=('<think>', '</think>'),
         begins='<｜begin▁of▁sentence｜>'),
     'Llama 3': Family(
-        _LLAMA, '·<|begin_of_text|>··<|start_header_id|>·system·<|end_header_id|>·\n\nToday Date: 26 Jul 2024\n\n·<|eot_id|>·'
+        _LLAMA, '·<|begin_of_text|>··<|start_header_id|>·system·<|end_header_id|>·\n\nToday Date: 26 Jul 2024\n\n'
+        '·<|eot_id|>·'
         f'·<|start_header_id|>·user·<|end_header_id|>·\n\n{QUESTION}·<|eot_id|>·'
         '·<|start_header_id|>·assistant·<|end_header_id|>·\n\n',
         both(COMPLETIONS['whole']), end='<|eot_id|>', stop=('<|eot_id|>', '<|end_of_text|>'), eos='<|end_of_text|>',
@@ -159,19 +165,21 @@ FAMILIES = {
         eos='<eos>', control=('<bos>', '<|turn>', '<turn|>', '<|channel>', '<channel|>'), begins='<bos>'),
     'Phi-3': Family(
         _PHI3, f'·<|user|>·{QUESTION}·<|end|>··<|assistant|>·', both(COMPLETIONS['whole']), end='<|end|>', strips=True,
-        stop=('<|end|>', '<|endoftext|>'), eos='<|endoftext|>', control=('<|system|>', '<|user|>', '<|assistant|>', '<|end|>')),
+        stop=('<|end|>', '<|endoftext|>'), eos='<|endoftext|>',
+        control=('<|system|>', '<|user|>', '<|assistant|>', '<|end|>')),
     'Phi-4': Family(
         _PHI4, f'·<|im_start|>·user·<|im_sep|>·{QUESTION}·<|im_end|>··<|im_start|>·assistant·<|im_sep|>·',
         both(COMPLETIONS['whole']), end='<|im_end|>', stop=('<|im_end|>', '<|endoftext|>'), eos='<|endoftext|>',
         control=('<|im_start|>', '<|im_sep|>', '<|im_end|>')),
     'Mistral': Family(
-        _MISTRAL, f'·<s>··[INST]·{QUESTION}·[/INST]·', both(COMPLETIONS['whole']), end='</s>', stop=('</s>',), eos='</s>',
-        control=('<s>', '[INST]', '[/INST]', '[SYSTEM_PROMPT]', '[/SYSTEM_PROMPT]'), begins='<s>'),
+        _MISTRAL, f'·<s>··[INST]·{QUESTION}·[/INST]·', both(COMPLETIONS['whole']), end='</s>', stop=('</s>',),
+        eos='</s>', control=('<s>', '[INST]', '[/INST]', '[SYSTEM_PROMPT]', '[/SYSTEM_PROMPT]'), begins='<s>'),
     'Magistral': Family(
-        _MISTRAL, f'·<s>··[INST]·{QUESTION}·[/INST]·', both(f'·[THINK]·\n{THOUGHT}\n·[/THINK]·\n\n{ANSWER}'), end='</s>',
-        stop=('</s>',), eos='</s>', begins='<s>',
+        _MISTRAL, f'·<s>··[INST]·{QUESTION}·[/INST]·', both(f'·[THINK]·\n{THOUGHT}\n·[/THINK]·\n\n{ANSWER}'),
+        end='</s>', stop=('</s>',), eos='</s>', begins='<s>',
         control=('<s>', '[INST]', '[/INST]', '[SYSTEM_PROMPT]', '[/SYSTEM_PROMPT]', '[THINK]', '[/THINK]')),
-    'SmolLM3, thinking': Family(_SMOLLM3.replace('DEFAULT', '/think'), _SMOL_PROMPT.format('/think'), both(WRITTEN), **_SMOL),
+    'SmolLM3, thinking': Family(
+        _SMOLLM3.replace('DEFAULT', '/think'), _SMOL_PROMPT.format('/think'), both(WRITTEN), **_SMOL),
     'SmolLM3, not thinking': Family(
         _SMOLLM3.replace('DEFAULT', '/no_think'), _SMOL_PROMPT.format('/no_think') + '·<think>·\n\n·</think>·\n',
         both(WRITTEN), **_SMOL),
@@ -180,8 +188,8 @@ FAMILIES = {
         f'# Valid channels: analysis, commentary, final.·<|end|>··<|start|>·user·<|message|>·{QUESTION}·<|end|>'
         '··<|start|>·assistant', both(_HARMONY, _FINAL), end='<|return|>', stop=('<|return|>',), eos='<|return|>',
         control=('<|start|>', '<|end|>', '<|message|>', '<|channel|>', '<|endoftext|>', '<|call|>')),
-    'ChatML base': Family(CHATML, QWEN, both(COMPLETIONS['whole']), end='<|im_end|>', stop=('<|im_end|>', '<|endoftext|>'),
-                          eos='<|endoftext|>'),
+    'ChatML base': Family(CHATML, QWEN, both(COMPLETIONS['whole']), end='<|im_end|>',
+                          stop=('<|im_end|>', '<|endoftext|>'), eos='<|endoftext|>'),
 }
 
 # what a template does that no row could be made of: (family, its template, system message, words of the refusal)

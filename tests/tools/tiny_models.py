@@ -1,4 +1,4 @@
-"A tiny model of every causal-LM class of the installed transformers, with random weights that are large enough to show."
+"A tiny model of every causal-LM class of the installed transformers, with random weights large enough to show."
 import torch
 import transformers as tf
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
@@ -11,7 +11,8 @@ SMALL = dict(vocab_size=264, hidden_size=32, num_hidden_layers=2, num_attention_
              pad_token_id=0, bos_token_id=1, eos_token_id=2)
 # what a family calls its sizes; only names that its configuration has are set
 SIZES = dict(intermediate_size=64, head_dim=8, max_position_embeddings=512, num_experts=4, n_routed_experts=4,
-             num_local_experts=4, moe_num_experts=4, num_experts_per_tok=2, moe_k=2, moe_topk=2, n_group=1, topk_group=1,
+             num_local_experts=4, moe_num_experts=4, num_experts_per_tok=2, moe_k=2, moe_topk=2, n_group=1,
+             topk_group=1,
              moe_intermediate_size=32, shared_expert_intermediate_size=32, moe_shared_expert_intermediate_size=32,
              moe_num_shared_experts=1, moe_latent_size=16, q_lora_rank=16, kv_lora_rank=16, o_lora_rank=16,
              qk_rope_head_dim=8, qk_nope_head_dim=8, v_head_dim=8, index_head_dim=8, index_n_heads=2, index_topk=8,
@@ -20,7 +21,8 @@ SIZES = dict(intermediate_size=64, head_dim=8, max_position_embeddings=512, num_
              vocab_size_per_layer_input=264, hidden_size_per_layer_input=8, mamba_num_heads=4, mamba_head_dim=16,
              mamba_n_heads=4, mamba_d_head=16, ssm_state_size=16, mamba_d_state=16, chunk_size=16, n_groups=1,
              mamba_n_groups=1, linear_num_key_heads=2, linear_num_value_heads=4, linear_key_head_dim=8,
-             linear_value_head_dim=8, dense_intermediate_size=64, shared_intermediate_size=32, moe_dense_intermediate_size=64)
+             linear_value_head_dim=8, dense_intermediate_size=64, shared_intermediate_size=32,
+             moe_dense_intermediate_size=64)
 _DECODER = dict(is_decoder=True)
 _NO_EMBEDDING = dict(pronunciation_vocab_size=64, shape_vocab_size=64, pronunciation_embed_dim=8, shape_embed_dim=8)
 _LLAMA = dict(vocab_size=264, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
@@ -33,7 +35,8 @@ MORE = {
                            encoder_config={**_LLAMA, 'hidden_size_global': 32},
                            decoder_config={**_LLAMA, 'hidden_size_global': 32}),
     'CohereCompassForCausalLM': dict(rope_parameters=_TWO_ROPES, layer_types=['sliding_attention', 'full_attention']),
-    'DbrxForCausalLM': dict(attn_config=dict(rope_theta=1e4, kv_n_heads=2, clip_qkv=8.), ffn_config=dict(ffn_hidden_size=64, moe_num_experts=4, moe_top_k=2)),
+    'DbrxForCausalLM': dict(attn_config=dict(rope_theta=1e4, kv_n_heads=2, clip_qkv=8.),
+                            ffn_config=dict(ffn_hidden_size=64, moe_num_experts=4, moe_top_k=2)),
     'Dots1ForCausalLM': dict(n_shared_experts=1, n_routed_experts=4, num_experts_per_tok=2),
     'FalconH1ForCausalLM': dict(mamba_d_ssm=64),
     'Gemma3ForConditionalGeneration': dict(vision_config=_VISION), 'GitForCausalLM': dict(vision_config=_VISION),
@@ -50,8 +53,8 @@ MORE = {
     'CpmAntForCausalLM': dict(dim_head=8, dim_ff=64),
     'Phi4MultimodalForCausalLM': dict(
         vision_config={**_VISION, 'patch_size': 14, 'image_size': 28, 'crop_size': 28},
-        audio_config=dict(hidden_size=32, intermediate_size=64, num_blocks=1, num_attention_heads=4, ext_pw_out_channel=32,
-                          nemo_conv_channels=8)),
+        audio_config=dict(hidden_size=32, intermediate_size=64, num_blocks=1, num_attention_heads=4,
+                          ext_pw_out_channel=32, nemo_conv_channels=8)),
     'XLNetLMHeadModel': dict(d_head=8, d_inner=64, n_layer=2),
     'XmodForCausalLM': dict(is_decoder=True, default_language='en_XX'),
     'ZayaForCausalLM': dict(num_experts_per_tok=1),
@@ -65,7 +68,8 @@ MORE = {
     'ZambaForCausalLM': dict(num_hidden_layers=3, layer_types=['linear_attention', 'hybrid', 'hybrid']),
     'Zamba2ForCausalLM': dict(layer_types=['linear_attention', 'hybrid'], hybrid_layer_ids=[1], num_mem_blocks=1),
     **{name: _DECODER for name in ('BertLMHeadModel', 'BertGenerationDecoder', 'CamembertForCausalLM',
-       'Data2VecTextForCausalLM', 'ElectraForCausalLM', 'ErnieForCausalLM', 'MegatronBertForCausalLM', 'BigBirdForCausalLM',
+       'Data2VecTextForCausalLM', 'ElectraForCausalLM', 'ErnieForCausalLM', 'MegatronBertForCausalLM',
+       'BigBirdForCausalLM',
        'RemBertForCausalLM', 'RoFormerForCausalLM', 'RobertaForCausalLM', 'RobertaPreLayerNormForCausalLM',
        'XLMRobertaForCausalLM', 'XLMRobertaXLForCausalLM')}}
 
