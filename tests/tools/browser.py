@@ -2,7 +2,7 @@
 
 The browser is driven over its DevTools socket, so nothing is needed beyond Chromium and what JupyterLab brings.
 """
-import contextlib, json, os, shutil, socket, subprocess, sys, time, urllib.request
+import contextlib, json, os, re, shutil, socket, subprocess, sys, time, urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,7 +98,9 @@ class Tab:
 OPEN = "[...jupyterapp.shell.widgets('main')].find(w => w.sessionContext)"     # the open notebook
 KERNEL = f'{OPEN}?.sessionContext.session?.kernel?.status'
 ERRORS = """[...document.querySelectorAll(`[data-mime-type="application/vnd.jupyter.error"],
-    .jp-OutputArea-output[data-mime-type$="stderr"]`)].map(e => e.textContent.slice(0, 300))"""
+    .jp-OutputArea-output[data-mime-type$="stderr"]`)].map(e => e.textContent.slice(0, 3000))"""
+# lines of a run that goes on: its log, and its bar
+GOES_ON = re.compile(r'\s*$|mot: |[^a-z]*steps \d+/\d+ · ')
 RUN_NEXT = """void (start => { window.cellSeconds = null
     jupyterapp.commands.execute("notebook:run-cell-and-select-next")
     .finally(() => { window.cellSeconds = (performance.now() - start)/1000 }) })(performance.now())"""
@@ -133,8 +135,9 @@ class Notebook(Tab):
         return until(lambda: self.js('window.cellSeconds'), seconds, f'a cell of {self.name} to run')
 
     def errors(self):
-        "The beginnings of errors and of all that was printed to stderr."
-        return self.js(ERRORS)
+        "The beginnings of errors and of what was printed to stderr, but for what a run tells of its progress."
+        strange = lambda text: [line for line in text.splitlines() if not GOES_ON.match(line)]
+        return ['\n'.join(lines)[:300] for text in self.js(ERRORS) if (lines := strange(text))]
 
     def content(self):
         "The notebook as JupyterLab holds it: a dict."
