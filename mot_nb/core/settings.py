@@ -65,6 +65,8 @@ class DataSettings:
     # 'heldout' (unseen templates) or 'in_template' (seen templates, new numbers)
     split: str = setting('heldout', choices=('heldout', 'in_template'))
     max_tokens: int = setting(1024, above=0)    # longest row, prompt and completion; longer: dropped and counted
+    # traces with a wrong answer are left out (the paper does); false: they are learnt from too
+    filtered: bool = setting(True, later=True)
     seed: int | None = None                     # seed of what is drawn at random; None: the run's
     system: str | None = None                   # system message; None: the chat template's own
 

@@ -193,22 +193,23 @@ def _some(items, n, seed):
     return [items[i] for i in sorted(random.Random(seed).sample(range(len(items)), n))]
 
 # %% ../../nbs/data/08_pools.ipynb #b8876844
-def _right_traces(name, corpus, answers, kept):
-    "The corpus of the problems kept: references filled in, wrong traces dropped and counted."
+def _traces_of(name, corpus, answers, kept, filtered):
+    "The corpus of the problems kept: references filled in, wrong traces dropped and counted where it is filtered."
     of = [t for t in corpus.traces if t.problem_id in kept]
     if not of:
         raise MotError('the teacher is left with no trace', where=f'pool {name}, teacher {corpus.teacher}',
                        values=f'{len(corpus)} traces, none of the {len(kept)} training problems',
                        cure='raise data.n_train, or leave this teacher out of data.teachers')
     traces = tuple(t if t.reference else replace(t, reference=answers[t.problem_id]) for t in of)
-    return filter_correct(replace(corpus, traces=traces))
+    whole = replace(corpus, traces=traces)
+    return filter_correct(whole) if filtered else whole
 
 # %% ../../nbs/data/08_pools.ipynb #54a2035b
 def make_pool(name,    # the pool's name
               train,   # `Problem`s
               heldout, # `Problem`s
               corpora, # teacher -> Corpus
-              data,    # DataSettings: n_train and n_heldout, each at most
+              data,    # DataSettings: n_train and n_heldout, each at most; whether wrong traces are dropped
               seed):   # which training problems, where there are more than n_train
     "The pool cut to size: wrong traces dropped and counted, none of problems left out, no question on both sides."
     answers = {p.id: p.answer for p in train}
@@ -220,7 +221,7 @@ def make_pool(name,    # the pool's name
     train = _some(train, data.n_train, derive_seed('train', name, seed))
     heldout = _some(heldout, data.n_heldout, derive_seed('heldout', name, HELDOUT_SEED))
     kept = {p.id for p in train}
-    cut = {t: _right_traces(name, replace(c, teacher=t), answers, kept) for t, c in corpora.items()}
+    cut = {t: _traces_of(name, replace(c, teacher=t), answers, kept, data.filtered) for t, c in corpora.items()}
     return Pool(name, train, heldout, cut, instruction)
 
 # %% ../../nbs/data/08_pools.ipynb #11d06ba2

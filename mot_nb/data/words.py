@@ -5,18 +5,18 @@
 # %% auto #0
 __all__ = ['TRAIN_TEMPLATES', 'HELDOUT_TEMPLATES', 'NAMES', 'LARGEST', 'STEPS_OF_20', 'INSTRUCTION', 'PROGRAM_TEACHERS',
            'Template', 'solve', 'draw_operands', 'in_training_part', 'Posed', 'pose', 'worked', 'equations',
-           'narrative', 'checker', 'backward', 'write_words', 'made_of', 'card']
+           'narrative', 'checker', 'backward', 'write_words', 'made_of', 'slipped', 'write_slips', 'card']
 
 # %% ../../nbs/data/05_words.ipynb #a60b125d
 import json, random, re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
 from ..core.errors import MotError
 from ..core.hashes import derive_seed, hash_file
-from ..core.files import write_atomic
+from ..core.files import data_folder, write_atomic
 from ..core.records import read_recorded
 from .problems import Problem, write_problems
 
@@ -305,10 +305,10 @@ def backward(posed): # a `Posed` problem
 PROGRAM_TEACHERS = dict(worked=worked, equations=equations, narrative=narrative, checker=checker, backward=backward)
 
 # %% ../../nbs/data/05_words.ipynb #51eb51cb
-def _write_teacher(folder, name, posed): # posed: the training problems
+def _write_teacher(folder, name, posed, said): # the training problems, and as the teacher solves them
     "Writes the traces of a program-written teacher; returns the path."
     rows = [dict(problem_id=p.problem.id, teacher=name, prompt=p.problem.question + INSTRUCTION,
-                 completion=PROGRAM_TEACHERS[name](p), reference=p.problem.answer) for p in posed]
+                 completion=PROGRAM_TEACHERS[name](s), reference=p.problem.answer) for p, s in zip(posed, said)]
     text = ''.join(json.dumps(r, ensure_ascii=False) + '\n' for r in rows)
     return write_atomic(folder/'teachers'/f'{name}.jsonl', text)
 
@@ -320,7 +320,7 @@ def write_words(folder,  # where; `data_folder()/'words'` is what ships
     sets = dict(train=train, heldout=pose(HELDOUT_TEMPLATES, 2000, 'heldout', 'words-heldout', seed),
                 in_template=pose(TRAIN_TEMPLATES, 1000, 'heldout', 'words-in-template', seed))
     files = [write_problems(folder/f'problems_{name}.jsonl', [p.problem for p in ps]) for name, ps in sets.items()]
-    files += [_write_teacher(folder, name, train) for name in PROGRAM_TEACHERS]
+    files += [_write_teacher(folder, name, train, train) for name in PROGRAM_TEACHERS]
     return {f.relative_to(folder).as_posix(): hash_file(f) for f in files}
 
 # %% ../../nbs/data/05_words.ipynb #031814fa
@@ -328,6 +328,32 @@ def made_of(problem): # a `Problem` of this pool
     "Its (template, steps, operands), from `Problem.source`."
     kind, template, steps, *operands = problem.source.split()
     return template, steps, tuple(sorted(operands))
+
+# %% ../../nbs/data/05_words.ipynb #63771f97
+def slipped(posed, # a `Posed` problem
+            rng):  # `random.Random`: by how much
+    "The problem as a teacher solves it whose last sum is wrong by 1 to 3 (own)."
+    *before, (p, op, q, r) = posed.work
+    wrong = r + rng.choice([d for d in (-3, -2, -1, 1, 2, 3) if r + d > 0])
+    return replace(posed, work=(*before, (p, op, q, wrong)), problem=replace(posed.problem, answer=str(wrong)))
+
+# %% ../../nbs/data/05_words.ipynb #ccb93452
+def write_slips(folder,   # where
+                share=.3, # of each teacher's traces
+                seed=0):  # of which ones, and by how much
+    "Writes the problems that ship, and teachers who err; returns teacher -> number of wrong traces (own)."
+    folder, train = Path(folder), pose(TRAIN_TEMPLATES, 200, 'train', 'words-train')
+    for name in ('train', 'heldout', 'in_template'):
+        file = f'problems_{name}.jsonl'
+        write_atomic(folder/file, (data_folder()/'words'/file).read_text(encoding='utf-8'))
+    wrong = {}
+    for teacher in PROGRAM_TEACHERS:
+        rng = random.Random(derive_seed('slips', teacher, seed))
+        slips = [rng.random() < share for _ in train]
+        said = [slipped(p, rng) if slip else p for p, slip in zip(train, slips)]
+        _write_teacher(folder, teacher, train, said)
+        wrong[teacher] = sum(slips)
+    return wrong
 
 # %% ../../nbs/data/05_words.ipynb #3d243242
 def _row_of(r): # a recorded accuracy
