@@ -7,10 +7,12 @@ __all__ = ['PAIRS', 'MEANING', 'WAYS', 'contrasts', 'last_students', 'mot_studen
            'fading_rows', 'record_confidence', 'read_confidence', 'judge_consensus']
 
 # %% ../../nbs/analysis/16_confidence_record.ipynb #2665023a
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from ..core.intervals import at_level
 from ..core.records import read_recorded, write_recorded
 from ..core.labels import Label
+from ..core.verdicts import level_of, verdict_on, verdict_on_all
 from .changes import MARK, change_by_label
 from .drops import Auc, auc_gap, drop_auc, kind_text
 from .scored_traces import scored_line, scored_of
@@ -151,14 +153,21 @@ def read_confidence(path): # a file written by `record_confidence`
     return Measured(how, [l for l in lines if l['kind'] != 'trace'], traces)
 
 # %% ../../nbs/analysis/16_confidence_record.ipynb #25d9f601
-def _side(lo, hi, at):
-    "The verdict on 'it lies above `at`'."
-    if lo is None: return 'undecided'
-    return 'supported' if lo > at else 'contradicted' if hi < at else 'undecided'
+PARTS = 3   # of claim 13
 
-def _change_text(row, kind):
+def _together(row, seeds): # row of a change, or `Auc`
+    "(lo, hi) at the level of three parts; the degrees of freedom are at least those of the seeds (or problems)."
+    lo, hi, problems = map((row if isinstance(row, dict) else vars(row)).get, ('lo', 'hi', 'problems'))
+    return at_level(lo, hi, max(1, (seeds if seeds > 1 else problems) - 1), level_of(PARTS))
+
+def _side(ends, at, seeds):
+    "The verdict on 'it lies above `at`'."
+    lo, hi = ends
+    return verdict_on(None if lo is None else lo - at, None if lo is None else hi - at, seeds=seeds)
+
+def _change_text(row, ends, kind):
     "The mean change of one kind of tokens in words."
-    interval = '' if row['lo'] is None else f" [{row['lo']:+.3f}, {row['hi']:+.3f}]"
+    interval = '' if ends[0] is None else f' [{ends[0]:+.3f}, {ends[1]:+.3f}]'
     return f"mean change on {kind_text(kind)} {row['value']:+.3f} nats{interval}"
 
 # %% ../../nbs/analysis/16_confidence_record.ipynb #0e036e9c
@@ -166,7 +175,7 @@ def judge_consensus(measured,          # `Measured`
                     run='',            # name in the table
                     labelling='truth'): # which labels
     "The `Judgement` of claim 13 on a measurement: each part, and all together."
-    from mot_nb.analysis.claims import CLAIMS, Judgement, both
+    from mot_nb.analysis.claims import CLAIMS, Judgement
     found = {a.student: a for a in measured.aucs(labelling, 'marked')}
     name = mot_student(found)
     if name is None:
@@ -175,6 +184,8 @@ def judge_consensus(measured,          # `Measured`
     negative, mot = PAIRS[labelling][1], found[name]
     matched = next(a for a in measured.aucs(labelling, 'marked, matched') if a.student == name)
     shared = next(r for r in measured.changes(labelling, [name]) if r['label'] == negative)
-    parts = [_side(a.lo, a.hi, .5) for a in (mot, matched)] + [_side(shared['lo'], shared['hi'], 0)]
-    said = (str(mot), str(matched), _change_text(shared, negative))
-    return Judgement(CLAIMS[13], run, said, 'one seed' if mot.seeds < 2 else both(*parts))
+    ends = [_together(x, mot.seeds) for x in (mot, matched, shared)]
+    parts = [_side(e, at, mot.seeds) for e, at in zip(ends, (.5, .5, 0.))]
+    shown = [str(replace(a, lo=lo, hi=hi)) for a, (lo, hi) in zip((mot, matched), ends)]
+    said = (*shown, _change_text(shared, ends[2], negative))
+    return Judgement(CLAIMS[13], run, said, verdict_on_all(*parts), 'intervals of the three parts at 98.3 %')

@@ -46,16 +46,15 @@ class Verified:
     def _repr_markdown_(self): return self.table()._repr_markdown_()
 
 # %% ../../nbs/app/05_verify.ipynb #3936a390
-_JUDGED = (3, 4, 6, 7, 16)     # claims that one run decides
-
 def _verdicts(result, rows):
     "['claim 3: undecided', …]; raises where the rows on file would give another table than the derived ones."
-    from mot_nb.analysis.claims import judge, scores_of
+    from mot_nb.analysis.claims import judge_run, scores_of
     scores, out = scores_of(result, 'all'), []
-    for number in _JUDGED:
-        there, found = (str(judge(r, number, scores=scores)) for r in (result.rows, rows))
-        if there != found: raise Differs(Mismatch('metrics', None, f'claim {number}', there, found, 'restore the rows'))
-        out.append(f'claim {number}: {judge(result, number, scores=scores).said}')
+    for there, found in zip(*(judge_run(r, scores=scores) for r in (result.rows, rows))):
+        name = ', '.join(filter(None, (f'claim {there.claim.number}', there.part)))
+        if str(there) != str(found):
+            raise Differs(Mismatch('metrics', None, name, str(there), str(found), 'restore the rows'))
+        out.append(f'{name}: {there.said}')
     return tuple(out)
 
 # %% ../../nbs/app/05_verify.ipynb #6074f6f8
