@@ -19,7 +19,7 @@ from ..core.settings import load_settings, settings_dict
 from ..core.machine import environment
 from ..core.intervals import half_width
 from ..core.tables import Shown, Table
-from ..core.verdicts import (EQUAL_WITHIN, LEAST_SEEDS, VERDICTS, level_of, signed, signed_interval, verdict_on,
+from ..core.verdicts import (EQUAL_WITHIN, LEAST_SEEDS, VERDICTS, level_of, signed_interval, verdict_on,
                                   verdict_against_each, verdict_on_all)
 from ..data.pools import load_pool
 from ..answers.over_seeds import BEST_RULE, BEST_RULE_LOSS
@@ -303,7 +303,7 @@ def _above_each(rows, scores, at='last', parts=1): # parts of the claim, this is
     rule = dict(margin=EQUAL_WITHIN, seeds=usual[0].n, counted=all(g.problems for g in usual))
     said = verdict_against_each(ends(usual), ends(strict), **rule)
     least = min(range(len(usual)), key=lambda i: usual[i].value)
-    shown = (strict if said in ('contradicted', 'equal within the margin') else usual)[least]
+    shown = (usual if verdict(usual[least]) in ('supported', 'undecided') else strict)[least]
     return said, replace(shown, b=f'{shown.b} (strongest of {len(teachers)})')
 
 # %% ../../nbs/analysis/01_claims.ipynb #1d0df7c0

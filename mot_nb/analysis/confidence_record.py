@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['PAIRS', 'MEANING', 'WAYS', 'contrasts', 'last_students', 'mot_student', 'confidence_rows', 'auc_of', 'Measured',
-           'fading_rows', 'record_confidence', 'read_confidence', 'judge_consensus']
+           'fading_rows', 'record_confidence', 'read_confidence', 'consensus_parts', 'judge_consensus']
 
 # %% ../../nbs/analysis/16_confidence_record.ipynb #2665023a
 from dataclasses import dataclass, replace
@@ -171,21 +171,30 @@ def _change_text(row, ends, kind):
     return f"mean change on {kind_text(kind)} {row['value']:+.3f} nats{interval}"
 
 # %% ../../nbs/analysis/16_confidence_record.ipynb #0e036e9c
+def consensus_parts(measured,          # `Measured`
+                    labelling='truth'): # which labels
+    "(verdict, [(`Auc` or row, its ends at 98.3 %)]) of claim 13: drops, drops at equal confidence, shared tokens."
+    found = {a.student: a for a in measured.aucs(labelling, 'marked')}
+    name, negative = mot_student(found), PAIRS[labelling][1]
+    if name is None: return 'cannot be seen here', []
+    mot, matched = found[name], measured.aucs(labelling, 'marked, matched')
+    shared = next(r for r in measured.changes(labelling, [name]) if r['label'] == negative)
+    parts = [(x, _together(x, mot.seeds)) for x in (mot, next(a for a in matched if a.student == name), shared)]
+    sides = [_side(ends, at, mot.seeds) for (_, ends), at in zip(parts, (.5, .5, 0.))]
+    return verdict_on_all(*sides), parts
+
+# %% ../../nbs/analysis/16_confidence_record.ipynb #9469f219
 def judge_consensus(measured,          # `Measured`
                     run='',            # name in the table
                     labelling='truth'): # which labels
     "The `Judgement` of claim 13 on a measurement: each part, and all together."
     from mot_nb.analysis.claims import CLAIMS, Judgement
-    found = {a.student: a for a in measured.aucs(labelling, 'marked')}
-    name = mot_student(found)
-    if name is None:
-        why = 'this measurement has no MoT student' if found else 'no two kinds of tokens to compare'
-        return Judgement(CLAIMS[13], run, (why,), 'cannot be seen here')
-    negative, mot = PAIRS[labelling][1], found[name]
-    matched = next(a for a in measured.aucs(labelling, 'marked, matched') if a.student == name)
-    shared = next(r for r in measured.changes(labelling, [name]) if r['label'] == negative)
-    ends = [_together(x, mot.seeds) for x in (mot, matched, shared)]
-    parts = [_side(e, at, mot.seeds) for e, at in zip(ends, (.5, .5, 0.))]
-    shown = [str(replace(a, lo=lo, hi=hi)) for a, (lo, hi) in zip((mot, matched), ends)]
-    said = (*shown, _change_text(shared, ends[2], negative))
-    return Judgement(CLAIMS[13], run, said, verdict_on_all(*parts), 'intervals of the three parts at 98.3 %')
+    verdict, parts = consensus_parts(measured, labelling)
+    if not parts:
+        some = measured.aucs(labelling, 'marked')
+        why = 'this measurement has no MoT student' if some else 'no two kinds of tokens to compare'
+        return Judgement(CLAIMS[13], run, (why,), verdict)
+    *aucs, (shared, ends) = parts
+    shown = [str(replace(a, lo=lo, hi=hi)) for a, (lo, hi) in aucs]
+    said = (*shown, _change_text(shared, ends, PAIRS[labelling][1]))
+    return Judgement(CLAIMS[13], run, said, verdict, 'intervals of the three parts at 98.3 %')
