@@ -17,7 +17,7 @@ from ..core.tables import Table
 from ..methods import runs
 from ..methods.lab import SeedLab
 from ..methods.launch import launched, named_settings
-from ..methods.looking import Answers, read_answers, shortened_middle
+from ..methods.looking import shortened_middle
 from ..methods.methods import METHODS
 from ..methods.runs import RunResult, begin_run, carry_out, note_run, open_place, seed_folder
 from ..methods.recorded import student_scores
@@ -53,14 +53,12 @@ class Run(RunResult):
         "The last round."
         return self.settings.rounds.rounds
 
-    def answers(self, n=3): # problems
-        "What every student answered to the first problems, last round."
-        from mot_nb.data.pools import load_pool
-        seed = self.settings.seeds[0]
-        last = [r for r in self.rows if r['seed'] == seed and r['round'] in (0, self._last())]
-        files = {r['student']: seed_folder(self.folder, seed)/'samples'/f"{r['student']}.jsonl" for r in last}
-        problems = load_pool(self.settings.data, seed).heldout[:n]
-        return Answers(tuple(problems), {name: read_answers(f) for name, f in files.items() if f.exists()})
+    def answers(self, problem=0,  # a held-out `Problem`, or its place by the rule: 0 is where marks differ most
+                rounds='all',     # or None: the last alone
+                seed=None):       # None: the first
+        "What every student answered to one held-out question, after every round, beside what its teachers write."
+        from mot_nb.views.own_words import run_words
+        return run_words(self, problem, rounds, seed)
 
 # %% ../../nbs/app/03_explore.ipynb #73e83a2a
 def _versus(gaps):
