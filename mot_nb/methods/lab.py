@@ -73,6 +73,12 @@ def _weights(settings, teachers):
     if given and len(asked) == len(given): given = dict(zip(asked, given))
     return dict(zip(teachers, branch_weights(given or None, teachers)))
 
+# %% ../../nbs/methods/09_lab.ipynb #content0
+def _content(row):
+    "What of a row is learnt from, as JSON: a masked one says which tokens."
+    ids = row.input_ids
+    return [list(ids), row.n_prompt, *[list(row.targets)] * (row.targets != ids[row.n_prompt:])]
+
 # %% ../../nbs/methods/09_lab.ipynb #e73ce6ec
 class Verbs:
     "What a method says: `train`, `merge`, `step`, `mark`."
@@ -87,6 +93,14 @@ class Verbs:
         if unknown := [t for t in teachers if t not in self.rows]: raise unknown_name('teacher', unknown[0], self.rows)
         path = self._path(student, name, teachers, total or self.rounds * self.steps, part(rows, ROWS, 'rows'))
         return trained(path, until or student.step + (steps or self.steps))
+
+    def add_corpus(self, name, rows): # no teacher's; list of Row
+        "Rows under a name that `train` takes: a corpus of a method's own. Returns the name."
+        key = hash_json([_content(r) for r in rows])
+        if self.corpora.get(name, key) != key:
+            raise MotError('another corpus has this name', where='add_corpus', values=name, cure='give another name')
+        self.rows[name], self.corpora[name] = rows, key
+        return name
 
     def _path(self, student, name, teachers, total, rows):
         "The line of training that goes on from a student."

@@ -117,7 +117,7 @@ def _padded(rows): # S lists of R rows
         for i, r in enumerate(part):
             t = torch.tensor(r.input_ids)
             ids[s, i, :len(t)] = t
-            targets[s, i, r.n_prompt - 1:len(t) - 1] = t[r.n_prompt:]
+            targets[s, i, r.n_prompt - 1:len(t) - 1] = torch.tensor(r.targets)
     return ids, targets
 
 # %% ../../nbs/student/13_stacked.ipynb #a81567d3
