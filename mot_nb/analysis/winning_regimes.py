@@ -15,14 +15,14 @@ from ..data.worlds import World
 from .map_reading import points
 from .world_map import Unit, map_rows
 
-# %% ../../nbs/analysis/44_winning_regimes.ipynb #3406adc8
+# %% ../../nbs/analysis/44_winning_regimes.ipynb #5c036a6b
 @dataclass(frozen=True)
 class Regime:
     "A world with a division and a learning rate, and what was reported of it elsewhere."
-    world: World
-    lr: float
-    rounds: int = 5
-    steps: int = 10
+    world: World     # teachers and traces
+    lr: float        # learning rate of every method
+    rounds: int = 5  # T
+    steps: int = 10  # E
     reported: dict = field(default_factory=dict) # opponent -> (value, lo, hi) in points, over 6 seeds
 
 # %% ../../nbs/analysis/44_winning_regimes.ipynb #83d35439
