@@ -53,11 +53,11 @@ def _rows(study, seed, labs, n): # labs: (what was varied, rate) -> `StackedLab`
             rows.append({**about, 'scores': scores, 'n': n})
     return rows
 
-# %% ../../nbs/analysis/47_claim_studies.ipynb #77361396
+# %% ../../nbs/analysis/47_claim_studies.ipynb #381c8e25
 def corpus_size(seed,        # of traces and order
                 n=200,       # problems that are reported, and as many that choose
                 sizes=SIZES, # traces a teacher
-                rates=RATES):
+                rates=RATES): # learning rates that are tried
     "Rows of MoT after the same number of steps on corpora of several sizes (claim 15)."
     bench = _bench(seed % 2)
     pools = {k: world_pool(replace(STUDIED, traces=k), seed, 1) for k in sizes}
@@ -84,11 +84,11 @@ def _practised(bench, seed, steps):
     make_together([lab])
     return _begun_at(bench, student)
 
-# %% ../../nbs/analysis/47_claim_studies.ipynb #0cd39622
+# %% ../../nbs/analysis/47_claim_studies.ipynb #2605f897
 def nearness(seed, # of traces and order
              n=200, # problems that are reported, and as many that choose
              abilities=ABILITIES, # steps of practice
-             rates=RATES):
+             rates=RATES): # learning rates that are tried
     "Rows of students of several abilities, and of MTD and MoT from there (claim 5)."
     rows, pool = [], world_pool(STUDIED, seed, 1)
     for steps in abilities:
@@ -112,11 +112,11 @@ def written_by(bench,    # `Bench`
     traces = (Trace(p.id, name, p.question, text.strip(), p.answer) for p, text in zip(problems, said))
     return filter_correct(Corpus(name, tuple(t for t in traces if t.completion)))
 
-# %% ../../nbs/analysis/47_claim_studies.ipynb #e9dc3988
+# %% ../../nbs/analysis/47_claim_studies.ipynb #a3092d50
 def peers(seed, # of traces and order
           n=200, # problems that are reported, and as many that choose
           many=3, # peers
-          rates=RATES):
+          rates=RATES): # learning rates that are tried
     "Rows of the peers, and of every method that learns from their right answers (claim 9)."
     bench, problems = _bench(seed % 4), toy_problems(STUDIED.traces, seed)
     others = [_bench(b) for b in range(4) if b != seed % 4][:many]
@@ -136,10 +136,10 @@ def _best(rows, start): # rows of `_rows`; how a student's name begins
     "The row that is best on the choosing problems."
     return max((r for r in rows if r['student'].startswith(start)), key=lambda r: r['scores'][1])
 
-# %% ../../nbs/analysis/47_claim_studies.ipynb #7703a953
+# %% ../../nbs/analysis/47_claim_studies.ipynb #c7dddb9e
 def as_teacher(seed, # of traces and order
                n=200, # problems that are reported, and as many that choose
-               rates=RATES):
+               rates=RATES): # learning rates that are tried
     "Rows of students that learnt from a MoT student, an MTD student, the best STD student (claim 12)."
     bench, new = _bench(seed % 2), _bench(2 + seed % 2)
     labs = {(0, lr): _lab(bench, world_pool(STUDIED, seed, 1), lr, seed, 'std', 'mot', 'mtd') for lr in rates}

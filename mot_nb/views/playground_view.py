@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['weights_plane', 'playground_figure', 'playground_answers', 'playground_said', 'playground_view', 'playground']
 
-# %% ../../nbs/views/16_playground_view.ipynb #80f487ae
+# %% ../../nbs/views/16_playground_view.ipynb #1cf074d1
 import functools
 import numpy as np
 import torch
@@ -13,8 +13,8 @@ from ..core.errors import MotError
 from ..core.escape import figure_text, html_text
 from ..core.tables import Table
 from ..data.worlds import ERRORS
-from ..methods.playground import (TEACHERS_HERE, Dials, Playground, compare_states, go_back, keep_state, play_round,
-                                       playground_code)
+from ..methods.playground import (TEACHERS_HERE, Dials, Playground, compare_states, go_back, keep_state,
+                                       play_round, playground_code)
 from ..student.operators import OPERATORS
 from .plots import Control, View, colours, new_axes, show, styled
 
@@ -79,13 +79,14 @@ def playground_figure(play, # `Playground`
     _draw_accuracy(axes[1], play)
     return axes
 
-# %% ../../nbs/views/16_playground_view.ipynb #3c5ccb58
+# %% ../../nbs/views/16_playground_view.ipynb #1a99d544
 def playground_answers(play): # `Playground`
     "What the merged student says to the first held-out problems."
     mark = {True: 'right', False: 'wrong'}
     cells = [[q, said or '(nothing)', a, (mark[ok], not ok)] for q, said, a, ok in play.here.answers]
     return Table(['question', 'the merged student says', 'answer', ''], cells, play.here.name)
 
+# %% ../../nbs/views/16_playground_view.ipynb #df934c04
 def playground_said(play): # `Playground`
     "Where it stands, in a sentence."
     share, lo, hi = play.here.share()
