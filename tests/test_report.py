@@ -55,7 +55,7 @@ def test_report_is_made_once_and_resumes(small):
     lines = []
     index = report('tiny', small/'out', show=lines.append)
     text = index.read_text()
-    assert times_run(small) == (1, 1) and lines[0].startswith('[1/3] run toy')
+    assert times_run(small) == (1, 1) and lines[1].startswith('[1/3] run toy')
     assert not external_references(text) and not broken_anchors(text)
     assert '<script' not in text and '&lt;script&gt;' in text and '<math' in text and 'href="#51_b"' in text
     assert str(small) not in text
@@ -73,6 +73,35 @@ def test_report_is_made_once_and_resumes(small):
     (small/'data'/'profiles'/'tiny'/'toy.yaml').write_text('name: toy\ntrain: {lr: 1.0}\n')
     report('tiny', small/'out', show=None)                            # other settings: another run, the old one is kept
     assert times_run(small) == (1, 1) and (small/'out'/'runs'/'toy-before-1'/'ran_a').read_text() == 'xx'
+
+
+def test_the_first_page_stands_before_the_runs(small):
+    """A page that reads records alone is shown while the runs are at work, which here wait for it; the others have
+    their place; how it was made stands last, and the exercises nowhere."""
+    from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+    import nbformat
+    from mot_nb.app.document import broken_anchors
+    from mot_nb.app.report import report
+    cells = [new_markdown_cell('# Zero\n\n[a](50_a.ipynb#Why)'), new_code_cell("print('at once')"),
+             new_markdown_cell('## Exercises'), new_code_cell("print('homework')")]
+    nbformat.write(new_notebook(cells=cells, metadata=KERNEL), small/'nbs'/'paper'/'00_zero.ipynb')
+    source = (small/'standin.py').read_text()
+    waits = """    import time
+    index, end = Path(out).parents[1]/'index.html', time.time() + 120
+    while not index.exists() and time.time() < end: time.sleep(.1)
+    (Path(out).parents[1]/'runs'/'seen').write_text(index.read_text())
+"""
+    begin = "    out = Path(out)/'seed-0'\n"
+    (small/'standin.py').write_text(source.replace(begin, waits + begin))
+    lines = []
+    whole = report('tiny', small/'out', show=lines.append).read_text()
+    early = (small/'out'/'runs'/'seen').read_text()
+    assert 'at once' in early and 'being made: 1 of 3 pages' in early and not broken_anchors(early)
+    assert early.count('This page is being made') == 2 and 'how-this-was-made' not in early
+    assert any('its first page is there' in l for l in lines)
+    assert whole.index('at once') < whole.index('id="50_a"') < whole.index('id="how-this-was-made"')
+    assert 'being made' not in whole and 'homework' not in early + whole
+    assert 'commit' in whole.rpartition('<section>')[2]
 
 
 def test_a_failed_page_is_kept_and_said(small):
@@ -177,7 +206,10 @@ def test_smoke_report_opens_without_network(smoke_report):
     assert not external_references(text) and not broken_anchors(text)
     assert 'class="unread"' not in text and 'did not run to their end' not in text
     assert not [f for f in smoke_report.rglob('*') if '.part' in f.name]    # nothing half-made is left by kills
-    assert text.count('<section>') == len(list((house.ROOT/'nbs'/'paper').glob('*.ipynb')))
+    pages = sorted((house.ROOT/'nbs'/'paper').glob('*.ipynb'))
+    assert text.count('<section>') == len(pages) + 1 and '>Exercises<' not in text
+    assert text.index('<section>') < text.index('id="00_start"') < text.index('<img') < text.index('how-this-was-made')
+    assert text.count('href="#53_rounds-Paper-says-measured-here"') > 5     # from the ledger to the verdicts
     assert str(smoke_report) not in text and str(house.ROOT) not in text and str(Path.home()) + '/' not in text
     assert len(text) < 6_000_000
     for found in re.findall('<img [^>]*>', text): assert re.search(r'alt="[^"]+"', found), found[:200]

@@ -62,6 +62,13 @@ def _link(text, url, slug, pages):
     if re.match(r'https?:|mailto:', url): return None
     return f'<span class="file" title="{html.escape(url)}, in the checkout">{text}</span>'
 
+# %% ../../nbs/app/02_page_html.ipynb #9ccacb66
+_ANCHOR = re.compile(r'<a href="([^":]+\.ipynb(?:#[^"]*)?)">(.*?)</a>', re.S)
+
+def _links_within(fragment, slug, pages):
+    "HTML of an output whose links to pages stay within the report."
+    return _ANCHOR.sub(lambda m: _link(m[2], html.unescape(m[1]), slug, pages) or m[0], fragment)
+
 # %% ../../nbs/app/02_page_html.ipynb #1a0ba148
 def _renderer(slug, folder, pages, toc, attachments):
     "nbconvert's Markdown renderer with MathML, stored pictures and links within the report."
@@ -125,6 +132,29 @@ def _lines(cell):
     if 'injected-parameters' not in cell.metadata.get('tags', []): return lines
     return [re.sub(r'"/[^"]*/([^"/]*)"', r'"…/\1"', l) for l in lines if l != '# Parameters']
 
+# %% ../../nbs/app/02_page_html.ipynb #a4b802a8
+def _failed_cell(cell):
+    "Whether a cell shows an error."
+    return any(o.output_type == 'error' for o in cell.get('outputs', []))
+
+def _outside(text, inside, without): # Markdown; whether it begins inside a section that is left out; their titles
+    "(the lines that are outside of such sections, whether the text ends inside one)."
+    kept = []
+    for line in text.split('\n'):
+        if line.startswith(('# ', '## ')): inside = line.lstrip('#').strip() in without
+        if not inside: kept.append(line)
+    return '\n'.join(kept), inside
+
+def _cells_without(cells, without): # titles of sections
+    "The cells of a page outside of some sections."
+    inside, out = False, []
+    for cell in cells:
+        if cell.cell_type == 'markdown':
+            text, inside = _outside(cell.source, inside, without)
+            if text.strip(): out.append(type(cell)({**cell, 'source': text}))
+        elif not inside or _failed_cell(cell): out.append(cell)
+    return out
+
 # %% ../../nbs/app/02_page_html.ipynb #b59fc6b2
 class _Page:
     "A notebook on its way to HTML."
@@ -156,19 +186,21 @@ class _Page:
             yield f'<details class="code"><summary><code>{first}</code></summary>{code}</details>'
         markdown = lambda text: self.markdown(text, cell)
         shown = ''.join(_output(o, 'Figure: ' + self.alt, markdown) for o in cell.get('outputs', []))
-        if shown: yield f'<div class="out">{shown}</div>'
+        if shown: yield f'<div class="out">{_links_within(shown, self.name, self.pages)}</div>'
 
 # %% ../../nbs/app/02_page_html.ipynb #7cb1d3ac
 def html_page(nb,            # a notebook, or its path
               name=None,     # the page's name, first part of its anchors; None: the file's
               folder=None,   # where its pictures are; None: the notebook's own folder
               pages=(),      # names of the pages that stand in the same document: links to them stay within it
-              toc=None):     # a list that receives (level, anchor, text) of every heading
+              toc=None,      # a list that receives (level, anchor, text) of every heading
+              without=()):   # titles of sections that are left out
     "A page as an HTML fragment that loads nothing (own; nbconvert's filters)."
     import nbformat
     if not hasattr(nb, 'cells'):
         folder, name = folder or Path(nb).parent, name or Path(nb).stem
         nb = nbformat.read(nb, 4)
-    page = _Page(nb, name or 'page', folder, pages, toc if toc is not None else [])
+    kept = type(nb)({**nb, 'cells': _cells_without(nb.cells, without)})
+    page = _Page(kept, name or 'page', folder, pages, toc if toc is not None else [])
     makers = {'markdown': page.text_cell, 'code': page.code_cell}
-    return '\n'.join(part for cell in nb.cells if cell.cell_type in makers for part in makers[cell.cell_type](cell))
+    return '\n'.join(part for cell in kept.cells if cell.cell_type in makers for part in makers[cell.cell_type](cell))

@@ -17,7 +17,7 @@ from ..core.settings import load_settings, settings_dict
 from ..core.machine import environment
 from .stages import Stage, run_stages
 from .pages import execute_page, page_parameters, pages_folder
-from .document import build_index
+from .document import Sections, build_index
 from .report_progress import Stages, minutes, most_memory
 
 # %% ../../nbs/app/08_report.ipynb #94c59499
@@ -72,13 +72,16 @@ def _results(runs, reads):
     files = [p for p in sorted(Path(runs).rglob('*')) if p.relative_to(runs).parts[0] in reads and wanted(p)]
     return {str(p.relative_to(runs)): hash_file(p) for p in files}
 
-def _page_inputs(template, params, runs, reads):
+def _shared_inputs():
+    "What every page depends on, looked at once a call: library, data, versions."
+    versions = {k: v for k, v in environment().items() if k not in ('threads', 'gpus')}
+    return [source_hash(Path(mot_nb.__file__).parent, '*.py'), source_hash(data_folder(), '*'), versions]
+
+def _page_inputs(template, params, runs, reads, shared):
     "Everything an executed page depends on, as one hash."
     cells = json.loads(Path(template).read_text(encoding='utf-8'))['cells']
-    versions = {k: v for k, v in environment().items() if k not in ('threads', 'gpus')}
     return hash_json([[(c['cell_type'], c['source']) for c in cells], {k: v for k, v in params.items() if k != 'runs'},
-                      _results(runs, reads), source_hash(Path(mot_nb.__file__).parent, '*.py'),
-                      source_hash(data_folder(), '*'), versions])
+                      _results(runs, reads), *shared])
 
 # %% ../../nbs/app/08_report.ipynb #6fea7491
 def _git(*words):
@@ -191,22 +194,29 @@ def make_page(template, # of the page
 # %% ../../nbs/app/08_report.ipynb #15155bb2
 class _Page:
     "One page of a report: its template, parameters, what it reads, and whether it is made."
-    def __init__(self, template, profile, settings, out):
+    def __init__(self, template, profile, settings, out, shared):
         self.template, self.name, self.settings, self.runs = template, f'page {template.stem}', settings, out/'runs'
         given, known = {'profile': profile, 'runs': str(self.runs)}, page_parameters(template)
-        self.params = {k: v for k, v in given.items() if k in known}
-        self.reads = page_reads(template, settings)
+        self.params, self.first = {k: v for k, v in given.items() if k in known}, 'runs' not in known
+        self.reads, self.shared, self.there = page_reads(template, settings), shared, False
         self.made, self.record = out/'pages'/template.name, out/'pages'/f'{template.stem}.json'
 
     def inputs(self):
         "What it would be made from now."
-        return _page_inputs(self.template, self.params, self.runs, self.reads)
+        return _page_inputs(self.template, self.params, self.runs, self.reads, self.shared)
 
     def is_made(self):
         "Was this page made from what it would be made from now?"
         if not (self.made.exists() and self.record.exists()): return False
         finished = all(_finished(self.runs/r, self.settings[r]) for r in self.reads)
-        return finished and json.loads(self.record.read_text()).get('inputs') == self.inputs()
+        self.there = finished and json.loads(self.record.read_text()).get('inputs') == self.inputs()
+        return self.there
+
+    @property
+    def title(self):
+        "What stands in its place until it is made."
+        first = json.loads(self.template.read_text(encoding='utf-8'))['cells'][0]
+        return ''.join(first['source']).splitlines()[0].lstrip('# ')
 
     def note(self):
         "What is written down beside it: all it reads is there now."
@@ -262,8 +272,8 @@ class _Record:
 # %% ../../nbs/app/08_report.ipynb #e4840041
 class _Making:
     "A report while it is made: what its stages call."
-    def __init__(self, pages, waiting, record, progress):
-        self.pages, self.waiting = {p.name: p for p in pages}, list(waiting)
+    def __init__(self, pages, waiting, record, progress, write):
+        self.pages, self.waiting, self.write = {p.name: p for p in pages}, list(waiting), write
         self.record, self.progress, self.failures, self.inputs = record, progress, [], {}
 
     def began(self, stage):
@@ -273,45 +283,75 @@ class _Making:
 
     def ended(self, stage, seconds, record):
         self.record.add(self.progress.ended(stage, seconds, record))
-        if stage.name in self.pages: write_atomic(self.pages[stage.name].record, self.inputs[stage.name])
+        if stage.name not in self.pages: return
+        write_atomic(self.pages[stage.name].record, self.inputs[stage.name])
+        self.stands(self.pages[stage.name])
+
+    def stands(self, page):
+        "Writes the document with a page that is there now; says where it is, the first time."
+        first = not any(p.there for p in self.pages.values())
+        page.there = True
+        index = self.write(self)
+        if first: self.progress.say(f'{index}: its first page is there, the others follow')
 
     def failed(self, stage, error):
         "A failed run ends the report; a failed page has its place in it."
         if stage.name not in self.pages: raise error
         self.progress.failed(stage)
         self.failures.append(error)
+        self.progress.say(str(error))
         page = self.pages[stage.name]
         page.made = page.made.with_name(f'{page.made.stem}.failed.ipynb')
-        self.progress.say(str(error))
+        self.stands(page)
 
 # %% ../../nbs/app/08_report.ipynb #4ee58e4e
+def _made_pages(profile, out, settings, progress):
+    "The pages of a report; those that are there are known from now on."
+    progress.say('looking for what is there already')
+    shared = _shared_inputs()
+    templates = sorted((pages_folder()/'paper').glob('*.ipynb'))
+    pages = [_Page(t, profile, settings, out, shared) for t in templates]
+    for p in pages: p.is_made()
+    return pages
+
+def _stages(pages, settings, out, timeout, threads):
+    "The stages that are missing: pages that are shown first, runs, the other pages."
+    missing = {first: [p.stage(timeout, threads) for p in pages if not p.there and p.first == first]
+               for first in (True, False)}
+    return missing[True] + [_run_stage(n, s, out/'runs') for n, s in settings.items()] + missing[False]
+
 def _make(profile, out, show, timeout, lanes, settings):
     "Carries out the stages that are missing; returns the `_Making`."
-    cores = os.cpu_count() or 1
-    lanes = lanes or min(2, cores)
-    templates = sorted((pages_folder()/'paper').glob('*.ipynb'))
-    pages = [_Page(t, profile, settings, out) for t in templates]
-    record, names = _Record(out, profile), [f'run {n}' for n in settings] + [p.name for p in pages]
+    lanes = lanes or min(2, os.cpu_count() or 1)
+    record, names = _Record(out, profile), [f'run {n}' for n in settings]
     progress = Stages(names, lanes, record.expected, show)
     for name, s in settings.items():
         if old := _set_aside(out/'runs'/name, s):
             progress.say(f'the settings or data of {name} have changed: the earlier run is kept as {old.name}')
-    stages = [_run_stage(n, s, out/'runs') for n, s in settings.items()]
-    stages += [p.stage(timeout, max(1, cores//lanes)) for p in pages if not p.is_made()]
-    making = _Making(pages, stages, record, progress)
+    pages = _made_pages(profile, out, settings, progress)
+    stages = _stages(pages, settings, out, timeout, max(1, (os.cpu_count() or 1)//lanes))
+    progress.names = [s.name for s in stages] + [p.name for p in pages if p.there]
+    sections = Sections({p.template.stem: p.title for p in pages}, pages_folder()/'paper')
+    making = _Making(pages, stages, record, progress, lambda m: _write_index(m, profile, out, sections))
     run_stages(stages, lanes, making.began, making.ended, making.failed, progress.said, progress.tick)
     return making
 
 # %% ../../nbs/app/08_report.ipynb #438864e0
-def _write_index(making, profile, out):
-    "The document of a report."
-    failures, pages = len(making.failures), making.pages.values()
-    intro = f'{failures} of {len(pages)} pages did not run to their end; their sections show where.'
-    facts = report_facts(making.record.seconds(), most_memory(making.record.notes), f'make report PROFILE={profile}',
-                         profile=profile)
-    return build_index(f'Merge-of-Thought distillation: the {profile} report',
-                       {p.template.stem: p.made for p in pages}, out/'index.html', facts,
-                       folder=pages_folder()/'paper', intro=f'<p class="failed">{intro}</p>' if failures else '')
+def _state_of(making):
+    "What stands below the heading, as HTML: failed pages, and how far it is."
+    pages, failures = making.pages.values(), len(making.failures)
+    there = sum(p.there for p in pages)
+    said = f'{failures} of {len(pages)} pages did not run to their end; their sections show where.'
+    so_far = f'This report is being made: {there} of {len(pages)} pages are there. Open it again in a while.'
+    return (f'<p class="failed">{said}</p>'*bool(failures) + f'<p class="note">{so_far}</p>'*(there < len(pages)))
+
+def _write_index(making, profile, out, sections):
+    "The document of a report, as far as it is made."
+    pages, again = making.pages.values(), f'make report PROFILE={profile}'
+    made = {p.template.stem: p.made if p.there else None for p in pages}
+    facts = report_facts(making.record.seconds(), most_memory(making.record.notes), again, profile=profile)
+    return build_index(f'Merge-of-Thought distillation: the {profile} report', made, out/'index.html',
+                       {} if None in made.values() else facts, pages_folder()/'paper', _state_of(making), sections)
 
 # %% ../../nbs/app/08_report.ipynb #58888daa
 def report(profile,           # 'smoke', 'laptop': a folder of data/profiles
@@ -324,7 +364,7 @@ def report(profile,           # 'smoke', 'laptop': a folder of data/profiles
     pages_folder()
     with alone_in(out):
         making = _make(profile, out, show, timeout, lanes, settings)
-        index = _write_index(making, profile, out)
+        index = making.write(making)
     if failures := making.failures:
         raise MotError(f'{len(failures)} of {len(making.pages)} pages did not run to their end',
                        where=', '.join(e.where for e in failures),
