@@ -105,7 +105,8 @@ def test_wheel_installs_and_imports_without_nbdev(tmp_path):
 
 
 PLANTED = {'long cell': 'nbs/core/99_planted.ipynb: long', 'two definitions': 'one, two', 'long line': 'wide = "',
-           'two statements': 'a = 1; b = 2', 'long prose': 'word word', 'private import': 'mot_nb.core.files._full',
+           'two statements': 'a = 1; b = 2', 'long prose': 'word word', 'home-made word': '99_big.ipynb: told apart',
+           'private import': 'mot_nb.core.files._full',
            'name twice': 'write_atomic: core.files, core.planted', 'ruff': 'F401: tests/test_planted.py: import os',
            'gone, remove its line': 'long cell: nbs/core/none.ipynb: f'}
 BREACHES = '''
@@ -159,7 +160,7 @@ def test_the_rules_can_fail(tmp_path):
     copy = house.copy_tree(tmp_path/'copy')
     module, path = copy/'mot_nb'/'core'/'files.py', '/'.join(['', 'home', 'someone', 'x'])
     module.write_text(module.read_text() + BREACHES + f'where = "{path}"\n')
-    (copy/'nbs'/'99_big.ipynb').write_text(notebook(('markdown', 'x'*1_000_001), kernel=''))
+    (copy/'nbs'/'99_big.ipynb').write_text(notebook(('markdown', 'not told apart ' + 'x'*1_000_001), kernel=''))
     for name in ('README.md', 'data/recorded/README.md'): (copy/name).write_text('another text')
     (copy/'requirements.lock').write_text('torch>=2\n')
     plant_numbers(copy)

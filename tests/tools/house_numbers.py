@@ -115,6 +115,23 @@ def long_prose(root=ROOT):
                 yield f'{name_of(path, root)}: {first_words(source)}'
 
 
+# what readers could not search for -> what the field says
+HOME_MADE = {r'(?:told|tell) apart': 'significantly different', r'shak(?:e|en|ing)': 'perturb', 'surer': 'confident',
+             'less sure': 'less confident', 'unsureness': 'uncertainty', 'manners?': 'style', 'bowls?': 'basin, quadratic',
+             'hills?': 'barrier', '(?<!-)way back': 'reverse trajectory', 'cut off': 'truncated', 'at the floor': 'floor effect',
+             'plain descent': 'gradient descent'}
+HOME_MADE_WORD = re.compile(r'\b(?:' + '|'.join(HOME_MADE) + r')\b', re.I)
+
+
+def home_words(root=ROOT):
+    "Words on pages, templates and in the course for which the field has another."
+    for path in notebooks(root):
+        if path.parent.name not in ('paper', 'reports', 'course', 'nbs'): continue
+        for _, source in cells(path):
+            found = HOME_MADE_WORD.findall(source)
+            yield from (f'{name_of(path, root)}: {word.lower()}' for word in found)
+
+
 def imported_names(tree):
     "(module, name) of every `from mot_nb... import name`."
     for node in ast.walk(tree):
@@ -160,8 +177,8 @@ def ruff(root=ROOT):
 
 
 RULES = {'long cell': long_cells, 'two definitions': crowded_cells, 'median': median_cell, 'long line': long_lines,
-         'two statements': crowded_lines, 'long prose': long_prose, 'private import': private_imports,
-         'name twice': names_twice, 'ruff': ruff}
+         'two statements': crowded_lines, 'long prose': long_prose, 'home-made word': home_words,
+         'private import': private_imports, 'name twice': names_twice, 'ruff': ruff}
 
 
 def offenders(root=ROOT):
