@@ -32,7 +32,7 @@ def weights_plane(play): # `Playground`
     share = float(values[-2:].clamp(min=0).sum() / values.clamp(min=1e-30).sum())
     return [(n, t, *map(float, xy)) for (n, t, _), xy in zip(students, along)], share
 
-# %% ../../nbs/views/16_playground_view.ipynb #17c5f7ed
+# %% ../../nbs/views/16_playground_view.ipynb #4d589dbd
 def _draw_plane(ax, play):
     "Branches from each round's start, and the merged students."
     found, share = weights_plane(play)
@@ -48,7 +48,7 @@ def _draw_plane(ax, play):
     ax.annotate('base', merged['base'], xytext=(5, 5), textcoords='offset points', fontsize=8.5)
     ax.set(xlabel='first direction', ylabel='second', xticks=[], yticks=[])
     ax.set_aspect('equal', 'datalim')
-    ax.set_title(f'the weights ({100*share:.0f} % of their spread)', fontsize=10)
+    ax.set_title('the weights' + (f' ({100*share:.0f} % of their spread)' if len(found) > 1 else ''), fontsize=10)
 
 # %% ../../nbs/views/16_playground_view.ipynb #231e892e
 def _draw_accuracy(ax, play):
