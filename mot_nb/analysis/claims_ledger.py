@@ -6,13 +6,13 @@
 __all__ = ['STUDIES', 'IN_SHORT', 'NEEDS', 'Entry', 'study', 'ledger_entries', 'ClaimsLedger', 'claims_ledger', 'ledger_in_short',
            'map_in_words', 'scale_table']
 
-# %% ../../nbs/analysis/49_claims_ledger.ipynb #1fa15254
+# %% ../../nbs/analysis/49_claims_ledger.ipynb #385cf635
 from dataclasses import dataclass, replace
 from functools import cache
 import numpy as np
 from ..core.errors import MotError
 from ..core.intervals import at_level, t_interval
-from ..core.records import read_recorded, recorded
+from ..core.records import read_recorded, recorded, recorded_names
 from ..core.tables import Link, Shown, Table
 from ..core.verdicts import (EQUAL_WITHIN, LEAST_SEEDS, level_of, signed_interval, verdict_against_each,
                                   verdict_on)
@@ -60,13 +60,15 @@ class Entry(Shown):
         much = [f'{self.seeds} seed' + 's'*(self.seeds > 1)]*bool(self.seeds) + [f'{self.n} {self.things}']*bool(self.n)
         return ', '.join([self.where, *much])
 
-# %% ../../nbs/analysis/49_claims_ledger.ipynb #bc63501d
+# %% ../../nbs/analysis/49_claims_ledger.ipynb #004ea97e
 STUDIES = {}    # (claim, part) -> [(function that returns an `Entry`, page)]
 
 def study(claim,   # number of the claim
-          page,    # of the walk-through that shows it
-          part=''): # of the claim, where it has several rows
+          page,    # of the walk-through that shows it; '': none
+          part='', # of the claim, where it has several rows
+          needs=None): # a recorded file; where it is not there, the study does not count; None: none of its own
     "A decorator that adds a function to the studies of a claim."
+    if needs is not None and needs not in recorded_names(): return lambda make: make
     if claim not in CLAIMS:
         raise MotError('there is no such claim', where='study', values=claim, cure='give a number from 1 to 16')
     def add(make):
@@ -277,6 +279,59 @@ def _shifted_in_map():
         foreign = {lr: [{**r, 'mot': r['std']['foreign']} for r in rows] for lr, rows in by_rate.items()}
         gaps.append(tuned(foreign, 'mot')[1] - tuned(by_rate, 'base')[1])
     return _map_entry('STD foreign − base', f'map, {len(gaps)} worlds', *t_interval(np.mean(gaps, 0)))
+
+# %% ../../nbs/analysis/49_claims_ledger.ipynb #f04807fd
+_STUDIES = 'studies/toy'
+
+def _reached(rows, start):
+    "[seeds] reported shares of a student at the rate that is best on the choosing problems."
+    by = {}
+    for r in rows:
+        if r['student'].startswith(start): by.setdefault(r['lr'], {})[r['seed']] = r['scores']
+    best = max(by.values(), key=lambda of: np.mean([v[1] for v in of.values()]))
+    return np.array([best[seed][0] for seed in sorted(best)])
+
+def _study_rows(name, **equal):
+    "Rows of one study in the record."
+    return [r for r in _studies() if r['study'] == name and all(r[k] == v for k, v in equal.items())]
+
+@cache
+def _studies(): return read_recorded(recorded(_STUDIES), 'claim study')[1]
+
+def _study_entry(what, gap, expect='above', shift=0.):
+    "The `Entry` of differences seed by seed; the verdict is on the difference minus `shift`."
+    value, lo, hi = t_interval(gap)
+    ends = (None, None) if lo is None else (lo - shift, hi - shift)
+    verdict = verdict_on(*ends, expect, 0. if shift else EQUAL_WITHIN, len(gap), counted=False)
+    return Entry(what, 'toy, same problems', value, lo, hi, verdict, len(gap))
+
+# %% ../../nbs/analysis/49_claims_ledger.ipynb #6a28129c
+@study(5, '', needs=_STUDIES)
+def _nearness():
+    "Claim 5: the gain of MTD from the weakest start minus its gain from the strongest."
+    rows = _study_rows('nearness')
+    gain = {k: _reached(of, 'mtd-compute') - _reached(of, 'base')
+            for k in {r['varied'] for r in rows} for of in [[r for r in rows if r['varied'] == k]]}
+    return _study_entry('gain of MTD, from the weakest − from the strongest start', gain[min(gain)] - gain[max(gain)])
+
+@study(9, '', needs=_STUDIES)
+def _peers():
+    "Claim 9: MoT from teachers that are the student's peers against the base."
+    rows = _study_rows('peers')
+    return _study_entry('MoT from three peers − base', _reached(rows, 'mot') - _reached(rows, 'base'))
+
+# %% ../../nbs/analysis/49_claims_ledger.ipynb #45a195b6
+@study(12, '', needs=_STUDIES)
+def _as_teacher():
+    "Claim 12: a new student taught by the MoT student against one taught by the best STD student."
+    rows = _study_rows('as teacher', varied='second')
+    return _study_entry('taught by MoT − taught by the best STD', _reached(rows, 'std-mot') - _reached(rows, 'std-std'))
+
+@study(15, '', needs=_STUDIES)
+def _enough():
+    "Claim 15: what MoT gains from 800 traces a teacher over 200; supported where that is surely below the margin."
+    size = lambda k: _reached(_study_rows('corpus size', varied=k), 'mot')
+    return _study_entry('MoT on 800 − on 200 traces a teacher', size(800) - size(200), 'below', EQUAL_WITHIN)
 
 # %% ../../nbs/analysis/49_claims_ledger.ipynb #ca98787b
 def _row_of(claim, part, making):

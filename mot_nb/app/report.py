@@ -197,7 +197,8 @@ class _Page:
     def __init__(self, template, profile, settings, out, shared):
         self.template, self.name, self.settings, self.runs = template, f'page {template.stem}', settings, out/'runs'
         given, known = {'profile': profile, 'runs': str(self.runs)}, page_parameters(template)
-        self.params, self.first = {k: v for k, v in given.items() if k in known}, 'runs' not in known
+        self.params = {k: v for k, v in given.items() if k in known}
+        self.first = template.stem < '50'    # reads records alone, and is shown while the runs are at work
         self.reads, self.shared, self.there = page_reads(template, settings), shared, False
         self.made, self.record = out/'pages'/template.name, out/'pages'/f'{template.stem}.json'
 
@@ -310,8 +311,11 @@ def _made_pages(profile, out, settings, progress):
     progress.say('looking for what is there already')
     shared = _shared_inputs()
     templates = sorted((pages_folder()/'paper').glob('*.ipynb'))
-    pages = [_Page(t, profile, settings, out, shared) for t in templates]
-    for p in pages: p.is_made()
+    pages = []
+    for t in templates:
+        if progress.clock() - progress.last > 5: progress.say(f'looking for what is there already: {t.stem}')
+        pages.append(_Page(t, profile, settings, out, shared))
+        pages[-1].is_made()
     return pages
 
 def _stages(pages, settings, out, timeout, threads):
