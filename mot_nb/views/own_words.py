@@ -17,7 +17,7 @@ from ..answers.answer_sets import RULE, most_different
 from ..methods.run_answers import run_answers, teacher_solutions
 from .plots import View, student_look
 
-# %% ../../nbs/views/12_own_words.ipynb #75be84a9
+# %% ../../nbs/views/12_own_words.ipynb #6a5a782f
 LOOKS = {
     'right': 'background:#cfe5f7;color:#0b3557;border-radius:3px;padding:0 5px;font-size:12px',
     'wrong': 'background:#fbdcc4;color:#6b2a00;border-radius:3px;padding:0 5px;font-size:12px',
@@ -28,7 +28,9 @@ LOOKS = {
     'when': 'flex:0 0 104px;font-size:12px;text-align:left', 'what': 'flex:1 1 0;min-width:0',
     'group': 'border-top:1px solid #999999;margin-top:7px;padding-top:5px', 'all': 'max-width:860px;text-align:left',
     'asked': 'font-size:15px;margin:4px 0', 'name': 'font-weight:bold', 'fold': 'cursor:pointer',
-    'parted': 'background:#ffe28a;color:#3b2c00;border-radius:3px;font-weight:bold'}   # name -> declarations of CSS
+    'parted': 'background:#ffe28a;color:#3b2c00;border-radius:3px;font-weight:bold',
+    'half': 'flex:1 1 260px;min-width:0', 'halves': 'display:flex;flex-wrap:wrap;gap:6px 18px;margin:4px 0 8px 0',
+    'inner': 'margin:2px 0 8px 16px', 'head': 'font-weight:bold;margin:6px 0 2px 0'}   # name -> declarations of CSS
 
 # %% ../../nbs/views/12_own_words.ipynb #e2241445
 def inline(name): # of `LOOKS`
@@ -51,16 +53,29 @@ def _drawn(space):
     "Space as signs."
     return ''.join(_DRAWN.get(c, '⍽') for c in space)
 
-# %% ../../nbs/views/12_own_words.ipynb #9427a5e3
+# %% ../../nbs/views/12_own_words.ipynb #06aec9f6
+def _cuts(text, marks):
+    "Where a text is cut: ends of hidden space and of marks."
+    spaces = [(m.start(), m.end()) for m in _HIDDEN.finditer(text)]
+    inner = {x for s in spaces for x in s} | {x for start, end, _ in marks for x in (start, end)}
+    return spaces, sorted({0, len(text)} | inner)
+
+def _piece(text, start, end, hidden, look):
+    "A piece of a text that is all hidden space, or none."
+    return element('span', 'space', _drawn(text[start:end]), look) if hidden else html_text(text[start:end], None)
+
+# %% ../../nbs/views/12_own_words.ipynb #30cf5404
 def words_html(text,        # of a model
-               look=inline): # as in `element`
+               look=inline, # as in `element`
+               marks=()):   # (start, end, attributes) of the places to mark, in order; an empty one stands for the end
     "The text as HTML that shows and does nothing, hidden space drawn."
-    if not text: return element('span', 'soft', 'nothing was written', look)
-    out, end, text = [], 0, visible(text)
-    for m in _HIDDEN.finditer(text):
-        out += [html_text(text[end:m.start()], None), element('span', 'space', _drawn(m[0]), look)]
-        end = m.end()
-    return ''.join(out) + html_text(text[end:], None)
+    if not text and not marks: return element('span', 'soft', 'nothing was written', look)
+    (spaces, cuts), out = _cuts(text, marks), []
+    for start, end in zip(cuts, cuts[1:]):
+        piece = _piece(text, start, end, any(s <= start and end <= e for s, e in spaces), look)
+        around = next((a for s, e, a in marks if s <= start and end <= e), None)
+        out.append(piece if around is None else f'<span{around}>{piece}</span>')
+    return ''.join(out + [f'<span{a}>‹end›</span>' for s, e, a in marks if s == e])
 
 # %% ../../nbs/views/12_own_words.ipynb #df2aa7af
 FOLDED = 360      # characters: longer texts are folded
