@@ -10,12 +10,15 @@ RIGHT, HOME, END = ('ArrowRight', 39), ('Home', 36), ('End', 35)
 # page -> sliders to move: label ('': the first), the key, and what must stand beside it afterwards
 PAGES = {'57_theory': [('steps E', RIGHT, 'E = 6'), ('teachers K', RIGHT, '3 teachers')],
          '55_confidence': [('drop (nats)', END, '')],
-         '56_landscape': [('', HOME, '')]}
+         '56_landscape': [('', HOME, '')],
+         '59_map': [('errors', RIGHT, 'own errors, filtered'), ('teachers', RIGHT, '3 teachers')]}
 CASES = [pytest.param(p, marks=[] if p == '57_theory' else pytest.mark.long) for p in PAGES]
 
 STILL = """from mot_nb.views.triangles import triangle_widget
 from mot_nb.views.theory_widgets import explore_multiplier, explore_teachers
 from mot_nb.views.token_view import Explorer
+from mot_nb.views.map_dials import explore_map
+from mot_nb.core.records import read_recorded, recorded
 from mot_nb.analysis.scored_traces import Scored
 cells = [{'weights': [a/3, b/3, (3 - a - b)/3], 'value': .5 + .1*a + .01*b, 'lo': None, 'hi': None, 'n': 2,
           'tokens': [['7', a/3], [' plus', b/3]]} for a in (3, 2, 1, 0) for b in range(3 - a, -1, -1)]
@@ -25,7 +28,7 @@ scored = Scored('p', 'plain', (' 5', ' plus'), {'truth': ('shared', 'quirk')},
 TRIANGLE = "triangle_widget({'names': ['plain', 'verbose', 'foreign'], 'step': 3, 'cells': cells})"
 PICTURE = 'src="data:image/png;base64,'
 WIDGETS = {'Explorer([scored])': 'class="mtv"', TRIANGLE: PICTURE, 'explore_multiplier()': PICTURE,
-           'explore_teachers()': PICTURE}
+           'explore_teachers()': PICTURE, "explore_map(read_recorded(recorded('map/toy'))[1])": PICTURE}
 
 
 def test_still_without_a_reader(tmp_path, monkeypatch):
@@ -43,7 +46,7 @@ def test_still_without_a_reader(tmp_path, monkeypatch):
         assert set(data) == {'text/plain', 'text/html'}, cell.source
         assert still in data['text/html'] and 'Box(' not in data['text/plain'], cell.source
     shown = html_page(page)
-    assert 'A control that moves' not in shown and shown.count('<img alt=') == 3
+    assert 'A control that moves' not in shown and shown.count('<img alt=') == 4
 
 
 FIND = '''(label => [...document.querySelectorAll('.widget-slider')].find(
