@@ -60,17 +60,9 @@ class StackedLab(MarkingVerbs):
         "name -> tensor: for operators that ask how much the rows say about each weight."
         return self.bench.squares_of(state, rows)
 
-# %% ../../nbs/methods/20_stacked_labs.ipynb #397b50b1
-class Bench:
-    "A base student of the toy world, what was made of it, and what was measured."
-    def __init__(self, name='toy-tiny', # of a student that can be stacked
-                 seed=0):               # of the base student
-        self.model, self.tokenizer = load_student(name, seed=seed)
-        self.shape, self.stop = StackedShape(self.model.config), stop_tokens(self.model, self.tokenizer)
-        self.base_key = hash_json(['base', name, seed])
-        self.made = {self.base_key: flatten(self.shape, student_state(self.model))}
-        self.steps, self._rendered = 0, {}
-
+# %% ../../nbs/methods/20_stacked_labs.ipynb #askedb00
+class _Asked:
+    "What a bench says about weights."
     @contextmanager
     def answering(self, state): # weights
         "The model with these weights."
@@ -85,11 +77,22 @@ class Bench:
         return float(stacked_losses(self.shape, flatten(self.shape, state)[None], StackedRows([rows])))
 
     def squares_of(self, state, rows): # weights; list of Row
-        "name -> tensor: the squared gradient of a trace's log-likelihood, mean over traces (diagonal empirical Fisher)."
+        "name -> tensor: squared gradient of a row's log-likelihood, mean over rows (diagonal empirical Fisher)."
         flat, at = flatten(self.shape, state).repeat(len(rows), 1).requires_grad_(), StackedRows([[r] for r in rows])
         losses = stacked_losses(self.shape, flat, at) * (at.targets >= 0).sum(1)
         gradients, = torch.autograd.grad(losses.sum(), flat)
         return unflatten(self.shape, gradients.square().mean(0))
+
+# %% ../../nbs/methods/20_stacked_labs.ipynb #397b50b1
+class Bench(_Asked):
+    "A base student of the toy world, what was made of it, and what was measured."
+    def __init__(self, name='toy-tiny', # of a student that can be stacked
+                 seed=0):               # of the base student
+        self.model, self.tokenizer = load_student(name, seed=seed)
+        self.shape, self.stop = StackedShape(self.model.config), stop_tokens(self.model, self.tokenizer)
+        self.base_key = hash_json(['base', name, seed])
+        self.made = {self.base_key: flatten(self.shape, student_state(self.model))}
+        self.steps, self._rendered = 0, {}
 
     def rows(self, corpus, data): # a `Corpus`; DataSettings
         "Its rendered rows; those of a corpus seen before are the same ones."
