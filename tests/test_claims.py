@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from mot_nb.analysis.best_teacher import teacher_table
-from mot_nb.analysis.claims import Gap, best_std, gap, judge, judge_best, judge_run, judge_without, ledger, verdict
+from mot_nb.analysis.claims import Gap, best_std, gap, judge, judge_run, judge_without, ledger, verdict
+from mot_nb.analysis.best_judged import judge_best
 from mot_nb.analysis.confidence_record import Measured, confidence_rows, judge_consensus
 from mot_nb.analysis.forgetting import against, change
 from mot_nb.analysis.landscape_runs import compare_sharpness, compared_table, flatness, flatness_answer

@@ -4,8 +4,7 @@
 
 # %% auto #0
 __all__ = ['CLAIMS', 'METHODS', 'ONE_RUN', 'Claim', 'student_words', 'best_std', 'Gap', 'gap', 'scores_of', 'single_teacher_rows',
-           'verdict', 'at_floor', 'Judgement', 'judge', 'judge_run', 'judge_without', 'ledger', 'last_best',
-           'variant_run', 'best_teachers', 'judge_best']
+           'verdict', 'at_floor', 'Judgement', 'judge', 'judge_run', 'judge_without', 'ledger', 'last_best']
 
 # %% ../../nbs/analysis/01_claims.ipynb #8b07198b
 import math
@@ -13,17 +12,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 import numpy as np
 from ..core.errors import MotError, unknown_name
-from ..core.hashes import hash_file, hash_json
-from ..core.files import cache_folder
-from ..core.settings import load_settings, settings_dict
-from ..core.machine import environment
 from ..core.intervals import half_width
 from ..core.tables import Shown, Table
-from ..core.verdicts import (EQUAL_WITHIN, LEAST_SEEDS, VERDICTS, level_of, signed_interval, verdict_on,
-                                  verdict_against_each, verdict_on_all)
-from ..data.pools import load_pool
+from ..core.verdicts import (EQUAL_WITHIN, VERDICTS, level_of, signed_interval, verdict_on, verdict_against_each,
+                                  verdict_on_all)
 from ..answers.over_seeds import BEST_RULE, BEST_RULE_LOSS
-from .best_teacher import contrast, teacher_table
+from .best_teacher import contrast
 
 # %% ../../nbs/analysis/01_claims.ipynb #c858964a
 @dataclass(frozen=True)
@@ -356,7 +350,7 @@ def _judged(number, run, rows, found, part=''): # what a claim's function return
 
 # %% ../../nbs/analysis/01_claims.ipynb #c299ac23
 def judge(result,   # RunResult, or rows of metrics.jsonl
-          number,   # 3, 4, 6, 7 or 16 (8: `judge_without`; 1 and 2: `judge_best`)
+          number,   # 3, 4, 6, 7 or 16 (8: `judge_without`; 1 and 2: `best_judged.judge_best`)
           run='',   # name in the table
           scores=None, # what `scores_of` returned (claim 6 looks at every round: `scores_of(result, 'all')`)
           shifted='foreign', # claim 7: the teacher of another distribution
@@ -371,7 +365,7 @@ def judge(result,   # RunResult, or rows of metrics.jsonl
     if number == 4: return _judged(4, run, rows, _claim_4(rows, scores, budget), part)
     if number in _ONE_RUN: return _judged(number, run, rows, _ONE_RUN[number](rows, scores, shifted))
     raise MotError('this claim is not judged from one run', where='judge', values=f'claim {number}',
-                   cure='3, 4, 6, 7 and 16 are; see judge_without for 8 and judge_best for 1 and 2')
+                   cure='3, 4, 6, 7 and 16 are; see judge_without for 8 and best_judged.judge_best for 1 and 2')
 
 # %% ../../nbs/analysis/01_claims.ipynb #7634c253
 ONE_RUN = (3, 4, 6, 7, 16) # claims that one run can show
@@ -497,160 +491,3 @@ def last_best(result,  # RunResult, or rows of metrics.jsonl
         cells.append([student_words(name), _mean_words(*last, sign), _mean_words(*best, sign), which])
     return Table(['student', 'last round', 'best round', 'which was best, seed by seed'], cells,
                  _last_best_caption(data[0]['seeds'], sign), data)
-
-# %% ../../nbs/analysis/01_claims.ipynb #fcb9a918
-WINGS = ('core', 'data', 'student', 'answers', 'scale', 'methods')   # whose source decides what a run's students are
-
-def _trained_by():
-    "What trains a run beside its settings and data: the source of these wings, and versions."
-    import mot_nb
-    here, e = Path(mot_nb.__file__).parent, environment()
-    files = sorted(f for wing in WINGS for f in (here/wing).glob('*.py'))
-    return [hash_file(f) for f in files] + [e['torch'], e['transformers'], e['gpus']]
-
-# %% ../../nbs/analysis/01_claims.ipynb #7c7df8f5
-def _start(student): # settings of a student
-    "What it begins as: the hash of its weights where a folder has them, else its name."
-    from mot_nb.student.students import student_folder
-    weights = Path(student_folder(student.name, student.seed))/'model.safetensors'
-    return hash_file(weights) if weights.exists() else student.name
-
-# %% ../../nbs/analysis/01_claims.ipynb #46ff779b
-def variant_run(settings,  # RunSettings of the run it is compared with
-                overrides, # ['key.sub=value', ...], as on the command line
-                progress=None): # show progress and time left; None: where somebody looks on
-    "The `RunResult` of these settings with some changed, made or found in the cache."
-    from mot_nb.data.pools import data_hash
-    from mot_nb.methods.runs import found_run
-    changed = load_settings(settings, overrides)
-    data = [data_hash(load_pool(changed.data, s)) for s in changed.seeds]
-    said = {k: v for k, v in settings_dict(changed).items() if k not in ('name', 'notes')}
-    key = hash_json([_start(changed.student), data, _trained_by(), said])[:16]
-    return found_run(changed, cache_folder()/'runs'/'variants'/key, progress)
-
-# %% ../../nbs/analysis/01_claims.ipynb #08831a8e
-def _check_accuracies(runs): # place -> rows
-    "Raises for a run in which no accuracy of a single-teacher student was measured."
-    for place, rows in runs.items():
-        if any(r['metric'] == 'accuracy' and r['method'] == 'std' for r in rows): continue
-        raise MotError('no accuracy of a single-teacher student was measured here', where='best_teachers',
-                       values=' on '.join(filter(None, place)),
-                       cure='leave this run out, or run it with std among rounds.methods and data.n_heldout above 0')
-
-# %% ../../nbs/analysis/01_claims.ipynb #435d3f31
-def _last(rows):
-    "Rows of base and single-teacher students after the last round, seed by seed."
-    rows, out = [r for r in rows if r['metric'] == 'accuracy' and r['method'] in ('base', 'std')], []
-    for seed in sorted({r['seed'] for r in rows}):
-        of = [r for r in rows if r['seed'] == seed]
-        end = max(r['round'] for r in of)
-        out += [r for r in of if r['method'] == 'base' or r['round'] == end]
-    return out
-
-# %% ../../nbs/analysis/01_claims.ipynb #5966c6cd
-def _score_cells(result, place, rows): # a run, (student, corpus), its last rows
-    "Cells for `teacher_table`, with None for a score that is not at hand."
-    graded = scores_of(result) if hasattr(result, 'folder') else {}
-    return [dict(student=place[0], corpus=place[1], teacher=r['teacher'], seed=r['seed'],
-                 score=graded.get((r['seed'], r['student']))) for r in rows]
-
-# %% ../../nbs/analysis/01_claims.ipynb #42fd1600
-def _same_problems(cells): # of one place
-    "Whether every score is at hand, on the same problems."
-    return all(c['score'] for c in cells) and len({frozenset(c['score'].means) for c in cells}) == 1
-
-# %% ../../nbs/analysis/01_claims.ipynb #cedb186c
-def _holds_zero(g): # Gap
-    "Whether its interval includes 0, or there is none."
-    return g.lo is None or not (g.lo > 0 or g.hi < 0)
-
-# %% ../../nbs/analysis/01_claims.ipynb #3224c066
-def _row_cell(rows, teacher, top, tied): # rows of a place; the best teacher; who is tied, the best included
-    "((text, bold), numbers) of a teacher's student."
-    g, ties = gap(rows, f'std:{teacher}', 'base'), teacher in tied
-    mean = float(np.mean([r['value'] for r in rows if r['teacher'] == teacher]))
-    star = '' if _holds_zero(g) else '*'
-    text = f'{100*mean:.1f} ({100*g.value:+.1f}{star})' + (' =' if ties else '')
-    return (text, teacher == top and not tied), dict(
-        teacher=teacher, value=mean, gain=g.value, gain_lo=g.lo, gain_hi=g.hi, best=teacher == top, tied=ties,
-        seeds=g.n, n=g.problems)
-
-# %% ../../nbs/analysis/01_claims.ipynb #9ba23500
-def _row_line(place, rows, teachers): # (student, corpus), its last rows, the table's columns
-    "(line of the table, numbers of its cells) of one place."
-    here = [t for t in teachers if any(r['teacher'] == t for r in rows)]
-    mean = {t: float(np.mean([r['value'] for r in rows if r['teacher'] == t])) for t in here + [None]}
-    top = max(here, key=lambda t: mean[t])
-    ties = [t for t in here if t != top and _holds_zero(gap(rows, f'std:{top}', f'std:{t}'))]
-    cells = {t: _row_cell(rows, t, top, [top] + ties if ties else []) for t in here}
-    line = [*place, f'{100*mean[None]:.1f}', *(cells[t][0] if t in cells else 'unknown' for t in teachers)]
-    best = 'tie: ' + ', '.join([top] + ties) if ties else top
-    return [*line, best], [dict(student=place[0], corpus=place[1], **d) for _, d in cells.values()]
-
-# %% ../../nbs/analysis/01_claims.ipynb #a8b265a5
-def _table_of_rows(last): # place -> its last rows
-    "The table of best teachers from the rows alone."
-    teachers = list(dict.fromkeys(r['teacher'] for rs in last.values() for r in rs if r['teacher']))
-    found = [_row_line(place, rs, teachers) for place, rs in last.items()]
-    return Table(['student', 'corpus', 'base', *teachers, 'best teacher'], [line for line, _ in found],
-                 'accuracy in %, in brackets the change against the base in points, * where its 95 % interval excludes '
-                 '0; = tied with the best; the answers are not at hand: intervals over seeds on the same problems, '
-                 'other problems not counted; where there is one seed over problems',
-                 [d for _, ds in found for d in ds])
-
-# %% ../../nbs/analysis/01_claims.ipynb #f7749c5e
-def best_teachers(runs): # (student, corpus) -> RunResult or rows of metrics.jsonl
-    "A `Table` of every single-teacher student's accuracy after the last round, who is best, who is tied (claims 1, 2)."
-    _check_accuracies({place: _rows(r) for place, r in runs.items()})
-    last = {place: _last(_rows(r)) for place, r in runs.items()}
-    cells = [_score_cells(r, place, last[place]) for place, r in runs.items()]
-    return teacher_table(sum(cells, [])) if all(map(_same_problems, cells)) else _table_of_rows(last)
-
-# %% ../../nbs/analysis/01_claims.ipynb #38209618
-def _best_of(data, floor): # cells of `best_teachers`; places left out
-    "place -> (teachers, who may be best, seeds, whether problems are counted)."
-    out = {}
-    for d in data:
-        if (place := (d['student'], d['corpus'])) in floor: continue
-        names, may, *_ = out.get(place, (set(), set()))
-        best = {d['teacher']} if d['best'] or d['tied'] else set()
-        out[place] = names | {d['teacher']}, may | best, d['seeds'], bool(d['n'])
-    return out
-
-# %% ../../nbs/analysis/01_claims.ipynb #5df575bf
-def _pairs(places, number): # what `_best_of` returned; the claim
-    "Pairs of places with the same teachers that differ in the student only (1), or in the corpus only (2)."
-    same = 1 if number == 1 else 0 # what the two must share
-    alike = lambda a, b: a[same] == b[same] and places[a][0] == places[b][0] and len(places[a][0]) > 1
-    return [(a, b) for a in places for b in places if a < b and alike(a, b)]
-
-# %% ../../nbs/analysis/01_claims.ipynb #0afc2e3d
-def _best_verdict(places, pairs):
-    "The verdict over all pairs; pairs with a place of too few seeds decide nothing."
-    may, counted = {k: p[1] for k, p in places.items()}, {k: p[3] for k, p in places.items()}
-    judged = [(a, b) for a, b in pairs if min(places[a][2], places[b][2]) >= LEAST_SEEDS]
-    apart = [(a, b) for a, b in judged if not may[a] & may[b]]
-    if not judged: return 'fewer than 3 seeds'
-    if apart: return 'supported' if any(counted[a] and counted[b] for a, b in apart) else 'problems not counted'
-    if any(may[a] != may[b] or len(may[a]) > 1 for a, b in judged): return 'undecided'
-    return 'contradicted' if all(counted[a] and counted[b] for a, b in judged) else 'problems not counted'
-
-# %% ../../nbs/analysis/01_claims.ipynb #3632833f
-def _best_words(place, may, seeds):
-    "Who may be best in a place, as text."
-    who = ('best is ' if len(may) == 1 else 'may be best: ') + ', '.join(sorted(may))
-    few = f' ({seeds} seed{"s"*(seeds > 1)})' if seeds < LEAST_SEEDS else ''
-    return f"{' on '.join(filter(None, place))}: {who}{few}"
-
-# %% ../../nbs/analysis/01_claims.ipynb #897f4188
-def judge_best(table,  # what `best_teachers` returned
-               number, # 1: by student, 2: by corpus
-               floor=()): # (student, corpus) left out because its accuracies are at the floor
-    "The `Judgement` of claim 1 or 2, over all pairs of places that differ in the student or corpus only (own)."
-    places = _best_of(table.data, floor)
-    if not (pairs := _pairs(places, number)):
-        lack = 'no two places to compare with the same teachers and off the floor'
-        return Judgement(CLAIMS[number], 'all', (lack,), 'cannot be seen here')
-    said = tuple(_best_words(k, places[k][1], places[k][2]) for k in dict.fromkeys(k for p in pairs for k in p))
-    return Judgement(CLAIMS[number], f"{len(pairs)} pair{'s' if len(pairs) > 1 else ''}", said,
-                     _best_verdict(places, pairs))

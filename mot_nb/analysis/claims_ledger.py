@@ -19,7 +19,8 @@ from ..core.verdicts import (EQUAL_WITHIN, LEAST_SEEDS, level_of, signed_interva
 from ..answers.score_files import read_results
 from ..methods.recorded import read_record
 from .best_teacher import differs, teacher_table
-from .claims import CLAIMS, judge, judge_best, judge_without, scores_of
+from .claims import CLAIMS, judge, judge_without, scores_of
+from .best_judged import judge_best
 from .forgetting import against, read_forgetting
 from .confidence_record import consensus_parts, read_confidence
 from .landscape_record import read_landscape
