@@ -44,7 +44,7 @@ def random_set(problems, students, k, words, seed=0):
 
 
 def test_it_fits_into_five_megabytes():
-    "A 20th of 1,000 problems x 10 students x 16 answers of 900 characters, in a 20th of the size: texts are cut to fit."
+    "A 20th of 1,000 problems x 10 students x 16 answers of 900 characters, in a 20th of the size: cut to fit."
     page = answers_page(random_set(50, 10, 16, 250), largest=LARGEST//20)
     assert len(page.encode()) <= LARGEST//20 and 'characters left out' in page
     assert page.count('<details class="q') == 50 and page.count(' h"><b>') == 500

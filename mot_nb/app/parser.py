@@ -100,6 +100,30 @@ example: mot eval smollm2-135m --pool words --n 100 eval.k=4 eval.temperature=0.
     _device(c)
     _quiet(c)
 
+# %% ../../nbs/app/10_parser.ipynb #a45e3c0d
+_ANSWERS_MORE = '''
+From a difference in two clicks to the problems where two students part, both answers side by side; the file needs no
+network and runs no script. Logs of lm-eval (samples_*.jsonl) and Inspect (.json) are read like a run, NAME=FILE names
+the student of one.
+
+example: mot answers runs/a --a mot --b std:plain --out answers.html
+example: mot answers ours=samples_gsm8k_1.jsonl theirs=samples_gsm8k_2.jsonl'''
+
+def _answers(commands):
+    c = _command(commands, 'answers', "Shows the students' answers side by side, as one HTML file.", _ANSWERS_MORE)
+    c.add_argument('sources', nargs='+', metavar='RUN|LOG', help='a run folder, or logs')
+    c.add_argument('--a', metavar='STUDENT', help='whose differences stand first: mot, std:plain, mot-r3 '
+                   '(default: MoT)')
+    c.add_argument('--b', metavar='STUDENT', help='with whom it is compared first')
+    c.add_argument('--students', metavar='S,S,...', help='only these (default: all of the last round)')
+    c.add_argument('--all-rounds', action='store_true', help='of a run: students of every round')
+    c.add_argument('--seed', type=int, help='of a run (default: its first)')
+    c.add_argument('--n', type=int, metavar='N', help='only the first N problems')
+    c.add_argument('--as', dest='kind', choices=('html', 'lm-eval', 'inspect'), default='html',
+                   help='what is written: the page, or a log a student (default: html)')
+    c.add_argument('--out', metavar='OUT', help='the file (default: answers.html), or the folder of logs '
+                   '(default: answers)')
+
 # %% ../../nbs/app/10_parser.ipynb #17daa504
 _TRACES = 'Samples a teacher and writes its corpus: the right answers, one per problem, and a card of all that was '\
           'left out.'
@@ -203,7 +227,7 @@ def make_parser():
     p.add_argument('--version', action='version', version=f'mot_nb {__version__}')
     commands = p.add_subparsers(dest='command', metavar='COMMAND', parser_class=_Parser)
     _command(commands, 'doctor', 'Looks at this machine: versions, memory, disk, GPU, students; each with what to do.')
-    for add in (_run, _plan, _eval, _traces, _merge, _verify, _report, _course): add(commands)
+    for add in (_run, _plan, _eval, _answers, _traces, _merge, _verify, _report, _course): add(commands)
     return p
 
 # %% ../../nbs/app/10_parser.ipynb #9584d732
