@@ -23,7 +23,7 @@ def mathml(latex,          # a formula without its dollar signs
 # %% ../../nbs/app/02_page_html.ipynb #92266dcf
 def anchor(*parts): # page name, heading
     "An id for HTML, from a page's name and a heading (spaces become dashes, as in JupyterLab)."
-    return '-'.join(re.sub(r'[^\w\-.]+', '-', re.sub(r'<[^>]+>', '', p)).strip('-') for p in parts if p)
+    return '-'.join(re.sub(r'[^\w.]+', '-', re.sub(r'<[^>]+>', '', p)).strip('-') for p in parts if p)
 
 # %% ../../nbs/app/02_page_html.ipynb #65d2d5ce
 def _inline_image(url, folder):
