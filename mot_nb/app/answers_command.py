@@ -27,7 +27,7 @@ def _read(args):
     from mot_nb.answers.answer_logs import read_answer_logs
     missing = [s for s in args.sources if not Path(s).exists() and not Path(s.partition('=')[2] or s).exists()]
     if missing:
-        raise MotError('no such run or log', where='mot answers', values=' '.join(missing), cure='give a path that exists')
+        raise MotError('no such run or log', where='mot answers', values=' '.join(missing), cure='give paths of files')
     folders = [s for s in args.sources if Path(s).is_dir()]
     if not folders: return read_answer_logs(args.sources)
     if len(args.sources) > 1:

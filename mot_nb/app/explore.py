@@ -60,6 +60,13 @@ class Run(RunResult):
         from mot_nb.views.own_words import run_words
         return run_words(self, problem, rounds, seed)
 
+    def browse(self, a=None, b=None, # students such as 'mot-r2'; None: the last MoT, and every other
+               seed=None):           # None: the first
+        "Differences that open to the problems where two students part; `.write(path)` makes one file of all pairs."
+        from mot_nb.methods.run_answers import run_answers
+        from mot_nb.views.answers_browser import AnswersBrowser
+        return AnswersBrowser(run_answers(self, None, seed), a, b)
+
 # %% ../../nbs/app/03_explore.ipynb #73e83a2a
 def _versus(gaps):
     "A table of differences, those whose interval excludes 0 in bold."
