@@ -83,3 +83,18 @@ def test_two_clicks_and_every_filter(tmp_path):
                  "getComputedStyle(d).fontWeight == '700').length)"
         assert sorted(tab.js(marked)) == [0, 0, 1, 1]
         assert tab.js("document.scripts.length") == 0
+
+
+def test_the_command_reads_logs_and_overwrites_nothing_else(tmp_path, capsys):
+    "`mot answers`: two logs of lm-eval to a page, again over that page, never over another file."
+    from mot_nb.answers.answer_logs import write_lm_eval_samples
+    from mot_nb.app.cli import main
+    logs = [str(p) for p in write_lm_eval_samples(random_set(5, 2, 1, 3), tmp_path/'logs')]
+    page, notes = tmp_path/'a.html', tmp_path/'notes.txt'
+    notes.write_text('mine')
+    for _ in range(2): assert main(['answers', *logs, '--a', 'mot', '--b', 'base', '--out', str(page)]) == 0
+    assert 'MoT − base' in capsys.readouterr().out and '<title>Answers</title>' in page.read_text(encoding='utf-8')
+    assert main(['answers', *logs, '--out', str(notes)]) == 1 and notes.read_text() == 'mine'
+    assert main(['answers', *logs, '--a', 'mott', '--out', str(page)]) == 1
+    assert 'did you mean' in capsys.readouterr().err
+    assert main(['answers', str(tmp_path/'none.jsonl')]) == 1
