@@ -61,7 +61,7 @@ def _sizes(place):
     return (f"{errors_in_words(d)}, {d['styles']} styles, {d['traces']} traces, {d['teachers']} teachers, "
             f"{d['rounds']} rounds of {d['steps']} steps")
 
-# %% ../../nbs/views/08_map_dials.ipynb #8c345144
+# %% ../../nbs/views/08_map_dials.ipynb #8dd18c91
 @styled
 def draw_place(place,     # of `place_at`
                gaps,      # of `place_gaps`
@@ -69,7 +69,7 @@ def draw_place(place,     # of `place_at`
                ax=None):  # where; None: a new figure
     "MoT minus each opponent at one place: grey a seed, blue the mean with its 95 % interval, red a live seed."
     ax, names = new_axes(size=(7.2, 3.1)) if ax is None else ax, list(gaps)[::-1]
-    ax.set_title(_sizes(place), loc='left')
+    ax.figure.suptitle(_sizes(place), x=.01, ha='left', fontsize=10.5)
     ax.axvline(0, color='.4', lw=1)
     for y, o in enumerate(names): _draw_row(ax, y, gaps[o], (live or {}).get(o))
     name_rows(ax, [f'MoT − {o}' for o in names])
@@ -141,7 +141,7 @@ def _dial_box(rows, first):
     for s in dials.values(): s.observe(lambda _: show_it(), 'value')
     return w.VBox([*dials.values(), _live_button(press), shown])
 
-# %% ../../nbs/views/08_map_dials.ipynb #4cd54549
+# %% ../../nbs/views/08_map_dials.ipynb #74484bc3
 def explore_map(rows, # of a recorded map
                 **first): # dials to begin with, as `place_options` words them; others: their first setting
     "A `Control`: dials over the recorded map and a button that runs a place; still: the figure of the first place."
