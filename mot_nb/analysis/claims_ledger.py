@@ -24,6 +24,7 @@ from .best_judged import judge_best
 from .forgetting import against, read_forgetting
 from .confidence_record import consensus_parts, read_confidence
 from .landscape_record import read_landscape
+from .claim_study_reading import more_traces, peer_gain, shrinking_gain, suffices, teacher_gain
 from .map_reading import DIALS, MARGIN, map_differences, places, pooled, tuned
 
 # %% ../../nbs/analysis/49_claims_ledger.ipynb #2a7e6b67
@@ -284,55 +285,39 @@ def _shifted_in_map():
 # %% ../../nbs/analysis/49_claims_ledger.ipynb #f04807fd
 _STUDIES = 'studies/toy'
 
-def _reached(rows, start):
-    "[seeds] reported shares of a student at the rate that is best on the choosing problems."
-    by = {}
-    for r in rows:
-        if r['student'].startswith(start): by.setdefault(r['lr'], {})[r['seed']] = r['scores']
-    best = max(by.values(), key=lambda of: np.mean([v[1] for v in of.values()]))
-    return np.array([best[seed][0] for seed in sorted(best)])
-
-def _study_rows(name, **equal):
-    "Rows of one study in the record."
-    return [r for r in _studies() if r['study'] == name and all(r[k] == v for k, v in equal.items())]
-
 @cache
 def _studies(): return read_recorded(recorded(_STUDIES), 'claim study')[1]
 
-def _study_entry(what, gap, expect='above', shift=0.):
-    "The `Entry` of differences seed by seed; the verdict is on the difference minus `shift`."
+def _study_entry(what, gap, verdict=None):
+    "The `Entry` of differences seed by seed; all seeds answer the same problems."
     value, lo, hi = t_interval(gap)
-    ends = (None, None) if lo is None else (lo - shift, hi - shift)
-    verdict = verdict_on(*ends, expect, 0. if shift else EQUAL_WITHIN, len(gap), counted=False)
+    verdict = verdict or verdict_on(lo, hi, 'above', EQUAL_WITHIN, len(gap), counted=False)
     return Entry(what, 'toy, same problems', value, lo, hi, verdict, len(gap))
 
 # %% ../../nbs/analysis/49_claims_ledger.ipynb #6a28129c
 @study(5, '', needs=_STUDIES)
 def _nearness():
     "Claim 5: the gain of MTD from the weakest start minus its gain from the strongest."
-    rows = _study_rows('nearness')
-    gain = {k: _reached(of, 'mtd-compute') - _reached(of, 'base')
-            for k in {r['varied'] for r in rows} for of in [[r for r in rows if r['varied'] == k]]}
-    return _study_entry('gain of MTD, from the weakest − from the strongest start', gain[min(gain)] - gain[max(gain)])
+    return _study_entry('gain of MTD, from the weakest − from the strongest start', shrinking_gain(_studies()))
 
 @study(9, '', needs=_STUDIES)
 def _peers():
     "Claim 9: MoT from teachers that are the student's peers against the base."
-    rows = _study_rows('peers')
-    return _study_entry('MoT from three peers − base', _reached(rows, 'mot') - _reached(rows, 'base'))
+    return _study_entry('MoT from three peers − base', peer_gain(_studies()))
 
 # %% ../../nbs/analysis/49_claims_ledger.ipynb #45a195b6
 @study(12, '', needs=_STUDIES)
 def _as_teacher():
     "Claim 12: a new student taught by the MoT student against one taught by the best STD student."
-    rows = _study_rows('as teacher', varied='second')
-    return _study_entry('taught by MoT − taught by the best STD', _reached(rows, 'std-mot') - _reached(rows, 'std-std'))
+    return _study_entry('taught by MoT − taught by the best STD', teacher_gain(_studies()))
 
 @study(15, '', needs=_STUDIES)
 def _enough():
-    "Claim 15: what MoT gains from 800 traces a teacher over 200; supported where that is surely below the margin."
-    size = lambda k: _reached(_study_rows('corpus size', varied=k), 'mot')
-    return _study_entry('MoT on 800 − on 200 traces a teacher', size(800) - size(200), 'below', EQUAL_WITHIN)
+    "Claim 15: what MoT gains from 800 traces a teacher over 200; it suffices where that is within the margin."
+    gap = more_traces(_studies())
+    found = suffices(*t_interval(gap)[1:])
+    judged = 'problems not counted' if found != 'undecided' else found
+    return _study_entry('MoT on 800 − on 200 traces a teacher', gap, judged)
 
 # %% ../../nbs/analysis/49_claims_ledger.ipynb #ca98787b
 def _row_of(claim, part, making):
