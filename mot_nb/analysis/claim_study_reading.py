@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['rates_of', 'at_own_rate', 'study_scores', 'best_single', 'more_traces', 'gain', 'shrinking_gain', 'peer_gain',
-           'teacher_gain', 'suffices', 'points_of', 'difference_of', 'size_table', 'nearness_table']
+           'teacher_gain', 'suffices', 'points_of', 'difference_of', 'size_table', 'nearness_table', 'peers_table',
+           'heirs_table']
 
 # %% ../../nbs/analysis/48_claim_study_reading.ipynb #c5acd129
 from collections import defaultdict
@@ -76,27 +77,32 @@ def teacher_gain(rows, other='std'): # of a record; 'std' or 'mtd'
     by = {t: study_scores(rows, 'as teacher', 'second', f'std-{t}-r5') for t in ('mot', other)}
     return by['mot'] - by[other]
 
-# %% ../../nbs/analysis/48_claim_study_reading.ipynb #a2f6b89f
+# %% ../../nbs/analysis/48_claim_study_reading.ipynb #8115c731
 def suffices(lo,          # lower end of the interval of more traces minus 200
              hi,          # its upper end
-             margin=EQUAL_WITHIN): # within which more is no better
+             **rule):     # of `verdict_on`: margin, seeds, counted
     "The verdict on claim 15: more is within the margin, or it is not."
     kinds = {'equal within the margin': 'supported', 'supported': 'contradicted', 'contradicted': 'supported'}
-    found = verdict_on(lo, hi, margin=margin)
+    found = verdict_on(lo, hi, **{'margin': EQUAL_WITHIN, **rule})
     return kinds.get(found, found)
 
-# %% ../../nbs/analysis/48_claim_study_reading.ipynb #58c44f98
-def points_of(values): # shares or differences, one a seed
-    "The mean in points with its 95 % interval over seeds, as text."
-    mean, lo, hi = (x if x is None else 100*x for x in t_interval(values))
-    return f'{mean:.1f} [{lo:.1f}, {hi:.1f}]'
+# %% ../../nbs/analysis/48_claim_study_reading.ipynb #c86b57be
+def points_of(values): # shares of right answers, one a seed
+    "The mean in points, and the lowest and highest seed, as text."
+    of = 100*np.asarray(values)
+    return f'{of.mean():.1f} ({of.min():.0f} to {of.max():.0f})'
 
 # %% ../../nbs/analysis/48_claim_study_reading.ipynb #0ed20638
 def difference_of(values): # one a seed
     "The mean difference in points with its 95 % interval over seeds, as text."
     return signed_interval(*t_interval(values), 100, 1)
 
-# %% ../../nbs/analysis/48_claim_study_reading.ipynb #f42411f5
+# %% ../../nbs/analysis/48_claim_study_reading.ipynb #e2aeb3ff
+def _points_are(seeds):
+    "What the numbers of a table are."
+    return f'points: mean (lowest to highest of {seeds} seeds); differences with 95 % intervals over seeds'
+
+# %% ../../nbs/analysis/48_claim_study_reading.ipynb #0707cc29
 def size_table(rows): # of a record of kind 'claim study'
     "Claim 15: MoT's accuracy by the number of traces, and its difference to 200 traces."
     sizes = sorted({r['varied'] for r in rows if r['study'] == 'corpus size'})
@@ -107,9 +113,9 @@ def size_table(rows): # of a record of kind 'claim study'
         cells.append([str(k), f'{60*8/k:.1f}', f'{lr:g}', points_of(scores),
                       '' if k == 200 else difference_of(scores - base)])
     return Table(['traces a teacher', 'passes', 'learning rate', 'accuracy', 'minus 200 traces'], cells,
-                 f'MoT, 5 rounds of 12 steps of 8 traces; points, 95 % intervals over {len(base)} seeds')
+                 f'MoT, 5 rounds of 12 steps of 8 traces; {_points_are(len(base))}')
 
-# %% ../../nbs/analysis/48_claim_study_reading.ipynb #57102bcd
+# %% ../../nbs/analysis/48_claim_study_reading.ipynb #2f401e93
 def nearness_table(rows): # of a record of kind 'claim study'
     "Claim 5: what students of several abilities gain by MTD and by MoT."
     steps = sorted({r['varied'] for r in rows if r['study'] == 'nearness'})
@@ -118,4 +124,27 @@ def nearness_table(rows): # of a record of kind 'claim study'
               *(difference_of(gain(rows, s, m)) for m in names.values())] for s in steps]
     seeds = len(study_scores(rows, 'nearness', steps[0], 'base'))
     return Table(['steps of practice', 'before', *names], cells,
-                 f'gain in points; 95 % intervals over {seeds} seeds')
+                 f'gains are differences; {_points_are(seeds)}')
+
+# %% ../../nbs/analysis/48_claim_study_reading.ipynb #4f6e2cca
+def peers_table(rows): # of a record of kind 'claim study'
+    "Claim 9: the student, its peers, and what it becomes by learning from their right answers."
+    names = {'the student': 'base', **{f'peer {i + 1}': f'peer-{i}' for i in range(3)}, 'MoT of the peers': 'mot-r5',
+             'MTD (compute) of the peers': 'mtd-compute-r5', 'one-shot merge of the peers': 'oneshot'}
+    labels, base = {r['student'] for r in rows if r['study'] == 'peers'}, study_scores(rows, 'peers', 3, 'base')
+    cells = []
+    for said, start in names.items():
+        label = next(n for n in sorted(labels) if n.startswith(start))
+        scores = study_scores(rows, 'peers', 3, label)
+        cells.append([said, points_of(scores), '' if label == 'base' else difference_of(scores - base)])
+    return Table(['', 'accuracy', 'minus the student'], cells, _points_are(len(base)))
+
+# %% ../../nbs/analysis/48_claim_study_reading.ipynb #c53dbea5
+def heirs_table(rows): # of a record of kind 'claim study'
+    "Claim 12: a new student, by who taught it."
+    names = {'the best single-teacher student': 'std', 'an MTD student of equal compute': 'mtd', 'a MoT student': 'mot'}
+    by = {t: study_scores(rows, 'as teacher', 'second', f'std-{t}-r5') for t in names.values()}
+    cells = [[said, points_of(by[t]), '' if t == 'mot' else difference_of(by['mot'] - by[t])]
+             for said, t in names.items()]
+    return Table(['taught by', 'accuracy of the new student', 'MoT minus it'], cells,
+                 _points_are(len(by['mot'])))

@@ -295,23 +295,23 @@ def _study_entry(what, gap, verdict=None):
     return Entry(what, 'toy, same problems', value, lo, hi, verdict, len(gap))
 
 # %% ../../nbs/analysis/49_claims_ledger.ipynb #6a28129c
-@study(5, '', needs=_STUDIES)
+@study(5, '63_four_claims', needs=_STUDIES)
 def _nearness():
     "Claim 5: the gain of MTD from the weakest start minus its gain from the strongest."
     return _study_entry('gain of MTD, from the weakest − from the strongest start', shrinking_gain(_studies()))
 
-@study(9, '', needs=_STUDIES)
+@study(9, '63_four_claims', needs=_STUDIES)
 def _peers():
     "Claim 9: MoT from teachers that are the student's peers against the base."
     return _study_entry('MoT from three peers − base', peer_gain(_studies()))
 
 # %% ../../nbs/analysis/49_claims_ledger.ipynb #45a195b6
-@study(12, '', needs=_STUDIES)
+@study(12, '63_four_claims', needs=_STUDIES)
 def _as_teacher():
     "Claim 12: a new student taught by the MoT student against one taught by the best STD student."
     return _study_entry('taught by MoT − taught by the best STD', teacher_gain(_studies()))
 
-@study(15, '', needs=_STUDIES)
+@study(15, '63_four_claims', needs=_STUDIES)
 def _enough():
     "Claim 15: what MoT gains from 800 traces a teacher over 200; it suffices where that is within the margin."
     gap = more_traces(_studies())
