@@ -117,9 +117,9 @@ def long_prose(root=ROOT):
 
 # what readers could not search for -> what the field says
 HOME_MADE = {r'(?:told|tell) apart': 'significantly different', r'shak(?:e|en|ing)': 'perturb', 'surer': 'confident',
-             'less sure': 'less confident', 'unsureness': 'uncertainty', 'manners?': 'style', 'bowls?': 'basin, quadratic',
-             'hills?': 'barrier', '(?<!-)way back': 'reverse trajectory', 'cut off': 'truncated', 'at the floor': 'floor effect',
-             'plain descent': 'gradient descent'}
+             'less sure': 'less confident', 'unsureness': 'uncertainty', 'manners?': 'style',
+             'bowls?': 'basin, quadratic', 'hills?': 'barrier', '(?<!-)way back': 'reverse trajectory',
+             'cut off': 'truncated', 'at the floor': 'floor effect', 'plain descent': 'gradient descent'}
 HOME_MADE_WORD = re.compile(r'\b(?:' + '|'.join(HOME_MADE) + r')\b', re.I)
 
 
