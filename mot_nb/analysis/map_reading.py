@@ -11,6 +11,7 @@ from collections import defaultdict
 import numpy as np
 from ..core.intervals import t_interval
 from ..core.tables import Table
+from ..core.verdicts import EQUAL_WITHIN, signed_interval
 
 # %% ../../nbs/analysis/41_map_reading.ipynb #74af2c0e
 DIALS = ('errors', 'filtered', 'styles', 'traces', 'teachers', 'rounds', 'steps')
@@ -19,7 +20,7 @@ OPPONENTS = {'best teacher': 'the single-teacher student that is best on the cho
              'mtd compute': 'one student on the union, as many steps as all branches together',
              'oneshot': 'the finished single-teacher students, merged once',
              'base': 'the student before any training'}
-MARGIN = .03    # differences smaller than this are of no account: 3 points
+MARGIN = EQUAL_WITHIN   # differences smaller than this are of no account
 
 # %% ../../nbs/analysis/41_map_reading.ipynb #efc2115a
 def places(rows): # of a recorded map
@@ -82,8 +83,7 @@ def pooled(found,  # of `map_differences`
 # %% ../../nbs/analysis/41_map_reading.ipynb #983fb215
 def points(d): # with value, lo, hi: shares
     "A difference in points with its interval, as text."
-    if d['lo'] is None: return f"{100 * d['value']:+.1f}"
-    return f"{100 * d['value']:+.1f} [{100 * d['lo']:+.1f}, {100 * d['hi']:+.1f}]"
+    return signed_interval(d['value'], d['lo'], d['hi'], 100)
 
 # %% ../../nbs/analysis/41_map_reading.ipynb #fb699e8c
 def errors_in_words(d): # with errors, filtered
