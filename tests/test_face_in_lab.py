@@ -3,11 +3,12 @@ import pytest
 
 import house
 from browser import missing
-from face import LOOKED_AT, SHOWN_BY, face_lines, run_face
+from face import face_cells, face_lines, run_face
 
-NAMES = {*SHOWN_BY, *(name for looks in LOOKED_AT.values() for name in looks)}
-# seconds of the kernel's processor that one line may take: wall seconds depend on who else works on this machine
-CASES = [pytest.param('toy', 30, id='toy'), pytest.param('smollm2-135m', 240, marks=pytest.mark.long)]
+# Seconds of the kernel's processor that one line may take: four times what a quiet machine takes (17 and 56 s), since a
+# busy one also makes processor seconds longer, by up to 2.5. The whole of SmolLM2 is recorded (tests/tools/time_face.py).
+CASES = [pytest.param('toy', None, 70, id='toy'),
+         pytest.param('smollm2-135m', 'run = ', 240, marks=pytest.mark.long, id='smollm2-135m')]
 
 
 def test_the_lines_are_those_of_the_readme():
@@ -18,12 +19,13 @@ def test_the_lines_are_those_of_the_readme():
 
 
 @pytest.mark.skipif(missing() is not None, reason=str(missing()))
-@pytest.mark.parametrize('preset, most', CASES)
-def test_face_in_a_fresh_lab(lab, tmp_path, preset, most):
+@pytest.mark.parametrize('preset, until, most', CASES)
+def test_face_in_a_fresh_lab(lab, tmp_path, preset, until, most):
     "Every line runs, and student, teacher, trace, branch, merge, run and what is asked of them are shown in HTML."
-    cells = run_face(lab, tmp_path, preset, 600)
+    cells = run_face(lab, tmp_path, preset, 600, until)
     for c in cells: print(f'{c.seconds:7.1f} s, {c.cpu:6.1f} s of processor: {c.source}')
     assert not [(c.source, c.error()) for c in cells if c.error()]
     shown = {c.shows: c.html() for c in cells if c.shows}
-    assert set(shown) == NAMES and not [name for name, html in shown.items() if '<' not in html]
+    names = {name for name, _ in face_cells(preset, until) if name}
+    assert set(shown) == names and len(names) >= 6 and not [name for name, html in shown.items() if '<' not in html]
     assert not [(c.source, c.cpu) for c in cells if c.cpu > most]

@@ -39,10 +39,11 @@ def cell_name(line):
     return next((name for name, start in SHOWN_BY.items() if line.startswith(start + '(')), '')
 
 
-def face_cells(preset):
+def face_cells(preset, until=None): # until: how the first line begins that is left out; None: all are run
     "[(name of what is shown or '', source)] of the notebook for a lab."
     found = []
     for line in face_lines():
+        if until and line.startswith(until): break
         for old, new in CHANGES[preset].items(): line = line.replace(old, new)
         found.append((cell_name(line), line))
         for start, looks in LOOKED_AT.items():
@@ -74,9 +75,9 @@ def cpu_seconds(process): # psutil.Process
     return sum(process.cpu_times()[:4])
 
 
-def run_face(lab, folder, preset, seconds=240):
+def run_face(lab, folder, preset, seconds=240, until=None):
     "The `Cell`s of the lines for a preset, run one after the other as by Shift-Enter."
-    found = face_cells(preset)
+    found = face_cells(preset, until)
     name = lab.write('face.ipynb', [source for _, source in found])
     with Notebook(folder, lab, name) as tab:
         kernel, times = lab.kernels()[-1], []
