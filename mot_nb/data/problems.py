@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['MAX_ANSWER', 'FIELDS', 'Problem', 'short_value', 'bad_lines', 'bad_field', 'repeated', 'read_records', 'clean_text',
            'latex_signs', 'normal_form', 'split_unit', 'exact_value', 'extract_answer', 'final_answer', 'parts_of',
-           'same_answer', 'is_correct', 'read_problems', 'write_problems', 'problems_from_rows', 'hub_problems']
+           'same_answer', 'is_correct', 'answer_said', 'read_problems', 'write_problems', 'problems_from_rows',
+           'hub_problems']
 
 # %% ../../nbs/data/01_problems.ipynb #7672bb91
 import atexit, contextlib, json, os, queue, re, signal, subprocess, sys, threading, unicodedata
@@ -18,6 +19,7 @@ from pathlib import Path
 from ..core.errors import MotError
 from ..core.escape import html_text
 from ..core.files import write_atomic
+from ..core.verifiers import said_to, verified, verifier_of
 from .thought import after_thought, thought_of, without_end
 
 # %% ../../nbs/data/01_problems.ipynb #a951b73c
@@ -459,6 +461,7 @@ def extract_answer(text): # the whole completion of a student or teacher, of any
 def final_answer(text): # a reference: an answer, or a solution that ends in one
     "The answer of a reference: the text itself, or of a whole solution its final answer; '' where it has none (own)."
     text = text.strip()
+    if verifier_of(text): return text
     whole = '####' in text or '\\boxed' in text or len(text) > MAX_ANSWER or _MARK.search(text) or thought_of(text).mark
     return (extract_answer(text) or '').strip() if whole else text
 
@@ -761,14 +764,25 @@ def same_answer(gold,        # the right answer
     "Whether two final answers are equal: exact numbers, then text, then part by part, then in the worker; thread-safe."
     if answer is None: return False
     gold, answer = str(gold), str(answer)
+    if verifier_of(gold): return gold.strip() == answer.strip()
     if max(len(gold), len(answer)) > MAX_ANSWER: return gold.strip() == answer.strip()
     return _same(_read(gold), _read(_ASIDE.sub('', answer) or answer), timeout, 0)
 
 # %% ../../nbs/data/01_problems.ipynb #1782709a
+def _said(text): return after_thought(without_end(str(text)))
+
 def is_correct(gold,  # the right answer
                text): # the whole completion
-    "Whether the final answer of a completion is right."
+    "Whether a completion is right: by the verifier that the right answer names, else by its final answer."
+    if found := verifier_of(gold): return verified(found, _said(text))
     return same_answer(gold, extract_answer(text))
+
+# %% ../../nbs/data/01_problems.ipynb #verif002
+def answer_said(gold,  # the right answer: it says who reads the completion
+                text): # the whole completion
+    "What a completion answers, equal where a majority should count together; None where it answers nothing."
+    found = verifier_of(gold)
+    return said_to(found, _said(text)) if found else extract_answer(text)
 
 # %% ../../nbs/data/01_problems.ipynb #6683d36b
 FIELDS = ('id', 'question', 'answer', 'source')

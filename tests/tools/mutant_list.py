@@ -703,7 +703,7 @@ area('corpora', 'data.corpora', 'test_corpora.py::test_what_is_dropped_is_counte
 
 area('pools', 'data.pools', 'test_pools.py::test_held_out_problems_are_those_of_every_seed',
      ('questions may stand on both sides', '    _check_apart(name, train, heldout)', '    pass',
-      'test_pools.py data/08_pools'),
+      'test_pools.py data/09_pools'),
      ('a question in other signs is another', 'question).casefold()', 'question)',
       'test_pools.py::test_a_held_out_question_in_other_signs_is_the_same'),
      ('held-out problems change with the seed', "derive_seed('heldout', name, HELDOUT_SEED)",
@@ -711,7 +711,7 @@ area('pools', 'data.pools', 'test_pools.py::test_held_out_problems_are_those_of_
      ('held out of the same template, and trained on', 'if p.question not in asked]', 'if p.question]',
       'test_pools.py::test_toy_problems_of_the_training_kind_are_new'),
      ('answers may disagree', 'if t.reference and t.reference != (a', 'if not t.reference and t.reference != (a',
-      'test_pools.py::test_a_reference_that_disagrees_is_refused data/08_pools'),
+      'test_pools.py::test_a_reference_that_disagrees_is_refused data/09_pools'),
      ('traces of problems left out', 'of = [t for t in corpus.traces if t.problem_id in kept]',
       'of = list(corpus.traces)'),
      ('every seed the same problems', "derive_seed('train', name, seed)", "derive_seed('train', name)"))
