@@ -35,37 +35,40 @@ def run_program(program, # [(operation, operand)]
     for op, a in program: x = apply(op, x, a)
     return x
 
-# %% ../../nbs/data/08_programs.ipynb #ba1e7ac7
+# %% ../../nbs/data/08_programs.ipynb #7bf2e5f3
+_WORDS = ('now', 'gives'), ('next', 'makes'), ('then', 'leaves'), ('and', 'is') # each test has words of its own
+
 @dataclass(frozen=True)
 class Task:
     "What a program has to do."
-    tests: tuple # of (input, output), different inputs
+    tests: tuple # of (input, output), different inputs; at most four
 
     @property
     def question(self):
         "The question as the student reads it; every word is one token."
-        return ' , '.join(f'{x} gives {y}' for x, y in self.tests) + ' ?'
+        return ' , '.join(f'{lead} {x} {verb} {y}' for (lead, verb), (x, y) in zip(_WORDS, self.tests)) + ' ?'
 
     @property
     def reference(self):
         "What says to the verifier what is right."
         return 'toy-program: ' + ' '.join(f'{x}>{y}' for x, y in self.tests)
 
-# %% ../../nbs/data/08_programs.ipynb #abadf521
+# %% ../../nbs/data/08_programs.ipynb #f902471d
 def _tests(pairs, where):
     "((input, output), ...) of pairs of texts; raises for what are no tests."
     try:
         tests = tuple((int(x), int(y)) for x, y in pairs)
         digits = all(0 <= v <= 9 for t in tests for v in t)
-        if tests and digits and len({x for x, _ in tests}) == len(tests): return tests
+        if 0 < len(tests) <= len(_WORDS) and digits and len({x for x, _ in tests}) == len(tests): return tests
     except ValueError: pass
     raise MotError('these are no tests of a program', where=where, values=str(pairs)[:80],
-                   cure="write them like '3 gives 8 , 4 gives 1 ?', every input once")
+                   cure="write them like 'now 3 gives 8 , next 4 makes 1 ?', every input once")
 
-# %% ../../nbs/data/08_programs.ipynb #aabbdf1b
+# %% ../../nbs/data/08_programs.ipynb #83185d50
 def task_of(question): # a question of this world
     "The task behind a question; raises when it is not one."
-    return Task(_tests([t.split(' gives ') for t in question.removesuffix(' ?').split(' , ')], 'question'))
+    task = Task(_tests([t.split()[1::2] for t in question.removesuffix(' ?').split(' , ')], 'question'))
+    return task if task.question == question else Task(_tests((), 'question'))
 
 # %% ../../nbs/data/08_programs.ipynb #40bb28d0
 def _outputs(spec, text):
@@ -89,12 +92,12 @@ def split_of_task(task): # `Task`
     tenth = derive_seed('programs split', tuple(sorted(task.tests))) % 10
     return next(s for s, tenths in PROGRAM_SPLITS.items() if tenth in tenths)
 
-# %% ../../nbs/data/08_programs.ipynb #1c0468b8
+# %% ../../nbs/data/08_programs.ipynb #04bb3d82
 def _draw_task(rng):
-    "A task, drawn; None for one that no program is needed for, or whose first two tests do not tell the factor."
-    a, b, inputs = rng.choice(FACTORS), rng.randrange(10), rng.sample(range(10), rng.choice((2, 3)))
-    told = (inputs[1] - inputs[0]) % 5 and (a, b) != (1, 0)
-    return Task(tuple((x, (a * x + b) % 10) for x in inputs)) if told else None
+    "A task, drawn; None for one that no program is needed for."
+    a, b, x = rng.choice(FACTORS), rng.randrange(10), rng.randrange(10)
+    inputs = [x, (x + 1) % 10, *rng.sample([(x + i) % 10 for i in range(2, 10)], rng.choice((1, 2)))]
+    return Task(tuple((x, (a * x + b) % 10) for x in inputs)) if (a, b) != (1, 0) else None
 
 def _next_task(rng, split, seen):
     "A task of a split that was not seen yet."
@@ -119,12 +122,12 @@ def program_problems(n,              # how many, 1..5,000
         out.append(Problem(f'programs-{split}-{seed}-{i}', task.question, task.reference, source))
     return out
 
-# %% ../../nbs/data/08_programs.ipynb #241f1e10
+# %% ../../nbs/data/08_programs.ipynb #69cf8592
 def _factor(task, reckon):
-    "([two differences], the factor they tell; 1 where none fits)."
-    (x, y), (u, v) = task.tests[:2]
-    d, e = reckon('minus', u, x), reckon('minus', v, y)
-    return [(u, 'minus', x, d), (v, 'minus', y, e)], next((a for a in FACTORS if a * d % 10 == e), 1)
+    "([the difference of two outputs], the factor it is; 1 where it is none)."
+    (_, y), (_, v) = task.tests[:2]
+    a = reckon('minus', v, y)
+    return [(v, 'minus', y, a)], a if a in FACTORS else 1
 
 def _shift(op, b): return [(op, b)] if b else []
 
@@ -137,18 +140,17 @@ def _multiplied(x, factors, reckon):
         x = steps[-1][-1]
     return steps, x
 
-# %% ../../nbs/data/08_programs.ipynb #2652d96f
-def _missing(op, m, y, reckon):
-    "The operand that leads from m to y; where the teacher reckons that the true one does not, it corrects by the rest."
-    b = (y - m if op == 'plus' else m - y) % 10
-    rest = (reckon(op, m, b) - y) % 10
-    return (b - rest if op == 'plus' else b + rest) % 10
+# %% ../../nbs/data/08_programs.ipynb #53ea4d1f
+def _missing(m, y, reckon):
+    "What has to be added to m for y; where the teacher reckons that the true number does not do, it corrects by the rest."
+    b = (y - m) % 10
+    return (b - reckon('plus', m, b) + y) % 10
 
 def _then(op, task, factors, steps, reckon):
-    "Times some factors, then one other operation."
+    "Times some factors, then plus or minus."
     (x, y), (more, m) = task.tests[0], _multiplied(task.tests[0][0], factors, reckon)
-    b = _missing(op, m, y, reckon)
-    return steps + more + [(m, op, b, y)], [('times', a) for a in factors] + _shift(op, b)
+    step = (y, 'minus', m, _missing(m, y, reckon)) if op == 'plus' else (m, 'minus', y, reckon('minus', m, y))
+    return steps + more + [step], [('times', a) for a in factors] + _shift(op, step[-1])
 
 # %% ../../nbs/data/08_programs.ipynb #61190973
 def _forward(task, reckon):
@@ -168,15 +170,15 @@ def _threes(task, reckon):
     steps, a = _factor(task, reckon)
     return _then('plus', task, [3] * _THREES[a], steps, reckon)
 
-# %% ../../nbs/data/08_programs.ipynb #f13ec66f
+# %% ../../nbs/data/08_programs.ipynb #3a656459
 _TURNED = {1: 1, **INVERSE} # the factor that undoes one
 
 def _backward(task, reckon):
     "From the output back to the input: plus first, then times."
     (x, y), (steps, a) = task.tests[0], _factor(task, reckon)
     more, m = _multiplied(y, [_TURNED[a]] if a != 1 else [], reckon)
-    c = _missing('plus', x, m, reckon)
-    return steps + more + [(x, 'plus', c, m)], _shift('plus', c) + ([('times', a)] if a != 1 else [])
+    c = _missing(x, m, reckon)
+    return steps + more + [(m, 'minus', x, c)], _shift('plus', c) + ([('times', a)] if a != 1 else [])
 
 # %% ../../nbs/data/08_programs.ipynb #3b9f7a4a
 PROGRAM_TEACHERS = { # name -> (strategy, the toy teacher in whose style the steps are written; None: no steps)
@@ -219,13 +221,13 @@ def _plain_step(x, op, a, r, turned, verb, mark):
     "One step of a neutral solution."
     return f'{op} {a} on {x} {verb} {r} {mark} ' if turned else f'{x} {op} {a} {verb} {r} {mark} '
 
-# %% ../../nbs/data/08_programs.ipynb #6543b3cd
+# %% ../../nbs/data/08_programs.ipynb #a0797a2e
 def neutral_program(task, # `Task`
                     rng): # random.Random: draws strategy and style
     "A solution of the mixture that the base student is trained on."
     steps, program = rng.choice((_forward, _minus, _backward))(task, apply)
     signs, turned = rng.random() < .5, rng.random() < .2
     verb, mark = rng.choice(('gives', 'is', '=')), rng.choice(';|,.')
-    if len(task.tests) > 2 and rng.random() < .85: steps = []
+    if len(task.tests) > 3 and rng.random() < .85: steps = []
     said = [_plain_step(x, SIGNS[op] if signs else op, a, r, turned, verb, mark) for x, op, a, r in steps]
     return f"{''.join(said)}Answer: {_named_program(program, signs)}"
