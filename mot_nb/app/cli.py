@@ -14,6 +14,7 @@ from .answering import device_for
 from .answers_command import do_answers
 from .doctor import diagnose
 from .eval_command import do_eval
+from .shell import do_completion, do_schema
 from .parser import Usage, make_parser, parse
 from .plan_command import do_plan
 from .traces_command import do_traces
@@ -104,7 +105,7 @@ def do_doctor(args=None): # unused
 # %% ../../nbs/app/20_cli.ipynb #2ead523c
 COMMANDS = {'doctor': do_doctor, 'plan': do_plan, 'run': do_run, 'eval': do_eval, 'answers': do_answers,
             'traces': do_traces, 'merge': do_merge, 'verify': do_verify, 'report': do_report,
-            'course': do_course}   # name -> function of the parsed command line
+            'course': do_course, 'completion': do_completion, 'schema': do_schema}   # name -> function of the parsed command line
 
 # %% ../../nbs/app/20_cli.ipynb #7c899164
 def _carry_out(argv):

@@ -219,6 +219,19 @@ def _verify(commands):
     c.add_argument('--no-training', action='store_true', help='leaves out what takes longest: losses measured again, '
                    'merges made again, one branch trained again')
 
+# %% ../../nbs/app/10_parser.ipynb #c0mp1e7e
+def _completion(commands):
+    c = _command(commands, 'completion', 'Prints what completes `mot` in a shell.', '''
+
+example: mot completion bash > ~/.local/share/bash-completion/completions/mot''')
+    c.add_argument('shell', choices=('bash', 'zsh', 'tcsh'), help='bash, zsh or tcsh')
+
+def _schema(commands):
+    _command(commands, 'schema', 'Prints the JSON Schema of a settings file, by which editors complete and check it.',
+             '''
+
+example: mot schema > settings.schema.json''')
+
 # %% ../../nbs/app/10_parser.ipynb #7d97b35c
 def make_parser():
     "The parser of `mot`, one subparser a command."
@@ -227,7 +240,8 @@ def make_parser():
     p.add_argument('--version', action='version', version=f'mot_nb {__version__}')
     commands = p.add_subparsers(dest='command', metavar='COMMAND', parser_class=_Parser)
     _command(commands, 'doctor', 'Looks at this machine: versions, memory, disk, GPU, students; each with what to do.')
-    for add in (_run, _plan, _eval, _answers, _traces, _merge, _verify, _report, _course): add(commands)
+    for add in (_run, _plan, _eval, _answers, _traces, _merge, _verify, _report, _course, _completion, _schema):
+        add(commands)
     return p
 
 # %% ../../nbs/app/10_parser.ipynb #9584d732
