@@ -5,6 +5,7 @@
 #   make test     run the tests                     (TESTS=tests/test_house.py for some; LONG=1 with the longest, as CI)
 #   make bench    run branch training, merges and a whole run beside TRL and mergekit, and print the tables (about 15 minutes)
 #   make vllm     install vLLM for CPUs into .venv/vllm (1.2 GB); used for answers where eval.engine is vllm or auto
+#   make site     write the documentation as pages into _site/ (searchable, light and dark, no network)
 #   make docs     write README.md from nbs/index.ipynb, and the card of data/recorded
 VENV    := .venv
 BIN     := $(VENV)/bin
@@ -22,9 +23,9 @@ PYTHON ?= $(shell for p in python3 python3.12 python3.13 python3.11; do $$p -c '
 # Threads that spin while they wait cost up to ten times the work on a shared machine.
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: help setup report lab test bench vllm docs
+.PHONY: help setup report lab test bench vllm site docs
 help:
-	@sed -n '2,8s/^# *//p' Makefile
+	@sed -n '2,9s/^# *//p' Makefile
 
 setup: $(READY)
 
@@ -83,6 +84,17 @@ $(VLLM)/.ready: requirements-vllm.lock $(READY)
 	@echo "installing vLLM into $(VLLM): a minute or two, 1.2 GB"
 	@$(PIP) --python $(VLLM)/bin/python install --quiet --no-compile --no-deps --only-binary=:all: -r requirements-vllm.lock
 	@touch $@
+
+SITE := $(VENV)/site
+$(SITE)/.ready: requirements-site.lock $(READY)
+	@rm -rf $(SITE) && $(BIN)/python -m venv --without-pip $(SITE)
+	@$(BIN)/python -c 'import sysconfig; print("import site; site.addsitedir(" + repr(sysconfig.get_path("purelib")) + ")")' \
+	  > "$$($(SITE)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/of_venv.pth"
+	@$(PIP) --python $(SITE)/bin/python install --quiet --no-compile --no-deps -r requirements-site.lock
+	@touch $@
+
+site: $(SITE)/.ready
+	@$(SITE)/bin/python tests/tools/make_site.py _site
 
 docs: $(READY)
 	@$(BIN)/python tests/tools/house.py docs
