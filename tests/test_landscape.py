@@ -333,6 +333,25 @@ def test_triangle_in_a_browser(tmp_path):
     assert title == 'before 0.540 after 0.570 0.540 scripts 1 images 0', title
 
 
+def test_triangle_without_its_style_sheet():
+    """An untrusted notebook and GitHub drop `<style>`: places have size and colour, tokens their shade, one panel is
+    seen, and the text is readable."""
+    from mot_nb.analysis.triangle import triangle_weights
+    from mot_nb.views.plots import text_contrast
+    from mot_nb.views.triangles import triangle_view
+    cells = [{'weights': list(w), 'value': i/10, 'lo': None, 'hi': None, 'n': 2, 'tokens': [['7', .95], ['no', .15]]}
+             for i, w in enumerate(triangle_weights(3))]
+    source = triangle_view({'names': ['a', 'b', 'c'], 'step': 3, 'cells': cells})._repr_html_()
+    bare = re.sub('<style>.*?</style>', '', source, flags=re.S)
+    place = 'width:4.50em;height:4.50em;margin:1px;border-radius:50%;background:#[0-9a-f]{6}'
+    assert len(re.findall(place, bare)) == 10
+    shades = re.findall('<a(?: style=background:(#[0-9a-f]{3}))? title', bare)
+    assert len(shades) == 2*11 and set(shades) == {'', '#d72'}
+    assert bare.count('class="p"') - bare.count('class="p" style="display:none"') == 1
+    ground, ink = re.search('class="mot-tri" style="background:(#[0-9a-f]+);color:(#[0-9a-f]+);', bare).groups()
+    assert min(text_contrast(ink, c) for c in (ground, '#d72')) >= 4.5 and 'print-color-adjust:exact' in bare
+
+
 TRIANGLE = '''from mot_nb.views.triangles import triangle_widget
 cells = [{'weights': [a/2, b/2, (2 - a - b)/2], 'value': .5 + .1*a + .01*b, 'lo': None, 'hi': None, 'n': 2,
           'tokens': [['7', a/2], [' plus', b/2]]} for a in (2, 1, 0) for b in range(2 - a, -1, -1)]

@@ -42,10 +42,14 @@ def views_of(strings, page=150):
 
 # ---- a strict parser: nothing but the few elements and attributes a view is made of
 
-VOID, TAGS = {'br'}, {'div', 'p', 'b', 'small', 'ul', 'ol', 'li', 'i', 'span', 'style', 'table', 'caption', 'thead',
+VOID, TAGS = {'br'}, {'div', 'p', 'b', 'small', 'ul', 'ol', 'li', 'u', 'span', 'style', 'table', 'caption', 'thead',
                       'tbody', 'tr', 'th', 'td', 'a', 'br'}
-ATTRIBUTES = {'class': re.compile(r'(?:mtv|[wtqcbxz]|[du][1-4]|b[1-9])(?: (?:[xq]|b[1-9]))?\Z'),
-              'title': re.compile(r'(?:<?[.\d]+→)(?:<?[.\d]+,? ?)+(?:[-+][\d.]+ nats, rank \d+→\d+)?\Z'),
+PROPERTY = (r'(?:background:#[0-9a-f]{3}|color:(?:#111|inherit)|display:flex|flex-wrap:wrap|list-style:none'
+            r'|(?:margin|padding):[\d. em]+|(?:-webkit-)?print-color-adjust:exact'
+            r'|white-space:pre-wrap|overflow-wrap:anywhere'
+            r'|font-family:ui-monospace,Menlo,Consolas,monospace)')
+ATTRIBUTES = {'class': re.compile(r'(?:mtv|[wtcz])\Z'), 'style': re.compile(f'{PROPERTY}(?:;{PROPERTY})*\\Z'),
+              'title': re.compile(r'(?:<?[.\d]+→)(?:<?[.\d]+,? ?)+(?:[-+][\d.]+, rank \d+(?:→\d+)?)?\Z'),
               'id': re.compile(r'm[0-9a-f]{8}-\d+\Z'), 'href': re.compile(r'#m[0-9a-f]{8}-\d+\Z'),
               'role': re.compile(r'(?:group|region)\Z'), 'dir': re.compile(r'ltr\Z'), 'tabindex': re.compile(r'0\Z'),
               'scope': re.compile(r'col\Z'), 'aria-current': re.compile(r'true\Z'),
@@ -96,9 +100,10 @@ def test_strict_parser_sees_what_it_should():
     s, base, student = scored_of(['a', 'b', 'c'])
     good = trace_view(s, student, base).source
     assert not complaints_of(good)
-    for wrong in ('<script>hit()</script>', '<img src=x onerror=hit()>', '<i onclick=hit()>x</i>',
-                  '<a href="javascript:hit()">x</a>', '<i style="color:red">x</i>', '<style>*{}</style>', '<!-- x -->',
-                  '<!doctype x>', '<?x?>', '</div>', '<div>', '\u202e', '\x1b', '<i title="x">y</i>', '<br/>'):
+    for wrong in ('<script>hit()</script>', '<img src=x onerror=hit()>', '<i>x</i>', '<a onclick=hit()>x</a>',
+                  '<a href="javascript:hit()">x</a>', '<a style="color:red">x</a>', '<style>*{}</style>', '<!-- x -->',
+                  '<a style="background:#fca;position:fixed">x</a>', '<!doctype x>', '<?x?>',
+                  '</div>', '<div>', '\u202e', '\x1b', '<a title="x">y</a>', '<br/>'):
         assert complaints_of(good.replace('</ul>', '</ul>' + wrong, 1)), wrong
 
 
@@ -130,6 +135,29 @@ def test_strings_alone(nasty):
         # the same everywhere, and parsed above
         source = trace_view(s, student, base).source.replace(STYLE_SHEET, '', 1).replace('<style></style>', '', 1)
         assert not complaints_of(source), repr(x[:80])
+
+
+# ---- without the style sheet
+
+def test_colours_stay_without_the_sheet():
+    """An untrusted notebook and GitHub drop `<style>`: every token and bar with a colour carries it, on a ground and
+    with an ink that the view carries too, and readable; drops are underlined by their element."""
+    from mot_nb.views.plots import text_contrast
+    from mot_nb.views.token_view import LIGHT, step_of, strips_view, trace_view
+    s, base, student = scored_of([f' w{i}' for i in range(28)])
+    change = s.change(student, base)
+    bare = re.sub('<style>.*?</style>', '', trace_view(s, student, base).source, flags=re.S)
+    text = bare.split('aria-label="The trace">')[1].split('</div>')[0]
+    shown = re.findall('<([au])(?: id=[^ ]+)?(?: style=background:(#[0-9a-f]{3}))? title', text)
+    ground = {f'{way[0]}{i}': c for way in ('down', 'up') for i, c in enumerate(LIGHT[way], 1)} | {'': ''}
+    assert shown == [('u' if c <= -1 else 'a', ground[step_of(c)]) for c in change] and len(set(shown)) > 4
+    paper, ink = re.match('<div class="mtv" style="background:(#[0-9a-f]+);color:(#[0-9a-f]+);', bare).groups()
+    assert min(text_contrast(ink, c) for c in (paper, *filter(None, ground.values()))) >= 4.5
+    assert all(bare.count(f'background:{c}') > text.count(f'background:{c}') for c in ground.values() if c)  # the scale
+    strips = re.sub('<style>.*?</style>', '', strips_view(s, [student], base).source, flags=re.S)
+    bars = re.findall('</b>((?:<a[^>]*>\u00a0</a>)+)</span>', strips)
+    assert [ground[step_of(c)] for c in change] == [(re.findall('<a([^>]*)>', b)[1][18:]) for b in bars]
+    assert 'print-color-adjust:exact' in bare and 'print-color-adjust:exact' in strips
 
 
 # ---- a real browser

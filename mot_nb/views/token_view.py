@@ -15,9 +15,9 @@ from .plots import Control, View, name_rows, new_axes, span, student_look, style
 
 # %% ../../nbs/views/01_token_view.ipynb #8c1505f0
 STEPS = (.1, .5, 1., 2.)  # nats: where the four colours of a direction begin
-LIGHT = dict(paper='#ffffff', ink='#111111', soft='#55606b', line='#c9d1d9',
-             down=('#fdeddc', '#fbd0a2', '#f0a860', '#de7d2c'),
-             up=('#e6f0f9', '#bfd9ef', '#8dbbe2', '#5599d2'))  # ground, text, steps
+LIGHT = dict(paper='#fff', ink='#111', soft='#55606b', line='#c9d1d9',
+             down=('#fed', '#fca', '#fa6', '#e82'),
+             up=('#def', '#bdf', '#8be', '#59d'))  # ground, text, steps; three digits, as they stand at every token
 DARK = dict(paper='#10151b', ink='#f0f4f8', soft='#a8b3be', line='#3a4552',
             down=('#3a2513', '#5c3714', '#7f4812', '#9c500a'),
             up=('#14283a', '#173d5d', '#1a527f', '#1a659f'))   # the same in the dark
@@ -36,26 +36,36 @@ def _theme(t):
     steps = [(f'{way[0]}{i}', c) for way in ('down', 'up') for i, c in enumerate(t[way], 1)]
     return ''.join(f'--{k}:{v};' for k, v in named + steps)
 
-def _steps(before):
-    "One rule a step, with its colour as ground."
-    return ''.join(f'{before}{d}{n}{{background:var(--{d}{n})}}' for d in 'du' for n in (1, 2, 3, 4))
+_GROUND = {f'{way[0]}{i}': c for way in ('down', 'up') for i, c in enumerate(LIGHT[way], 1)}   # step -> its colour
+_GREYS = ('', *(f'#{d}{d}{d}' for d in 'dcba98754'))   # how strong the base's bar is, in nine steps
+
+def _ground(step):
+    "The attribute that colours a token or bar, whatever becomes of the style sheet; nothing for no step."
+    return f' style=background:{_GROUND[step]}' if step else ''
+
+def _steps():
+    "One rule a step: what carries its colour is drawn in the theme's."
+    return ''.join(f'.mtv [style$="{c}"]{{background:var(--{s})!important}}' for s, c in _GROUND.items())
 
 # %% ../../nbs/views/01_token_view.ipynb #f57161a4
+_BASE = (f"background:{LIGHT['paper']};color:{LIGHT['ink']};padding:.6em .8em;"
+         'print-color-adjust:exact;-webkit-print-color-adjust:exact')   # carried by the view itself
 _FRAME = (
-    '.mtv{' + _theme(LIGHT) + 'background:var(--g);color:var(--k);border:1px solid var(--l);border-radius:6px;'
-    'padding:.6em .8em;margin:.4em 0;font:15px/1.75 system-ui,sans-serif;text-align:left}'
-    '@media(prefers-color-scheme:dark){.mtv{' + _theme(DARK) + '}}'
-    '[data-jp-theme-light=false] .mtv{' + _theme(DARK) + '}[data-jp-theme-light=true] .mtv{' + _theme(LIGHT) + '}')
+    '.mtv{' + _theme(LIGHT) + 'background:var(--g)!important;color:var(--k)!important;border:1px solid var(--l);'
+    'border-radius:6px;margin:.4em 0;font:15px/1.75 system-ui,sans-serif;text-align:left}'
+    '@media screen and (prefers-color-scheme:dark){.mtv{' + _theme(DARK) + '}}'
+    '@media screen{[data-jp-theme-light=false] .mtv{' + _theme(DARK) + '}'
+    '[data-jp-theme-light=true] .mtv{' + _theme(LIGHT) + '}}@media print{.mtv .t{max-height:none!important}}')
 
 # %% ../../nbs/views/01_token_view.ipynb #cd151014
+_RUN = 'white-space:pre-wrap;overflow-wrap:anywhere;font-family:ui-monospace,Menlo,Consolas,monospace'
 _TEXT = (
     '.mtv p{margin:.1em 0 .4em;line-height:1.4}.mtv small{color:var(--s);font-size:.87em}'
     '.mtv .w{display:flex;flex-wrap:wrap;gap:.5em 1.4em;align-items:flex-start}'
-    '.mtv .t{flex:1 1 19em;min-width:0;max-height:34em;overflow:auto;white-space:pre-wrap;overflow-wrap:anywhere;'
-    'unicode-bidi:isolate;font-family:ui-monospace,Menlo,Consolas,monospace;font-size:.93em}'
-    '.mtv i{font-style:normal;border-radius:2px}'
-    '.mtv .x,.mtv .q i.x{text-decoration:underline 2px;text-underline-offset:3px}'
-    + _steps('.mtv .') + '.mtv :target{outline:2px solid var(--k)}')
+    '.mtv .t{flex:1 1 19em;min-width:0;max-height:34em;overflow:auto;unicode-bidi:isolate;font-size:.93em}'
+    '.mtv .t a,.mtv u{border-radius:2px;color:inherit!important}.mtv .t a:hover{text-decoration:none!important}'
+    '.mtv u{text-decoration:underline 2px;text-underline-offset:3px}'
+    + _steps() + '.mtv :target{outline:2px solid var(--k)}')
 
 # %% ../../nbs/views/01_token_view.ipynb #5d982923
 _TABLE = (
@@ -64,19 +74,20 @@ _TABLE = (
     '.mtv th,.mtv td{text-align:right;padding:.15em .5em;border-bottom:1px solid var(--l);background:none;'
     'color:inherit;vertical-align:top}'
     '.mtv th:first-child,.mtv td:first-child{text-align:left;white-space:pre;overflow:hidden;text-overflow:ellipsis;'
-    'max-width:16em}.mtv a{color:inherit;text-decoration:none}.mtv a b{text-decoration:underline dotted}'
-    '.mtv a:hover,.mtv a:focus{text-decoration:underline}')
+    'max-width:16em}.mtv td a{color:inherit!important;text-decoration:none}.mtv td b{text-decoration:underline dotted}'
+    '.mtv td a:hover,.mtv td a:focus{text-decoration:underline}')
 
 # %% ../../nbs/views/01_token_view.ipynb #3bda5c19
-_LISTS = (
-    '.mtv ul{display:flex;flex-wrap:wrap;gap:.1em .3em;list-style:none;margin:0 0 .5em;padding:0;font-size:.85em;'
-    'line-height:1.5}.mtv li{margin:0;padding:0 .45em;border-radius:2px}')
+_SCALE = 'display:flex;flex-wrap:wrap;list-style:none;margin:0 0 .5em;padding:0'
+_LISTS = ('.mtv ul{gap:.1em .3em;font-size:.85em;line-height:1.5}'
+          '.mtv li{margin:0;padding:0 .45em;border-radius:2px}')
 _STRIPS = (
     '.mtv .c{display:inline-flex;flex-direction:column;vertical-align:top;margin-bottom:.5em}'
     '.mtv .c b{font-weight:400;display:block;line-height:1.5;white-space:pre;padding:0 1px}'
-    '.mtv .c i{display:block;height:.5em;min-width:.5em;border-radius:0;border-top:1px solid var(--g);'
-    'background:var(--n,transparent)}' + _steps('.mtv .c i.') + '.mtv .c i.b{background:var(--k)}'
-    + ''.join(f'.mtv .b{n}{{opacity:{n/10:g}}}' for n in range(1, 10)))
+    '.mtv .c a{display:block;height:.5em;line-height:.5em;overflow:hidden;min-width:.5em;border-radius:0;'
+    'border-top:1px solid var(--g)}'
+    + ''.join(f'.mtv [style$="{c}"]{{background:color-mix(in srgb,var(--k) {10*n}%,var(--g))!important}}'
+              for n, c in enumerate(_GREYS) if c))
 
 # %% ../../nbs/views/01_token_view.ipynb #e5150076
 STYLE_SHEET = (_FRAME + _TEXT + _TABLE + _LISTS + _STRIPS +
@@ -124,9 +135,9 @@ def _signed(x, places=2): # a number
 
 # %% ../../nbs/views/01_token_view.ipynb #ac2acc79
 def _tip(s, student, base, i):
-    "The tooltip of a token: both probabilities, the change, both ranks."
-    a, b = s.logprob[base][i], s.logprob[student][i]
-    return f'{_p(a)}→{_p(b)} {b - a:+.1f} nats, rank {s.rank[base][i]}→{s.rank[student][i]}'
+    "The tooltip of a token: both probabilities, the change in nats, both ranks (one where equal)."
+    a, b, (r, q) = s.logprob[base][i], s.logprob[student][i], (s.rank[base][i], s.rank[student][i])
+    return f'{_p(a)}→{_p(b)} {b - a:+.1f}, rank {r}' + (f'→{q}' if q != r else '')
 
 # %% ../../nbs/views/01_token_view.ipynb #6942dd89
 def _text(piece):
@@ -158,9 +169,10 @@ def _scale_words(steps):
 # %% ../../nbs/views/01_token_view.ipynb #d88aa988
 def _legend(steps, threshold=None):
     "The scale as a list of nine, with words, and what is underlined where anything is."
-    items = ''.join(f'<li class="{c}">{t}</li>' if c else f'<li>{t}</li>' for c, t in _scale_words(steps))
-    if threshold: items += f'<li class="x">underlined: a drop of {threshold:g} or more</li>'
-    return f'<ul aria-label="Scale: change of log-probability in nats">{items}</ul>'
+    items = ''.join(f'<li style="padding:0 .45em{";background:" + _GROUND[c] if c else ""}">{t}</li>'
+                    for c, t in _scale_words(steps))
+    if threshold: items += f'<li style="padding:0 .45em"><u>underlined</u>: a drop of {threshold:g} or more</li>'
+    return f'<ul style="{_SCALE}" aria-label="Scale: change of log-probability in nats">{items}</ul>'
 
 # %% ../../nbs/views/01_token_view.ipynb #0f66b9ac
 def largest_drops(s,           # Scored, or anything with its fields
@@ -183,7 +195,7 @@ def _around(s, i, width=11):
 # %% ../../nbs/views/01_token_view.ipynb #777f6235
 def _drop_row(s, student, base, i, change, mark):
     "One row of the table of drops."
-    cells = [f'<a href="#{mark}-{i}">{_around(s, i)}</a>', _p(s.logprob[base][i]), _p(s.logprob[student][i]),
+    cells = [f'<a style=color:inherit href="#{mark}-{i}">{_around(s, i)}</a>', _p(s.logprob[base][i]), _p(s.logprob[student][i]),
              _signed(change), f'{s.rank[base][i]}→{s.rank[student][i]}', inert(s.best[student][i], 16) or 'itself']
     return '<tr>' + ''.join(f'<td>{c}</td>' for c in cells) + '</tr>'
 
@@ -200,10 +212,10 @@ def _drop_table(s, student, base, drops, change, mark):
 def _tokens(s, student, base, change, anchors, steps, threshold):
     "The tokens of a trace as HTML; `anchors`: position -> id of those the table leads to."
     def token(i):
-        kind = ' '.join(k for k in (step_of(change[i], steps), 'x' if change[i] <= -threshold else '') if k)
-        name = f' id="{anchors[i]}"' if i in anchors else ''
-        style = '' if not kind else f' class="{kind}"' if ' ' in kind else f' class={kind}'
-        return f'<i{name}{style} title="{_tip(s, student, base, i)}">{_text(s.texts[i])}</i>'
+        tag = 'u' if change[i] <= -threshold else 'a'                   # one letter: there are thousands of them
+        name = f' id={anchors[i]}' if i in anchors else ''
+        ground = _ground(step_of(change[i], steps))
+        return f'<{tag}{name}{ground} title="{_tip(s, student, base, i)}">{_text(s.texts[i])}</{tag}>'
     return ''.join(map(token, range(len(s))))
 
 # %% ../../nbs/views/01_token_view.ipynb #62ef47d2
@@ -217,7 +229,7 @@ def _counted(s, student, base, change, threshold):
 def _framed(label, *parts):
     "A view's HTML: its parts in a group with a name, under the style sheet."
     named = f'role="group" aria-label="{_label(label)}"'
-    return f'<div class="mtv" {named}><style>{STYLE_SHEET}</style>{"".join(parts)}</div>'
+    return f'<div class="mtv" style="{_BASE}" {named}><style>{STYLE_SHEET}</style>{"".join(parts)}</div>'
 
 def _lines(s, student, base, drops, change, counted):
     "What a terminal shows of a view: the counts and the five largest drops."
@@ -250,20 +262,23 @@ def trace_view(s,             # Scored
             f'<small>({inert(s.problem_id)})</small><br><small>{counted}</small></p>')
     said = f'Trace of {_said(s.teacher)}: {_said(student_name(student))} against {_said(base)}'
     tokens = _tokens(s, student, base, change, {i: f'{mark}-{i}' for i in drops}, steps, threshold)
-    body = (f'<div class="w"><div class="t" dir="ltr" tabindex="0" role="region" aria-label="The trace">{tokens}</div>'
+    body = (f'<div class="w"><div class="t" style="{_RUN}" dir="ltr" tabindex="0" role="region" '
+            f'aria-label="The trace">{tokens}</div>'
             f'{_drop_table(s, student, base, drops, change, mark)}</div>')
     source = _framed(said, head, _legend(steps, threshold), body)
     return View(source, _lines(s, student, base, drops, change, counted))
 
 # %% ../../nbs/views/01_token_view.ipynb #134db60a
+def _bar(ground): return f'<a{ground}>\u00a0</a>'   # with a space in it: it is seen without the sheet too
+
 def _strip(s, i, base, students, changes, steps):
     "A token with its bars as HTML."
-    faint = min(9, int(-s.logprob[base][i]*3.2))
-    bars = f'<i class="b b{faint}"></i>' if faint else '<i></i>'
-    for m in students: bars += f'<i class={c}></i>' if (c := step_of(changes[m][i], steps)) else '<i></i>'
+    faint = _GREYS[min(9, int(-s.logprob[base][i]*3.2))]
+    bars = [f' style=background:{faint}' if faint else ''] + [_ground(step_of(changes[m][i], steps)) for m in students]
     tip = f'{_p(s.logprob[base][i])}→' + ', '.join(_p(s.logprob[m][i]) for m in students)
     text = _text(s.texts[i]).replace('\n', '')
-    return f'<span class=c title="{tip}"><b>{text}</b>{bars}</span>' + '<br>'*min(3, s.texts[i].count('\n'))
+    return (f'<span class=c title="{tip}"><b>{text}</b>{"".join(map(_bar, bars))}</span>'
+            + '<br>'*min(3, s.texts[i].count('\n')))
 
 # %% ../../nbs/views/01_token_view.ipynb #d90e3c0b
 def _fitting(strips, room):
@@ -284,8 +299,8 @@ def _strip_line(name, change, threshold):
 def _strip_head(s, base, students, changes, threshold):
     "The list of the students, in the order of their bars."
     lines = ''.join(_strip_line(student_name(m), changes[m], threshold) for m in students)
-    return (f'<p>A trace of <b>{inert(s.teacher)}</b> <small>({inert(s.problem_id)})</small>; bars under each token, '
-            f'from the top:</p><ol><li><b>{inert(base)}</b>: the stronger the bar, the less confident; geometric mean '
+    return (f'<p>A trace of <b>{inert(s.teacher)}</b> <small>({inert(s.problem_id)})</small>; the bars of each token, '
+            f'in this order:</p><ol><li><b>{inert(base)}</b>: the stronger the bar, the less confident; geometric mean '
             f'probability {np.exp(np.mean(s.logprob[base])):.2f}</li>{lines}</ol>')
 
 # %% ../../nbs/views/01_token_view.ipynb #0a2ba8d6
@@ -303,7 +318,7 @@ def strips_view(s,            # Scored
     strips = (_strip(s, i, base, students, changes, steps) for i in range(min(len(s), most)))
     tokens = _fitting(strips, room)
     rest = f'<p><small>… {len(s) - len(tokens):,} tokens more</small></p>' if len(tokens) < len(s) else ''
-    body = '<div class="t q" dir="ltr" tabindex="0" role="region" aria-label="The trace, coloured">'
+    body = f'<div class="t" style="{_RUN}" dir="ltr" tabindex="0" role="region" aria-label="The trace, coloured">'
     source = _framed(f'Trace of {_said(s.teacher)} under {len(students) + 1} students',
                      _strip_head(s, base, students, changes, threshold), _legend(steps), body, *tokens, '</div>', rest)
     plain = [f'  {_said(student_name(m))}: mean change {_signed(changes[m].mean())} nats' for m in students]
@@ -489,7 +504,7 @@ def _explorer_view(e, s, students, at, threshold):
     "The view of a trace under some students: coloured text for one, strips for several, and the table of rounds."
     if not students:
         said = f'No student of round {at:d} was kept.'
-        return View(f'<div class="mtv"><style>{STYLE_SHEET}</style><p>{said}</p></div>', said)
+        return View(_framed(said, f'<p>{said}</p>'), said)
     one = len(students) == 1
     v = trace_view(s, students[0], e.base, threshold) if one else strips_view(s, students, e.base, threshold)
     return View(v.source.replace('</style>', '</style>' + _by_round(e, s, students, at), 1), v.text)

@@ -60,17 +60,26 @@ def triangle_picture(t,          # dict of `landscape.triangle`
     return ax
 
 # %% ../../nbs/views/06_triangles.ipynb #412e583c
+_SHADES = ('', *'#fed #fdb #fca #fb8 #ea7 #e95 #d84 #d72 #d60'.split())   # the less probable, the stronger
+_BASE = 'background:#fff;color:#111;padding:.5em;print-color-adjust:exact;-webkit-print-color-adjust:exact'
+_LIGHT, _DARK = '--g:#fff;--k:#111', '--g:#10151b;--k:#f0f4f8'   # ground and ink of the themes
+_THEMES = ('@media screen and (prefers-color-scheme:dark){.mot-tri{' + _DARK + '}}'
+           '@media screen{[data-jp-theme-light=false] .mot-tri{' + _DARK + '}'
+           '[data-jp-theme-light=true] .mot-tri{' + _LIGHT + '}}'
+           + ''.join(f'.mot-tri [style$="{c}"]{{background:color-mix(in srgb,#d55e00 {7.5*n:g}%,var(--g))!important}}'
+                     for n, c in enumerate(_SHADES) if c))
+
+# %% ../../nbs/views/06_triangles.ipynb #c0105e7a
 _STYLE = (
-    '<style>.mot-tri{position:relative;min-height:22em;max-width:56em}.mot-tri .rows{width:22em}'
-    '.mot-tri .row{display:flex;justify-content:center}'
-    '.mot-tri .c{width:var(--d);height:var(--d);margin:1px;border-radius:50%;cursor:crosshair;outline-offset:1px}'
-    '.mot-tri .c:hover,.mot-tri .c:focus{outline:3px solid CanvasText}'
-    '.mot-tri .p{position:absolute;left:24em;right:0;top:0;min-height:21em;background:Canvas;color:CanvasText;'
-    'padding:.2em .6em;font-size:.92em;line-height:1.6}'
+    '<style>.mot-tri{' + _LIGHT + ';position:relative;min-height:22em;max-width:56em}'
+    '.mot-tri,.mot-tri .p{background:var(--g)!important;color:var(--k)!important}'
+    '.mot-tri .c{cursor:crosshair;outline-offset:1px}'
+    '.mot-tri .c:hover,.mot-tri .c:focus{outline:3px solid var(--k)}'
+    '.mot-tri .p{position:absolute;left:25em;right:.5em;top:.5em;min-height:20em;padding:.2em .6em;font-size:.92em;'
+    'line-height:1.6}'
     '.mot-tri .c:hover .p,.mot-tri .c:focus .p{display:block!important;z-index:3}.mot-tri .c:focus .p{z-index:2}'
-    '.mot-tri i{font-style:normal;border-radius:3px;white-space:pre-wrap;'
-    'background:rgba(213,94,0,calc(.75 - .75*var(--p)))}'
-    '@media(max-width:50rem){.mot-tri .p{left:0;top:23em}.mot-tri{min-height:46em}}</style>')
+    '.mot-tri a{border-radius:3px;color:inherit!important;text-decoration:none!important}'
+    '@media(max-width:50rem){.mot-tri .p{left:0;top:24em}.mot-tri{min-height:46em}}' + _THEMES + '</style>')
 
 # %% ../../nbs/views/06_triangles.ipynb #f22ce08c
 _VIRIDIS = ((68, 1, 84), (70, 50, 126), (54, 92, 141), (39, 127, 142), (31, 161, 135), (110, 206, 88), (253, 231, 37))
@@ -114,11 +123,19 @@ def _answered(cell):
             f'<div style="white-space:pre-wrap;overflow-wrap:anywhere">{html_text(cell["answer"])}</div></div>')
 
 # %% ../../nbs/views/06_triangles.ipynb #f67a2260
+def _token(text, p):
+    "A token as HTML that carries its colour, from none at probability 1 to the strongest at 0."
+    shade = _SHADES[min(9, int(10*(1 - p)))]
+    ground = f' style=background:{shade}' if shade else ''
+    return f'<a{ground} title="{p:.2f}">{html_text(text)}</a>'
+
+_RUN = 'white-space:pre-wrap;overflow-wrap:anywhere;unicode-bidi:isolate'
+
 def _panel(t, cell):
     "What one place of the triangle shows, as HTML."
-    tokens = ''.join(f'<i style="--p:{p:.2f}" title="{p:.2f}">{html_text(w)}</i>' for w, p in cell['tokens'])
+    tokens = ''.join(_token(w, p) for w, p in cell['tokens'])
     return (f'{_numbers(t, cell)}{_BLOCK}one trace; the more orange, the less probable</small>'
-            f'<div dir="ltr" style="overflow-wrap:anywhere;unicode-bidi:isolate">{tokens}</div></div>{_answered(cell)}')
+            f'<div dir="ltr" style="{_RUN}">{tokens}</div></div>{_answered(cell)}')
 
 # %% ../../nbs/views/06_triangles.ipynb #6236cf2e
 def _aloud(t, cell):
@@ -130,14 +147,16 @@ def _aloud(t, cell):
 
 def _dot(t, cell, colour):
     "A place as HTML, with the panel that hangs on it."
-    return (f'<div class="c" tabindex="0" role="img" aria-label="{_aloud(t, cell)}" style="background:{colour}">'
+    side = f'{18/(t["step"] + 1):.2f}em'
+    style = f'width:{side};height:{side};margin:1px;border-radius:50%;background:{colour}'
+    return (f'<div class="c" tabindex="0" role="img" aria-label="{_aloud(t, cell)}" style="{style}">'
             f'<div class="p" style="display:none">{_panel(t, cell)}</div></div>')
 
 # %% ../../nbs/views/06_triangles.ipynb #80fbdf15
 def _dots(t):
     "The rows of a triangle as HTML."
     dots = [_dot(t, c, colour) for c, colour in zip(t['cells'], _colours(t))]
-    return ''.join(f'<div class="row">{"".join(row)}</div>' for row in _rows(t, dots))
+    return ''.join(f'<div style="display:flex;justify-content:center">{"".join(row)}</div>' for row in _rows(t, dots))
 
 # %% ../../nbs/views/06_triangles.ipynb #516575d4
 def _middle(t):
@@ -157,7 +176,7 @@ def _with_corners(t, body):
     "The rows of a triangle between the names of its corners, as HTML."
     top, left, right = (_corner(t, n) for n in t['names'])
     mean = 'the middle is the mean' if _middle(t)[1] == 'at the mean' else 'none of these places is the mean'
-    return (f'<div class="rows" style="--d:{18/(t["step"] + 1):.2f}em"><div style="text-align:center">{top}</div>{body}'
+    return (f'<div style="width:22em"><div style="text-align:center">{top}</div>{body}'
             f'<div style="display:flex;justify-content:space-between">{left}{right}</div>'
             f'<small>dark: low loss; {mean}</small></div>')
 
@@ -169,7 +188,7 @@ def triangle_view(t): # dict of `landscape.triangle`
     text = (f"triangle of {', '.join(map(visible, t['names']))}: {len(t['cells'])} mixtures, loss {_loss(middle)} "
             f'{called}, corners {corners}')
     body = f'{_with_corners(t, _dots(t))}<div class="p">{_panel(t, middle)}</div>'
-    return View(f'{_STYLE}<div class="mot-tri">{body}</div>', text)
+    return View(f'{_STYLE}<div class="mot-tri" style="{_BASE}">{body}</div>', text)
 
 # %% ../../nbs/views/06_triangles.ipynb #e297a659
 def _button(t, cell, colour, side, place):
@@ -213,7 +232,7 @@ def _nearest(t, shares):
 
 def _shown(t, cell):
     "What stands beside the sliders for a place."
-    return f'{_STYLE}<div class="mot-tri" style="min-height:0">{_panel(t, cell)}</div>'
+    return f'{_STYLE}<div class="mot-tri" style="{_BASE};min-height:0">{_panel(t, cell)}</div>'
 
 # %% ../../nbs/views/06_triangles.ipynb #13939331
 def _moves(t, box, shown):
