@@ -15,7 +15,7 @@ from ..core.escape import html_text, markdown_text, terminal_text
 from ..core.hashes import derive_seed, hash_bytes
 from ..core.files import write_atomic
 from ..data.thought import thought_state
-from ..data.problems import extract_answer, is_correct, read_problems, write_problems
+from ..data.problems import answer_given, is_correct, read_problems, write_problems
 from ..data.corpora import Corpus, Trace, one_per_problem, write_corpus
 from ..data.problem_sets import overlaps
 
@@ -29,7 +29,7 @@ def fault_of(sample,  # `Sample`, or anything with text and truncated
     "The first fault of an answer, a key of `FAULTS`, or None."
     if sample.truncated: return 'cut off'
     if thought_state(sample.text) == 'begun': return 'thinking not ended'
-    if extract_answer(sample.text) is None: return 'no answer'
+    if answer_given(answer, sample.text) is None: return 'no answer'
     if not is_correct(answer, sample.text): return 'wrong'
 
 # %% ../../nbs/answers/04_traces.ipynb #13fbf3aa

@@ -15,7 +15,7 @@ from ..core.files import write_atomic
 from ..core.hashes import derive_seed, hash_bytes
 from ..core.tables import Table
 from .chat import control_tokens, decode_answer, encode_behind, end_of_turn, frame_of, render_prompt
-from .problems import extract_answer, final_answer, is_correct
+from .problems import answer_given, extract_answer, final_answer, is_correct
 from .thought import thought_of, without_end
 
 # %% ../../nbs/data/03_corpora.ipynb #24ada640
@@ -508,7 +508,7 @@ def _trace_of(row, teacher, default, system, unanswered):
     name = teacher or row.get('teacher') or default
     if not isinstance(name, str) or not name: raise _Bad("field 'teacher' is missing")
     _whole_characters({**fields, 'teacher': name})
-    if fields['reference'] and extract_answer(fields['completion']) is None:
+    if fields['reference'] and answer_given(fields['reference'], fields['completion']) is None:
         if unanswered == 'drop': raise _Skip('no final answer')
         raise _Bad("the completion has no final answer (no \\boxed{}, '####', 'Answer:' or number)")
     return Trace(teacher=name, **fields)

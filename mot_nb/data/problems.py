@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['MAX_ANSWER', 'FIELDS', 'Problem', 'short_value', 'bad_lines', 'bad_field', 'repeated', 'read_records', 'clean_text',
            'latex_signs', 'normal_form', 'split_unit', 'exact_value', 'extract_answer', 'final_answer', 'parts_of',
-           'same_answer', 'is_correct', 'answer_said', 'read_problems', 'write_problems', 'problems_from_rows',
-           'hub_problems']
+           'same_answer', 'is_correct', 'answer_said', 'answer_given', 'read_problems', 'write_problems',
+           'problems_from_rows', 'hub_problems']
 
 # %% ../../nbs/data/01_problems.ipynb #7672bb91
 import atexit, contextlib, json, os, queue, re, signal, subprocess, sys, threading, unicodedata
@@ -19,6 +19,7 @@ from pathlib import Path
 from ..core.errors import MotError
 from ..core.escape import html_text
 from ..core.files import write_atomic
+from ..core import python_tests  # noqa: F401  it registers its verifier
 from ..core.verifiers import said_to, verified, verifier_of
 from .thought import after_thought, thought_of, without_end
 
@@ -783,6 +784,12 @@ def answer_said(gold,  # the right answer: it says who reads the completion
     "What a completion answers, equal where a majority should count together; None where it answers nothing."
     found = verifier_of(gold)
     return said_to(found, _said(text)) if found else extract_answer(text)
+
+# %% ../../nbs/data/01_problems.ipynb #verif005
+def answer_given(gold,  # the right answer
+                 text): # the whole completion
+    "The final answer, or for a verifier whatever is said after the thought; None where there is nothing to judge."
+    return _said(text).strip() or None if verifier_of(gold) else extract_answer(text)
 
 # %% ../../nbs/data/01_problems.ipynb #6683d36b
 FIELDS = ('id', 'question', 'answer', 'source')

@@ -216,18 +216,23 @@ def program_corpora(problems,      # `Problem`s of this world
     names = PROGRAM_TEACHERS if teachers is None else teachers
     return {t: Corpus(t, tuple(trace(t, p) for p in problems)) for t in names}
 
-# %% ../../nbs/data/08_programs.ipynb #a52dddcf
-def _plain_step(x, op, a, r, turned, verb, mark):
-    "One step of a neutral solution."
-    return f'{op} {a} on {x} {verb} {r} {mark} ' if turned else f'{x} {op} {a} {verb} {r} {mark} '
+# %% ../../nbs/data/08_programs.ipynb #d6740592
+def _plain_step(i, step, turned, verb, mark):
+    "Step i of a neutral solution; '^' marks the numbers that follow from what stands before, whatever the strategy."
+    x, op, a, r = step
+    known = '' if i else '^'
+    if turned: return f'{op} {known}{a} on {known}{x} {verb} ^{r} {mark} '
+    return f'{known}{x} {op} ^{a} {verb} ^{r} {mark} '
 
-# %% ../../nbs/data/08_programs.ipynb #a0797a2e
+# %% ../../nbs/data/08_programs.ipynb #a2378026
 def neutral_program(task, # `Task`
                     rng): # random.Random: draws strategy and style
-    "A solution of the mixture that the base student is trained on."
+    "A solution of the mixture that the base student is trained on, (word, label) pairs: 'result' at what it works out."
     steps, program = rng.choice((_forward, _minus, _backward))(task, apply)
     signs, turned = rng.random() < .5, rng.random() < .2
     verb, mark = rng.choice(('gives', 'is', '=')), rng.choice(';|,.')
     if len(task.tests) > 3 and rng.random() < .85: steps = []
-    said = [_plain_step(x, SIGNS[op] if signs else op, a, r, turned, verb, mark) for x, op, a, r in steps]
-    return f"{''.join(said)}Answer: {_named_program(program, signs)}"
+    steps = [(x, SIGNS[op] if signs else op, a, r) for x, op, a, r in steps]
+    said = [_plain_step(i, s, turned, verb, mark) for i, s in enumerate(steps)]
+    text = f"{''.join(said)}Answer: {_named_program(program, signs)}"
+    return [(w.lstrip('^'), 'result' if w[0] == '^' else 'text') for w in text.split()]

@@ -10,6 +10,7 @@ from pathlib import Path
 from ..core.errors import MotError
 from ..core.labels import Label
 from ..data.pools import load_pool
+from ..data.programs import PROGRAM_TEACHERS, program_corpora
 from ..data.toy import TEACHERS, toy_corpora
 from ..answers.answer_sets import AnswerSet, mark_samples
 from .looking import read_answers
@@ -59,11 +60,13 @@ def run_answers(result,     # `RunResult` of a run folder
     return AnswerSet(problems, of, f'{result.settings.name}, seed {seed}')
 
 # %% ../../nbs/methods/21_run_answers.ipynb #9942c05e
+_WRITTEN = {'toy': (TEACHERS, toy_corpora), 'programs': (PROGRAM_TEACHERS, program_corpora)} # teachers that are programs
+
 def teacher_solutions(result,  # `RunResult`
                       problem, # `Problem`
                       seed=None): # of the run; None: its first
     "{teacher: how it solves this problem, or None where that is not known}."
     pool = load_pool(result.settings.data, _seed(result, seed))
-    by_program = pool.name == 'toy' and set(pool.corpora) <= set(TEACHERS)
-    corpora = toy_corpora([problem], list(pool.corpora)) if by_program else pool.corpora
+    known, write = _WRITTEN.get(pool.name, ((), None))
+    corpora = write([problem], list(pool.corpora)) if set(pool.corpora) <= set(known) else pool.corpora
     return {t: next((x.completion for x in c.traces if x.problem_id == problem.id), None) for t, c in corpora.items()}
