@@ -79,6 +79,8 @@ class Path:
     total: int           # steps of the whole schedule
     rows: MethodPart           # which rows at which step
     key: str             # sha256 of all that its steps depend on
+    models: tuple = ()   # of `Student`s whose distributions are learnt; (): the tokens of the rows
+    by: object = None    # `Distillation`: how
 
     @property
     def union(self):
@@ -98,8 +100,8 @@ class TrainedStudent(Student):
 
     @property
     def parents(self):
-        "Where its path starts."
-        return (self.path.start,)
+        "Where its path starts, and the students that teach on it."
+        return self.path.start, *self.path.models
 
 # %% ../../nbs/methods/02_recipes.ipynb #f377fc9c
 def trained(path,   # `Path`

@@ -7,12 +7,14 @@ __all__ = ['StackedLab', 'Bench', 'make_students', 'make_together', 'Exam', 'exa
 
 # %% ../../nbs/methods/20_stacked_labs.ipynb #c856ebf6
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 import torch
 from ..core.hashes import derive_seed, hash_json
 from ..answers.sampling import stop_tokens
-from ..answers.stacked_answers import decode_stacked, marks_of, texts_of
+from ..answers.stacked_answers import decode_stacked, marks_of, sampled_rows, texts_of
 from ..data.corpora import render_corpus, render_prompt
+from ..student.distillation import StackedTeachers
 from ..student.operators import mean
 from ..student.stacked import StackedRows, StackedShape, flatten, stacked_losses, unflatten
 from ..student.stacked_training import StackedBranch, train_stacked
@@ -21,7 +23,8 @@ from ..student.weights import load_state, student_state
 from .device import branch_names, operator_options
 from .lab import MarkingVerbs
 from .maker import needs_of
-from .recipes import MergedStudent, SteppedStudent, Student
+from .parts import ROWS, part
+from .recipes import MergedStudent, Path, SteppedStudent, Student, trained
 
 # %% ../../nbs/methods/20_stacked_labs.ipynb #06ccfd75
 class StackedLab(MarkingVerbs):
@@ -38,7 +41,7 @@ class StackedLab(MarkingVerbs):
         self.rounds, self.steps = settings.rounds.rounds, settings.train.steps
         self.budgets = settings.rounds.mtd_budgets
         self.base, self.place = Student(self, bench.base_key), bench
-        self.marks, self.variant, self.saved, self.ledger = [], '', {}, {}
+        self.marks, self.variant, self.saved, self.ledger, self.models = [], '', {}, {}, {}
         self.mark(self.base, 'base', round=0)
 
     def weights(self, student): # `Student`
@@ -49,6 +52,19 @@ class StackedLab(MarkingVerbs):
         "The student, its weights made now."
         make_students(self.bench, [student])
         return student
+
+    def distil(self, student, # where it starts
+               models,        # teacher -> the `Student` that teaches in its place
+               by,            # `Distillation`
+               until):        # up to which step
+        "The student after some steps on the models' distributions, on all corpora or its own answers to their prompts."
+        train = self.settings.train
+        key = hash_json(['distil', student.key, [[t, m.key] for t, m in models.items()], asdict(by), self.seed,
+                         [self.corpora[t] for t in models], asdict(replace(train, steps=1)),
+                         until if train.schedule != 'constant' or train.warmup else None])
+        path = Path(student, 'union', tuple(models), until, part('every_row', ROWS, 'rows'), key,
+                    tuple(models.values()), by)
+        return trained(path, until)
 
     def loss_of(self, state, # weights
                 rows):       # list of Row
@@ -119,12 +135,23 @@ def _branch(bench, path, stops): # `Path`; {step: `TrainedStudent`}
     lab, steps = path.start.lab, tuple(sorted(stops))
     rows = [r for t in path.teachers for r in lab.rows[t]]
     return StackedBranch(bench.made[path.start.key], rows, lab.settings.train, path.total, steps,
-                         derive_seed(lab.seed, 'order', path.name), path.start.step, path.choose, path.name)
+                         derive_seed(lab.seed, 'order', path.name), path.start.step, path.choose, path.name,
+                         teach=_teachers(bench, path) if path.by else None)
+
+def _teachers(bench, path):
+    "What teaches on a path whose teachers are models."
+    models = dict(zip(path.teachers, (bench.made[m.key] for m in path.models)))
+    key = hash_json([*(m.key for m in path.models), asdict(path.by), path.start.lab.seed])
+    return StackedTeachers(models, path.by, partial(_answered, bench.stop, path.by.max_new_tokens), key)
+
+def _answered(stop, most, shape, flat, rows, seed): # ids that end an answer; longest answer; see `sampled_rows`
+    "The students' own answers to the prompts of these rows."
+    return sampled_rows(shape, flat, rows, stop, most, derive_seed(*seed, 'own answers'))
 
 def _train_ready(bench, needs):
     "Trains every path whose start is there; returns how many."
     paths = [(next(iter(by.values())).path, by) for by in needs.trained.values()]
-    ready = [(p, by) for p, by in paths if p.start.key in bench.made]
+    ready = [(p, by) for p, by in paths if all(s.key in bench.made for s in (p.start, *p.models))]
     branches = [_branch(bench, p, by) for p, by in ready]
     train_stacked(bench.shape, branches, on_step=bench.count)
     for (_, by), b in zip(ready, branches): bench.made |= {s.key: b.kept[at] for at, s in by.items()}

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['StackedShape', 'flatten', 'unflatten', 'stacked_weights', 'StackedRows', 'rotary', 'own_embeddings', 'heads_of',
-           'feed_forward', 'next_logits', 'stacked_losses']
+           'feed_forward', 'next_logits', 'stacked_logits', 'stacked_losses']
 
 # %% ../../nbs/student/13_stacked.ipynb #b61c6ec9
 import math
@@ -233,14 +233,22 @@ def next_logits(shape, w, x): # x [S, H, N] after the last layer
     return torch.bmm(w['head'], _Unit.apply(x, shape.config.rms_norm_eps))
 
 # %% ../../nbs/student/13_stacked.ipynb #0412414b
-def stacked_losses(shape, # `StackedShape`
+def stacked_logits(shape, # `StackedShape`
                    flat,  # [S, P]
                    rows): # `StackedRows`
-    "[S]: each student's mean loss over the supervised tokens of its rows, in nats (MoT, Eq. sft)."
+    "[S, V, N]: the logits behind every token of each student's rows."
     w, turns = stacked_weights(shape, flat), rotary(shape, rows.positions)
     x = own_embeddings(w['embed'], rows.ids)
     for l in range(shape.layers):
         read = _attend(*heads_of(shape, w, l, x, turns), rows.blocks)
         x = feed_forward(shape, w, l, torch.baddbmm(x, w[l, 'o'], read.transpose(1, 2)))
-    losses = F.cross_entropy(next_logits(shape, w, x), rows.targets, reduction='none', ignore_index=-100)
+    return next_logits(shape, w, x)
+
+# %% ../../nbs/student/13_stacked.ipynb #a6c346b1
+def stacked_losses(shape, # `StackedShape`
+                   flat,  # [S, P]
+                   rows): # `StackedRows`
+    "[S]: each student's mean loss over the supervised tokens of its rows, in nats (MoT, Eq. sft)."
+    logits = stacked_logits(shape, flat, rows)
+    losses = F.cross_entropy(logits, rows.targets, reduction='none', ignore_index=-100)
     return losses.sum(1) / (rows.targets >= 0).sum(1)
