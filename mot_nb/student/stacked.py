@@ -93,32 +93,36 @@ def stacked_weights(shape, # `StackedShape`
 
 # %% ../../nbs/student/13_stacked.ipynb #32cba6bd
 class StackedRows:
-    "The rows of one step of S students: ids and targets [S, N], positions [N], blocks (from, to, rows, length)."
+    "One step of S students: ids, targets [S, N]; positions [N]; blocks (from, to, rows, length); `learnt`, `goals` [S, M]."
     def __init__(self, rows,    # S lists of as many Rows
                  blocks=4):     # into which the rows of a student are cut, at most
         rows = [sorted(r, key=len) for r in rows]
         each = math.ceil(len(rows[0]) / blocks)
         cut = [[r[at:at + each] for r in rows] for at in range(0, len(rows[0]), each)]
         made, self.blocks, at = [_padded(part) for part in cut], [], 0
-        for ids, _ in made:
-            S, R, L = ids.shape
+        for both in made:
+            _, _, R, L = both.shape
             self.blocks.append((at, at + R * L, R, L))
             at += R * L
-        self.ids, self.targets = (torch.cat([m[i].flatten(1) for m in made], 1) for i in (0, 1))
+        self.ids, self.targets = torch.cat([m.flatten(2) for m in made], 2)
         self.positions = torch.cat([torch.arange(L).repeat(R) for _, _, R, L in self.blocks])
+        self.learnt, self.goals = _supervised(self.targets)
 
 # %% ../../nbs/student/13_stacked.ipynb #a4f9bc05
 def _padded(rows): # S lists of R rows
-    "ids and targets [S, R, longest]; a target stands where it is predicted, -100 where nothing is learnt."
-    longest = max(len(r) for part in rows for r in part)
-    ids = torch.zeros(len(rows), len(rows[0]), longest, dtype=torch.long)
-    targets = torch.full_like(ids, -100)
-    for s, part in enumerate(rows):
-        for i, r in enumerate(part):
-            t = torch.tensor(r.input_ids)
-            ids[s, i, :len(t)] = t
-            targets[s, i, r.n_prompt - 1:len(t) - 1] = torch.tensor(r.targets)
-    return ids, targets
+    "ids and targets [2, S, R, longest]; a target stands where it is predicted, -100 where nothing is learnt."
+    every = [r for part in rows for r in part]
+    longest = max(map(len, every))
+    ids = [[*r.input_ids, *[0] * (longest - len(r))] for r in every]
+    targets = [[*[-100] * (r.n_prompt - 1), *r.targets, *[-100] * (longest - len(r) + 1)] for r in every]
+    return torch.tensor([ids, targets]).view(2, len(rows), len(rows[0]), longest)
+
+# %% ../../nbs/student/13_stacked.ipynb #fcdcfa23
+def _supervised(targets): # [S, N]
+    "Columns [S, M] of the supervised tokens, in order, and their targets; filled up with columns that have none."
+    most = int((targets >= 0).sum(1).max())
+    learnt = (targets < 0).to(torch.uint8).argsort(dim=1, stable=True)[:, :most]
+    return learnt, targets.gather(1, learnt)
 
 # %% ../../nbs/student/13_stacked.ipynb #a81567d3
 class _Unit(torch.autograd.Function):
@@ -137,28 +141,30 @@ class _Unit(torch.autograd.Function):
         return torch.addcmul(g, n, mean, value=-1).mul_(r), None
 
 # %% ../../nbs/student/13_stacked.ipynb #595cd8ef
-class _Rotate(torch.autograd.Function):
-    "Heads x [S, h, D, N] times the factors w [S, D] of their norm, turned by their positions (RoPE; Su et al. 2021)."
+class _Turned(torch.autograd.Function):
+    "Unit heads of x [S, h, D, N] times the factors w [S, D] of their norm, turned by their positions (RoPE; Su et al. 2021)."
     @staticmethod
-    def forward(ctx, x, w, cos, sin): # cos, sin: [D/2, N]
-        half = x.shape[2] // 2
-        w1, w2 = w[:, None, :half, None], w[:, None, half:, None]
-        out, a, b = torch.empty_like(x), x[:, :, :half], x[:, :, half:]
-        torch.mul(a, cos * w1, out=out[:, :, :half]).addcmul_(b, sin * w2, value=-1)
-        torch.mul(b, cos * w2, out=out[:, :, half:]).addcmul_(a, sin * w1)
-        ctx.save_for_backward(x, w, cos, sin)
+    def forward(ctx, x, w, cos, sin, eps): # cos, sin: [D/2, N]
+        r = torch.rsqrt(x.square().mean(2, keepdim=True).add_(eps))
+        n, w = x * r, w[:, None, :, None]
+        out, (a, b), (w1, w2) = torch.empty_like(n), n.chunk(2, 2), w.chunk(2, 2)
+        to_a, to_b = out.chunk(2, 2)
+        torch.mul(a, cos * w1, out=to_a).addcmul_(b, sin * w2, value=-1)
+        torch.mul(b, cos * w2, out=to_b).addcmul_(a, sin * w1)
+        ctx.save_for_backward(n, r, w, cos, sin)
         return out
 
     @staticmethod
     def backward(ctx, g):
-        x, w, cos, sin = ctx.saved_tensors
-        half = x.shape[2] // 2
-        w1, w2 = w[:, None, :half, None], w[:, None, half:, None]
-        g1, g2 = g[:, :, :half], g[:, :, half:]
-        back1 = (g1 * cos).addcmul_(g2, sin)
-        back2 = (g2 * cos).addcmul_(g1, sin, value=-1)
-        to_w = torch.cat([(back1 * x[:, :, :half]).sum((1, 3)), (back2 * x[:, :, half:]).sum((1, 3))], 1)
-        return torch.cat([back1.mul_(w1), back2.mul_(w2)], 2), to_w, None, None
+        n, r, w, cos, sin = ctx.saved_tensors
+        back, (g1, g2) = torch.empty_like(n), g.chunk(2, 2)
+        to_a, to_b = back.chunk(2, 2)
+        torch.mul(g1, cos, out=to_a).addcmul_(g2, sin)
+        torch.mul(g2, cos, out=to_b).addcmul_(g1, sin, value=-1)
+        along = back * n
+        to_w = along.sum(3).sum(1)
+        mean = along.mul_(w).mean(2, keepdim=True)
+        return back.mul_(w).addcmul_(n, mean, value=-1).mul_(r), to_w, None, None, None
 
 # %% ../../nbs/student/13_stacked.ipynb #360f6254
 class _SwiGLU(torch.autograd.Function):
@@ -173,23 +179,57 @@ class _SwiGLU(torch.autograd.Function):
     @staticmethod
     def backward(ctx, g):
         x, a = ctx.saved_tensors
-        gate, up = x.chunk(2, 1)
-        return torch.cat([torch.ops.aten.silu_backward(g * up, gate), g * a], 1)
+        (gate, up), back = x.chunk(2, 1), torch.empty_like(x)
+        to_gate, to_up = back.chunk(2, 1)
+        torch.mul(g, a, out=to_up)
+        torch.mul(g, up, out=to_gate)
+        torch.ops.aten.silu_backward.grad_input(to_gate, gate, grad_input=to_gate)
+        return back
 
 # %% ../../nbs/student/13_stacked.ipynb #f24202d6
-def _by_row(x, block): # x [S, h, D, N]
-    "[S*R, h, L, D]: the tokens of one block, row by row."
+def _of_block(x, block, kv): # x [S, h, D, N]
+    "View [S, kv, R, D, h/kv, L] of the tokens of a block: heads that read the same keys stand side by side."
     at, to, R, L = block
-    S, h, D, _ = x.shape
-    return x[..., at:to].unflatten(-1, (R, L)).permute(0, 3, 1, 4, 2).reshape(S * R, h, L, D)
+    return x[..., at:to].unflatten(-1, (R, L)).unflatten(1, (kv, -1)).permute(0, 1, 4, 3, 2, 5)
 
-def _attend(q, k, v, blocks):
-    "[S, N, h*D]: what each token reads of those before it in its row."
-    out = []
-    for block in blocks:
-        o = F.scaled_dot_product_attention(*(_by_row(x, block) for x in (q, k, v)), is_causal=True, enable_gqa=True)
-        out.append(o.transpose(1, 2).reshape(len(q), -1, q.shape[1] * q.shape[2]))
-    return torch.cat(out, 1)
+def _taken(x, block, kv):
+    "[S*kv*R, D, h/kv*L], copied."
+    v = _of_block(x, block, kv)
+    return v.reshape(-1, v.shape[3], v.shape[4] * v.shape[5])
+
+def _put(x, block, kv, value):
+    "Writes what `_taken` gave back to its place."
+    v = _of_block(x, block, kv)
+    v.copy_(value.view(v.shape))
+
+# %% ../../nbs/student/13_stacked.ipynb #8166777b
+class _Attention(torch.autograd.Function):
+    "[S, h, D, N]: softmax(q k / sqrt(D)) v of each token over those before it in its row (Vaswani et al. 2017)."
+    @staticmethod
+    def forward(ctx, q, k, v, blocks):
+        kv, scale, saved, out = k.shape[1], k.shape[2] ** -.5, [], torch.empty_like(q)
+        for b in blocks:
+            qb, kb, vb = (_taken(x, b, kv) for x in (q, k, v))
+            mask = torch.full((b[3], b[3]), -math.inf).triu_(1).repeat(q.shape[1] // kv, 1)
+            p = torch.softmax(torch.baddbmm(mask, qb.transpose(1, 2), kb, alpha=scale), -1)
+            _put(out, b, kv, torch.bmm(vb, p.transpose(1, 2)))
+            saved += [qb, kb, vb, p]
+        ctx.save_for_backward(*saved)
+        ctx.blocks, ctx.sizes = blocks, [x.shape for x in (q, k, v)]
+        return out
+
+    @staticmethod
+    def backward(ctx, g):
+        to_q, to_k, to_v = map(torch.empty, ctx.sizes)
+        kv, scale = to_k.shape[1], to_k.shape[2] ** -.5
+        for i, b in enumerate(ctx.blocks):
+            qb, kb, vb, p = ctx.saved_tensors[4 * i:4 * i + 4]
+            gb = _taken(g, b, kv)
+            s = torch._softmax_backward_data(torch.bmm(gb.transpose(1, 2), vb), p, -1, p.dtype)
+            _put(to_q, b, kv, torch.bmm(kb, s.transpose(1, 2)).mul_(scale))
+            _put(to_k, b, kv, torch.bmm(qb, s).mul_(scale))
+            _put(to_v, b, kv, torch.bmm(gb, p))
+        return to_q, to_k, to_v, None
 
 # %% ../../nbs/student/13_stacked.ipynb #9e2861d7
 def rotary(shape,      # `StackedShape`
@@ -218,8 +258,7 @@ def heads_of(shape, # `StackedShape`
     eps, h, kv = shape.config.rms_norm_eps, shape.heads, shape.kv_heads
     qkv = torch.bmm(w[l, 'qkv'], _Unit.apply(x, eps)).unflatten(1, (h + 2 * kv, shape.width))
     q, k, v = qkv.split([h, kv, kv], 1)
-    q = _Rotate.apply(_Unit.apply(q, eps), w[l, 'q_norm'], *turns)
-    return q, _Rotate.apply(_Unit.apply(k, eps), w[l, 'k_norm'], *turns), v
+    return _Turned.apply(q, w[l, 'q_norm'], *turns, eps), _Turned.apply(k, w[l, 'k_norm'], *turns, eps), v
 
 # %% ../../nbs/student/13_stacked.ipynb #9a1ac6a8
 def feed_forward(shape, w, l, x): # see `heads_of`
@@ -232,16 +271,23 @@ def next_logits(shape, w, x): # x [S, H, N] after the last layer
     "[S, V, N]: logits of the token behind each."
     return torch.bmm(w['head'], _Unit.apply(x, shape.config.rms_norm_eps))
 
+# %% ../../nbs/student/13_stacked.ipynb #7f2688ee
+def _columns(x, at): # [S, H, N]; [S, M]
+    "[S, H, M]: these tokens of each student."
+    return x.gather(2, at[:, None].expand(-1, x.shape[1], -1))
+
 # %% ../../nbs/student/13_stacked.ipynb #0412414b
 def stacked_logits(shape, # `StackedShape`
                    flat,  # [S, P]
-                   rows): # `StackedRows`
-    "[S, V, N]: the logits behind every token of each student's rows."
+                   rows,  # `StackedRows`
+                   at=None): # columns [S, M]: what lies behind the last attention is computed there only; None: all
+    "[S, V, N or M]: the logits behind every token of each student's rows."
     w, turns = stacked_weights(shape, flat), rotary(shape, rows.positions)
     x = own_embeddings(w['embed'], rows.ids)
     for l in range(shape.layers):
-        read = _attend(*heads_of(shape, w, l, x, turns), rows.blocks)
-        x = feed_forward(shape, w, l, torch.baddbmm(x, w[l, 'o'], read.transpose(1, 2)))
+        read = _Attention.apply(*heads_of(shape, w, l, x, turns), rows.blocks).flatten(1, 2)
+        if at is not None and l + 1 == shape.layers: x, read = _columns(x, at), _columns(read, at)
+        x = feed_forward(shape, w, l, torch.baddbmm(x, w[l, 'o'], read))
     return next_logits(shape, w, x)
 
 # %% ../../nbs/student/13_stacked.ipynb #a6c346b1
@@ -249,6 +295,6 @@ def stacked_losses(shape, # `StackedShape`
                    flat,  # [S, P]
                    rows): # `StackedRows`
     "[S]: each student's mean loss over the supervised tokens of its rows, in nats (MoT, Eq. sft)."
-    logits = stacked_logits(shape, flat, rows)
-    losses = F.cross_entropy(logits, rows.targets, reduction='none', ignore_index=-100)
-    return losses.sum(1) / (rows.targets >= 0).sum(1)
+    logits = stacked_logits(shape, flat, rows, rows.learnt)
+    losses = F.cross_entropy(logits, rows.goals, reduction='none', ignore_index=-100)
+    return losses.sum(1) / (rows.goals >= 0).sum(1)
