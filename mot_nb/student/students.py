@@ -26,7 +26,7 @@ def _make_qwen3_tiny(seed, path):
     tok = byte_tokenizer()
     save_student(path, tiny_qwen3(len(tok), seed=seed), tok)
 
-_toy_names = {'small': 'toy', 'tiny': 'toy-tiny'} # size -> name for `StudentSettings`
+_toy_names = {'small': 'toy', 'tiny': 'toy-tiny', 'programs': 'programs-tiny'} # size -> name for `StudentSettings`
 _students = { # name -> (key of its recipe for a seed, function that writes its folder)
     'qwen3-tiny': (lambda seed: f'1-{seed}', _make_qwen3_tiny),
     'smollm2-135m': (lambda seed: SMOLLM2['sha256'][:12], lambda seed, path: make_from_gguf(SMOLLM2, path)),
