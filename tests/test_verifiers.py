@@ -10,7 +10,7 @@ from mot_nb.answers.scores import grade
 from mot_nb.answers.traces import fault_of
 from mot_nb.answers.sampling import Sample
 from mot_nb.core.errors import MotError
-from mot_nb.core.python_tests import code_of, code_passes, read_tests, run_code
+from mot_nb.core.python_tests import code_of, read_tests, run_code
 from mot_nb.core.settings import DataSettings
 from mot_nb.core.verifiers import VERIFIERS, verifier
 from mot_nb.data.corpora import Corpus, Trace, filter_correct, read_corpus

@@ -200,13 +200,14 @@ def run_code(code,         # Python
         finally: _ended(process)
     return _values_of(said, sum(kind == 'value' for kind, _ in asked)) if said else None
 
-# %% ../../nbs/core/17_python_tests.ipynb #afadf23c
+# %% ../../nbs/core/17_python_tests.ipynb #676713b7
 def _need_leave(spec):
     "Raises where nobody has said that code may run here."
-    if os.environ.get('MOT_RUN_CODE') != '1':
+    leave = os.environ.get('MOT_RUN_CODE', '')
+    if leave != '1':
         raise MotError('right answers of this kind run code that a model wrote, which nobody has asked for here',
-                       where='python-tests', values=f"MOT_RUN_CODE={os.environ.get('MOT_RUN_CODE', '')!r}; {spec[:60]!r}",
-                       cure='on a machine that holds nothing of value (a container), MOT_RUN_CODE=1 in its environment: '
+                       where=f'python-tests: {spec[:60]!r}', values=f'MOT_RUN_CODE={leave!r}',
+                       cure='in a container that holds nothing of value, MOT_RUN_CODE=1 in its environment: '
                             'the code runs in a process with limits, which is no sandbox')
     if os.name != 'posix':
         raise MotError('code is not run without limits, and this system has none', where='python-tests',

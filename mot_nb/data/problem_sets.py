@@ -167,7 +167,7 @@ def _whole_set(name, path, n):
     return problems_of(read_rows(path) if path is not None else _set_rows(info), name, info.whole if info else ())
 
 # %% ../../nbs/data/10_problem_sets.ipynb #b894da2e
-def problem_set(name,       # 'aime24', 'aime25', 'amc23', 'math500', 'gsm8k'; offline: 'words', 'gsm', 'champ', 'toy', 'programs'
+def problem_set(name,       # 'aime24', 'aime25', 'amc23', 'math500', 'gsm8k'; offline: those of `OFFLINE`
                 path=None,  # a local file of that schema; None: from the hub, or what ships
                 n=None,     # at most so many, drawn by seed; None: all
                 seed=0):    # of the draw

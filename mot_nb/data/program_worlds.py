@@ -5,13 +5,13 @@
 # %% auto #0
 __all__ = ['PROGRAM_STYLES', 'program_names', 'program_corpus', 'held_out_programs', 'program_pool']
 
-# %% ../../nbs/data/12_program_worlds.ipynb #8692e247
+# %% ../../nbs/data/12_program_worlds.ipynb #99793638
 import random
 from ..core.hashes import derive_seed
 from .corpora import Corpus, Trace, filter_correct
 from .pools import HELDOUT_SEED, Pool
 from .programs import program_problems, task_of, write_program
-from .worlds import World, numbered, reckoning
+from .worlds import numbered, reckoning
 
 # %% ../../nbs/data/12_program_worlds.ipynb #ad031034
 PROGRAM_STYLES = { # a style of `World` -> teachers of programs

@@ -140,15 +140,16 @@ def _multiplied(x, factors, reckon):
         x = steps[-1][-1]
     return steps, x
 
-# %% ../../nbs/data/08_programs.ipynb #53ea4d1f
+# %% ../../nbs/data/08_programs.ipynb #54758f7f
 def _missing(m, y, reckon):
-    "What has to be added to m for y; where the teacher reckons that the true number does not do, it corrects by the rest."
+    "What has to be added to m for y; a teacher that reckons that the true number does not do corrects by the rest."
     b = (y - m) % 10
     return (b - reckon('plus', m, b) + y) % 10
 
 def _then(op, task, factors, steps, reckon):
     "Times some factors, then plus or minus."
-    (x, y), (more, m) = task.tests[0], _multiplied(task.tests[0][0], factors, reckon)
+    (x, y), *_ = task.tests
+    more, m = _multiplied(x, factors, reckon)
     step = (y, 'minus', m, _missing(m, y, reckon)) if op == 'plus' else (m, 'minus', y, reckon('minus', m, y))
     return steps + more + [step], [('times', a) for a in factors] + _shift(op, step[-1])
 

@@ -60,7 +60,8 @@ def run_answers(result,     # `RunResult` of a run folder
     return AnswerSet(problems, of, f'{result.settings.name}, seed {seed}')
 
 # %% ../../nbs/methods/21_run_answers.ipynb #9942c05e
-_WRITTEN = {'toy': (TEACHERS, toy_corpora), 'programs': (PROGRAM_TEACHERS, program_corpora)} # teachers that are programs
+# teachers that can be asked again
+_WRITTEN = {'toy': (TEACHERS, toy_corpora), 'programs': (PROGRAM_TEACHERS, program_corpora)}
 
 def teacher_solutions(result,  # `RunResult`
                       problem, # `Problem`

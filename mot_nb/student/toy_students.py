@@ -29,7 +29,8 @@ def _of_chain(question, rng): return neutral_solution(chain_of(question), rng)
 def _of_task(question, rng): return neutral_program(task_of(question), rng)
 
 _TOY = toy_problems, _of_chain
-_MIXTURES = {'small': _TOY, 'tiny': _TOY, 'programs': (program_problems, _of_task)} # (problems, (question, rng) -> words)
+# size -> (problems, (question, rng) -> words)
+_MIXTURES = {'small': _TOY, 'tiny': _TOY, 'programs': (program_problems, _of_task)}
 
 # %% ../../nbs/student/01_toy_students.ipynb #f7c3707a
 def recipe(size='small'): # a name of `SIZES`
