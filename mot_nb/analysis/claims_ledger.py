@@ -192,7 +192,7 @@ def _skills(): return read_recorded(recorded(_SKILLS), 'skill study')[1]
 def _of_skill(skill):
     "The `Entry` of MoT against every other toy student on a skill that no trace shows: the smallest difference."
     verdict, other, gap = skill_verdict(_skills(), skill)
-    many, (value, lo, hi) = len(skill_gaps(_skills(), skill)), t_interval(gap)
+    many, (_, _, hi) = len(skill_gaps(_skills(), skill)), t_interval(gap)
     level = level_of(many) if hi < 0 else .95
     name = other.rsplit('-r', 1)[0].replace('std-', 'STD ').replace('mtd-', 'MTD ').replace('oneshot', 'one-shot merge')
     return Entry(f'MoT − {name}, {skill}, lowest of {many}', 'toy', *t_interval(gap, level), verdict, len(gap),

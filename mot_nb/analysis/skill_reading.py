@@ -75,7 +75,7 @@ def _minus(values, scale=100, digits=1):
     value, lo, hi = t_interval(values)
     return signed_interval(value, lo, hi, scale, digits), lo is not None and (lo > 0 or hi < 0)
 
-# %% ../../nbs/analysis/37_skill_reading.ipynb #188a19e9
+# %% ../../nbs/analysis/37_skill_reading.ipynb #5068851f
 def skill_table(rows): # of a record
     "A `Table`: every student's right answers by skill, and MoT minus it on what no trace shows."
     named, out = _named(rows), []
@@ -85,8 +85,8 @@ def skill_table(rows): # of a record
         out.append([name, *cells, *(gaps if name != 'MoT' else ['', ''])])
     n, seeds = rows[0]['n'], len(named['MoT'])
     return Table(['student', 'trained', 'knowledge', 'reasoning', 'MoT − it, knowledge', 'MoT − it, reasoning'], out,
-                 f'points of right answers, mean over {seeds} seeds of {n} problems of their own a skill; 95 % intervals; '
-                 'bold: it excludes 0; best STD: chosen on other problems of the trained skill')
+                 f'points of right answers, mean over {seeds} seeds of {n} problems of their own a skill; 95 % '
+                 'intervals; bold: it excludes 0; best STD: chosen on other problems of the trained skill')
 
 # %% ../../nbs/analysis/37_skill_reading.ipynb #44394b15
 READINGS = {'style unlearned': ('shared', 1), 'reasoning suppressed': ('result', -1)} # reading -> against, its sign
@@ -118,7 +118,7 @@ def _part_text(values, unit):
     scale, digits = (100, 1) if unit == 'points' else (1, 3)
     return f'{signed_interval(value, lo, hi, scale, digits)} {unit}'
 
-# %% ../../nbs/analysis/37_skill_reading.ipynb #80316c13
+# %% ../../nbs/analysis/37_skill_reading.ipynb #a6480973
 def readings_table(rows): # of a record
     "A `Table`: both readings of drops, part by part, for MoT, the best single-teacher student and MTD."
     columns, out = {'MoT': 'mot-r5', 'MTD (compute)': 'mtd-compute-r5', 'one-shot merge': 'oneshot'}, []
@@ -128,7 +128,8 @@ def readings_table(rows): # of a record
             out.append([reading, parts['MoT'][i][1], *(_part_text(p[i][0], unit) for p in parts.values())])
         out.append([reading, 'verdict', *((reading_verdict(rows, reading, l), True) for l in columns.values())])
     return Table(['reading', 'part', *columns], out,
-                 f'{len(student_rows(rows, "mot-r5"))} seeds with traces of their own; intervals at 98.3 %, three parts a reading')
+                 f'{len(student_rows(rows, "mot-r5"))} seeds with traces of their own; intervals at 98.3 %, three '
+                 'parts a reading')
 
 # %% ../../nbs/analysis/37_skill_reading.ipynb #f51623a6
 VOICE_COLUMNS = {'voices': 'greedy', 'drawn': 'drawn'}   # field of a row -> how it answered
@@ -152,7 +153,7 @@ def _voice_cells(of, field):
     return [' '.join(f'{100*s:.0f}' for s in shares), text([highest_share(r[field]) for r in of]),
             text([entropy_bits(r[field]) for r in of])]
 
-# %% ../../nbs/analysis/37_skill_reading.ipynb #ece277e7
+# %% ../../nbs/analysis/37_skill_reading.ipynb #2a8f02c3
 def voice_table(rows,           # of a record
                 field='drawn'): # a key of `VOICE_COLUMNS`
     "A `Table`: which teacher's voice the answers of every student have."
@@ -164,9 +165,9 @@ def voice_table(rows,           # of a record
     k, n = len(names), rows[0]['n']
     known = np.mean([r['guesser'] for r in rows])
     return Table(['student', f'% given to {", ".join(names)}', 'highest share', 'entropy (bits)'], out,
-                 f'{n} answers a seed, {VOICE_COLUMNS[field]}; 95 % intervals over {len(of["MoT"])} seeds; the classifier '
-                 f'names the teacher of {100*known:.1f} % of held-out traces; consensus: highest share 1/{k} '
-                 f'({even_share(n, k):.2f} of {n} even draws), entropy {np.log2(k):.2f}')
+                 f'{n} answers a seed, {VOICE_COLUMNS[field]}; 95 % intervals over {len(of["MoT"])} seeds; the '
+                 f'classifier names the teacher of {100*known:.1f} % of held-out traces; consensus: highest share '
+                 f'1/{k} ({even_share(n, k):.2f} of {n} even draws), entropy {np.log2(k):.2f}')
 
 # %% ../../nbs/analysis/37_skill_reading.ipynb #002951f7
 def voice_gap(rows, other='mtd-compute-r5', field='drawn'): # of a record; a label; a key of `VOICE_COLUMNS`

@@ -34,7 +34,7 @@ SKILL_WORLD = World(4, 'own')    # four teachers who never err, each with a styl
 SKILL_RATES = (1e-3, 3e-3)       # learning rates that are tried
 BASES = 4                        # base students, in turn
 
-# %% ../../nbs/analysis/36_skill_study.ipynb #b328839c
+# %% ../../nbs/analysis/36_skill_study.ipynb #a7b4d8ae
 def skill_problems(skill,  # a name of `SKILLS`
                    n,      # how many
                    seed,   # of the draw
@@ -47,7 +47,8 @@ def skill_problems(skill,  # a name of `SKILLS`
         steps = tuple((op, rng.choice(OPERATIONS[op])) for op in rng.choices(ops, k=rng.randint(lo, hi)))
         chain = Chain(rng.randrange(10), steps)
         if split_of(chain.question) in (splits or own): found[chain.question] = chain
-    return [Problem(f'{skill}-{seed}-{i}', q, str(c.values[-1]), f'toy/{skill}') for i, (q, c) in enumerate(found.items())]
+    return [Problem(f'{skill}-{seed}-{i}', q, str(c.values[-1]), f'toy/{skill}')
+            for i, (q, c) in enumerate(found.items())]
 
 # %% ../../nbs/analysis/36_skill_study.ipynb #d9fcf469
 def skill_pool(seed,        # of the problems
@@ -94,7 +95,7 @@ def step_labels(trace): # a `Trace` of a toy teacher that writes a step's result
             out.append('copied' if at % 3 else 'result')
     return out
 
-# %% ../../nbs/analysis/36_skill_study.ipynb #64c66cf7
+# %% ../../nbs/analysis/36_skill_study.ipynb #09fc9b2d
 def _scored(bench, students, traces): # label -> key
     "[`Scored`] of every trace under these students."
     rows, logprobs = [render(t, bench.tokenizer, None, None, i) for i, t in enumerate(traces)], {}
@@ -103,8 +104,8 @@ def _scored(bench, students, traces): # label -> key
             logprobs[label] = [c for c, _, _ in row_confidence(model, rows)]
     said = lambda t: (*t.completion.split(), bench.tokenizer.eos_token)
     labels = lambda t: {'truth': tuple(token_labels(t)), 'step': tuple(step_labels(t))}
-    return [Scored(t.problem_id, t.teacher, said(t), labels(t), {s: tuple(map(float, c[i])) for s, c in logprobs.items()})
-            for i, t in enumerate(traces)]
+    of = lambda i: {s: tuple(map(float, c[i])) for s, c in logprobs.items()}
+    return [Scored(t.problem_id, t.teacher, said(t), labels(t), of(i)) for i, t in enumerate(traces)]
 
 # %% ../../nbs/analysis/36_skill_study.ipynb #4ff0e85e
 _OPPOSED = {'shared': ('truth', 'quirk', 'shared'), 'result': ('step', 'style', 'result')}

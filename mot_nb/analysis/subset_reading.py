@@ -112,26 +112,27 @@ def gains(seeds, # of `by_seed`
     "[seeds] reported accuracy of its subset minus that of all teachers."
     return np.array([s[rule(s)][0] - s[s.all][0] for s in seeds])
 
-# %% ../../nbs/analysis/54_subset_reading.ipynb #45507e35
+# %% ../../nbs/analysis/54_subset_reading.ipynb #44d03e99
 def share_reached(gain, # [seeds] of a rule
                   best): # [seeds] of all subsets tried
-    "(share of the best subset's gain, lo, hi): ratio of the sums over seeds, by its linearised t interval; None: no gain."
+    "(share of the best subset's gain, lo, hi): ratio of the sums over seeds (Cochran 1977); None: there is no gain."
     if best.sum() <= 0: return None
     ratio = gain.sum() / best.sum()
     return t_interval(ratio + (gain - ratio*best) / best.mean())
 
-# %% ../../nbs/analysis/54_subset_reading.ipynb #60cf6292
+# %% ../../nbs/analysis/54_subset_reading.ipynb #8806e400
 def _who(seeds, rule):
     "How often each part is among the chosen, as text."
     chosen = [[s.role[t] for t in rule(s)] for s in seeds]
     count = lambda *parts: sum(r in parts for c in chosen for r in c)
-    return f"{count('right', 'right too')}/{2*len(seeds)}, {count('errs')}/{len(seeds)}, {count('shifted')}/{len(seeds)}"
+    n = len(seeds)
+    return f"{count('right', 'right too')}/{2*n}, {count('errs')}/{n}, {count('shifted')}/{n}"
 
 def _points(values): return signed_interval(*t_interval(values), 100, 1)
 
 def _share_text(found): return '–' if found is None else '{:.0f} % [{:.0f}, {:.0f}]'.format(*(100*v for v in found))
 
-# %% ../../nbs/analysis/54_subset_reading.ipynb #578e64bc
+# %% ../../nbs/analysis/54_subset_reading.ipynb #df59dbfc
 def rules_table(rows,    # of a record of kind 'teacher subsets'
                 fitted): # of `fit_forecast`
     "A `Table`: each rule's subset against all teachers, and the share of the best subset's gain that it reaches."
@@ -142,14 +143,17 @@ def rules_table(rows,    # of a record of kind 'teacher subsets'
         lo, hi = t_interval(gap)[1:]
         out.append([name, cost, _who(seeds, rule), f'{100*np.mean([s[rule(s)][0] for s in seeds]):.1f}',
                     (_points(gap), lo > 0 or hi < 0), _share_text(share_reached(gap, best))])
-    any_ = np.array([np.mean([v[0] for v in s.values()]) - s[s.all][0] for s in seeds])
-    out.append(['a subset drawn at random', '0', '', f'{100*np.mean([np.mean([v[0] for v in s.values()]) for s in seeds]):.1f}',
-                _points(any_), _share_text(share_reached(any_, best))])
+    drawn = np.array([np.mean([v[0] for v in s.values()]) for s in seeds])
+    any_ = drawn - [s[s.all][0] for s in seeds]
+    out.append(['a subset drawn at random', '0', '', f'{100*drawn.mean():.1f}', _points(any_),
+                _share_text(share_reached(any_, best))])
     everyone = f'{100*np.mean([s[s.all][0] for s in seeds]):.1f}'
-    return Table(['rule', 'students trained', 'right, errs, shifted chosen', 'accuracy', 'minus all teachers',
-                  'share of the gain'], [['all teachers', '0', _who(seeds, lambda s: s.all), everyone, '', '0 %'], *out],
-                 f'points, mean over {len(seeds)} seeds; 95 % intervals; chosen on {rows[0]["n"]} problems, reported on as '
-                 'many others; share: of the gain of the subset that is best where all fifteen are tried')
+    first = ['all teachers', '0', _who(seeds, lambda s: s.all), everyone, '', '0 %']
+    columns = ['rule', 'students trained', 'right, errs, shifted chosen', 'accuracy', 'minus all teachers',
+               'share of the gain']
+    return Table(columns, [first, *out],
+                 f'points, mean over {len(seeds)} seeds; 95 % intervals; chosen on {rows[0]["n"]} problems, reported '
+                 'on as many others; share: of the gain of the subset that is best where all fifteen are tried')
 
 # %% ../../nbs/analysis/54_subset_reading.ipynb #36573238
 def ceiling(rows): # of a record
@@ -168,7 +172,7 @@ def role_table(rows): # of a record
         out.append([role, f'{100*alone:.1f}', _points(without)])
     return Table(['part', 'alone', 'all without it − all'], out, 'points, mean over seeds, 95 % intervals')
 
-# %% ../../nbs/analysis/54_subset_reading.ipynb #b326981c
+# %% ../../nbs/analysis/54_subset_reading.ipynb #975c164f
 def order_table(rows): # of a record
     "A `Table`: teachers introduced one by one, strong or weak first, against all at once."
     at_once = np.array([s[s.all][0] for s in by_seed(rows)])
@@ -177,8 +181,8 @@ def order_table(rows): # of a record
         score = np.array([r['scores'][0] for r in sorted(rows, key=lambda r: r['seed']) if r.get('order') == order])
         out.append([order, f'{100*score.mean():.1f}', _points(score - at_once), '14'])
     return Table(['order', 'accuracy', 'minus all at once', 'branches'], out,
-                 'five rounds; one by one: one teacher in the first round, one more in each that follows; strength: the '
-                 'score of a teacher alone, where chosen; points, 95 % intervals over seeds')
+                 'five rounds; one by one: one teacher in the first round, one more in each that follows; strength: '
+                 'the score of a teacher alone, where chosen; points, 95 % intervals over seeds')
 
 # %% ../../nbs/analysis/54_subset_reading.ipynb #1456d73b
 def choice_in_words(rows, fitted): # as for `rules_table`

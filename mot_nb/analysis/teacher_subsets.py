@@ -63,7 +63,7 @@ def _examined(labs, exams):
     for e in exams: examine(labs, e)
     return [[round(sum(e.marks[lab.marks[-1].student.key]) / len(e.problems), 4) for e in exams] for lab in labs]
 
-# %% ../../nbs/analysis/53_teacher_subsets.ipynb #dc27dc3d
+# %% ../../nbs/analysis/53_teacher_subsets.ipynb #dceb18d5
 def subset_features(bench,     # `Bench` of the base student
                     pool,      # `Pool` of all teachers
                     rows=16,   # traces of each teacher that gradients are taken on
@@ -80,7 +80,8 @@ def subset_features(bench,     # `Bench` of the base student
         bent = curvature_along(bench.shape, flat, [sample[n] for n in subset], g.mean(0))
         left = [len(c.traces) for c in corpora]
         found = {'teachers': len(subset), 'loss': round(float(losses[at].mean()), 5), **gradient_features(g),
-                 **curvature_features(bent), **answers, 'error kept': answers['error'], 'traces left': sum(left)/len(left)}
+                 **curvature_features(bent), **answers, 'error kept': answers['error'],
+                 'traces left': sum(left)/len(left)}
         out[subset] = place_features(found, 5, steps)
     return out
 

@@ -46,14 +46,14 @@ class VoiceGuesser:
         found = Counter(map(self.guess, texts))
         return [found[t] for t in self.teachers]
 
-# %% ../../nbs/analysis/35_voices.ipynb #7acbe89c
+# %% ../../nbs/analysis/35_voices.ipynb #00708813
 def fit_voices(texts): # teacher -> its texts
     "A `VoiceGuesser` (multinomial naive Bayes, one added to every count; McCallum and Nigam 1998)."
     found = {t: sum((_grams(style_words(x)) for x in of), Counter()) for t, of in texts.items()}
     silent = [t for t, c in found.items() if not c]
     if silent:
-        raise MotError('a teacher has no words to know it by', where=', '.join(silent), values='0 words before "Answer:"',
-                       cure='give traces with a solution, or leave the teacher out')
+        raise MotError('a teacher has no words to know it by', where=', '.join(silent),
+                       values='0 words before "Answer:"', cure='give traces with a solution, or leave the teacher out')
     known = sorted(set().union(*found.values()), key=str)
     total = np.array([c.total() + len(known) + 1 for c in found.values()])
     logs = {g: np.log((np.array([c[g] for c in found.values()]) + 1) / total) for g in known}

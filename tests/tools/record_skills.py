@@ -1,8 +1,9 @@
-"""Makes the toy study of claims 10, 11 and 13 (what is kept, lost, and in whose voice) seed by seed and writes the record.
+"""Makes the toy study of claims 10, 11 and 13 seed by seed and writes the record.
 
     python tests/tools/record_skills.py WORK [--seeds 0,1,2,3,4,5,6,7] [--out FILE]
 
-WORK: a folder that keeps what is done; the same command goes on where it stopped. FILE: data/recorded/studies/skills.jsonl.
+WORK: a folder that keeps what is done; the same command goes on where it stopped.
+FILE: data/recorded/studies/skills.jsonl.
 """
 from mot_nb.analysis.skill_study import BASES, SKILL_RATES, SKILL_WORLD, skill_rows
 from mot_nb.core.machine import environment

@@ -2,7 +2,8 @@
 
     python tests/tools/record_subsets.py WORK [--seeds 0,1,2,3,4,5] [--out FILE]
 
-WORK: a folder that keeps what is done; the same command goes on where it stopped. FILE: data/recorded/studies/subsets.jsonl.
+WORK: a folder that keeps what is done; the same command goes on where it stopped.
+FILE: data/recorded/studies/subsets.jsonl.
 """
 from mot_nb.analysis.teacher_subsets import ROLES, subset_rows
 from mot_nb.core.machine import environment
