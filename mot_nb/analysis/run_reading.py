@@ -130,15 +130,15 @@ class Answer(Shown):
 _JUDGED = {'fewer than 3 seeds': 'not judged (fewer than 3 seeds)', 'problems not counted': 'not judged',
            'cannot be seen here': 'not seen'}   # verdicts in a sentence
 
-# %% ../../nbs/analysis/07_run_reading.ipynb #57acb26d
+# %% ../../nbs/analysis/07_run_reading.ipynb #aca5d207
 def answer_best(by_student, # Judgement of claim 1
                 by_corpus): # Judgement of claim 2
     "The `Answer` to: does the best teacher change with the student, and with the problems?"
     student, corpus = (_JUDGED.get(j.verdict, j.verdict) for j in (by_student, by_corpus))
     if student == corpus: return Answer(f'that the best teacher changes with the student, or with the training '
                                         f'problems, is {student} by these runs.')
-    return Answer(f'that the best teacher changes with the student is {student} by these runs, and that it changes with '
-                  f'the training problems is {corpus}.')
+    return Answer(f'that the best teacher changes with the student is {student} by these runs, and that it changes '
+                  f'with the training problems is {corpus}.')
 
 # %% ../../nbs/analysis/07_run_reading.ipynb #e265bb14
 def against_base(result,     # RunResult
