@@ -1,4 +1,6 @@
 "The registry of methods: what each learns from, and that the recorded table holds all of them."
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -12,7 +14,7 @@ from mot_nb.data.worlds import World, world_pool
 from mot_nb.methods.stacked_labs import Bench, StackedLab
 from mot_nb.analysis.many_methods import WAYS, learn, majority_corpora
 from mot_nb.analysis.method_table import REFERENCE, method_differences
-from mot_nb.analysis.method_units import RATES_TRIED, WORLDS
+from mot_nb.analysis.method_units import WORLDS, marks_as_text, marks_from_text
 
 SETTINGS = {'train': {'lr': 1e-3, 'steps': 1, 'batch': 4, 'compute': 'float32'}, 'rounds': {'rounds': 2}}
 
@@ -65,11 +67,21 @@ def test_an_unknown_method_is_refused(lab):
 
 
 def test_the_record_holds_every_method_at_every_rate():
-    head, rows = read_recorded(recorded('methods/toy'), 'methods')
+    "In every world and seed the same methods at the same rates; marks, where kept, add up to the share."
+    rows = read_recorded(recorded('methods/toy'), 'methods')[1]
     found = {(r['world'], r['seed'], r['method'], r['lr']) for r in rows}
-    seeds = head['settings']['seeds']
-    assert found == {(w, s, m, lr) for w in WORLDS for s in seeds for m in WAYS for lr in RATES_TRIED}
-    assert len(rows) == len(found) and len(seeds) >= 2
+    methods, rates = {r['method'] for r in rows}, {r['lr'] for r in rows}
+    units = {(r['world'], r['seed']) for r in rows}
+    assert found == {(*u, m, lr) for u in units for m in methods for lr in rates} and len(rows) == len(found)
+    assert methods <= set(WAYS) and {w for w, _ in units} <= set(WORLDS)
+    for r in (r for r in rows if 'marks' in r):
+        assert abs(np.mean(marks_from_text(r['marks'], r['n'])) - r['value'][0]) < 1e-4
+
+
+def test_marks_are_read_as_they_were_written():
+    for n in (1, 3, 4, 5, 99, 100):
+        marks = [(i*i) % 7 in (1, 2) for i in range(n)]
+        assert marks_from_text(marks_as_text(marks), n) == marks and len(marks_as_text(marks)) == math.ceil(n/4)
 
 
 def test_nothing_reported_chooses():
