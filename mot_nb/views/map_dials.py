@@ -6,6 +6,7 @@
 __all__ = ['PLACE_DIALS', 'place_options', 'place_at', 'place_gaps', 'draw_place', 'place_said', 'run_place', 'explore_map']
 
 # %% ../../nbs/views/08_map_dials.ipynb #02f50de4
+import functools
 import numpy as np
 from ..core.errors import MotError
 from ..core.escape import html_text
@@ -14,6 +15,7 @@ from ..data.worlds import World
 from ..analysis.map_reading import DIALS, OPPONENTS, errors_in_words, places, points, tuned
 from ..analysis.world_map import Unit, map_rows
 from .plots import PALETTE, Control, View, name_rows, new_axes, show, span, styled
+from .states import in_states, one_at_a_time
 
 # %% ../../nbs/views/08_map_dials.ipynb #dc468c92
 def _words(dial, place):
@@ -112,6 +114,16 @@ def _shown(rows, chosen, live=None):
     said = place_said(place, gaps, live)
     return View(f'{show(draw_place(place, gaps, live), said)._repr_html_()}<p>{html_text(said)}</p>', said)
 
+def _there(rows, chosen):
+    "Whether the record has the place that the dials point at."
+    return any(all(_words(d, p) == v for d, v in chosen.items()) for p in places(rows))
+
+def _states(rows, first):
+    "The first place, and those where one dial alone is moved, to be opened."
+    turned = [c for c in one_at_a_time(first, place_options(rows)) if _there(rows, c)]
+    label = lambda c: ', '.join(f'{d}: {v}' for d, v in c.items() if c == first or v != first[d])
+    return in_states({label(c): _shown(rows, c) for c in turned})
+
 def _dial(name, options, value):
     import ipywidgets as w
     return w.SelectionSlider(options=options, value=value, description=name, continuous_update=False,
@@ -148,4 +160,4 @@ def explore_map(rows, # of a recorded map
     options = place_options(rows)
     first = {d: str(first.get(d.split(' ')[0], o[0])) for d, o in options.items()}
     place_at(rows, first)
-    return Control(lambda: _shown(rows, first), lambda: _dial_box(rows, first))
+    return Control(functools.cache(lambda: _states(rows, first)), lambda: _dial_box(rows, first))

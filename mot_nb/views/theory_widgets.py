@@ -14,6 +14,7 @@ from ..core.escape import figure_text, html_text
 from ..analysis.quadratics import fixed_point, joint_minimum, rounds_on_quadratics, teachers_in_the_plane
 from ..analysis.lemma import falls_until, proximal_metric, s_E
 from .plots import PALETTE, Control, View, colours, new_axes, show, styled
+from .states import beforehand
 
 # %% ../../nbs/views/03_theory_widgets.ipynb #4ea1abb9
 _HUES = list(PALETTE.values())
@@ -261,6 +262,11 @@ def _slider(lo, hi, step, value, label):
                 style={'description_width': '11em'}, layout={'width': '32em'})
 
 # %% ../../nbs/views/03_theory_widgets.ipynb #823ec41a
+def _states(drawn, sliders):
+    "The figure as set, and with each slider alone at its lowest and highest."
+    first, ends = {k: s[3] for k, s in sliders.items()}, {k: s[:2] for k, s in sliders.items()}
+    return beforehand(drawn, first, ends, {k: s[4] for k, s in sliders.items()})
+
 def _slider_box(drawn, first, sliders):
     "Sliders over a figure that follows them (ipywidgets)."
     import ipywidgets as w
@@ -272,12 +278,13 @@ def _slider_box(drawn, first, sliders):
 # %% ../../nbs/views/03_theory_widgets.ipynb #22c5f790
 def explorer(draw,     # function(**values) -> (axes, sentence)
              sliders): # name -> (lowest, highest, step, value, label); whole numbers make a slider of whole numbers
-    "A `Control`: sliders over one figure that follows them; its still form is the figure at the values given."
+    "A `Control`: sliders over one figure that follows them; still, its states at each slider's ends, to be opened."
     def drawn(**values):
         axes, said = draw(**values)
         return View(f'{show(axes, said)._repr_html_()}<p>{html_text(said)}</p>', said)
     first = functools.cache(lambda: drawn(**{k: s[3] for k, s in sliders.items()}))     # once for both forms
-    return Control(first, lambda: _slider_box(drawn, first, sliders))
+    still = functools.cache(lambda: _states(drawn, sliders))
+    return Control(still, lambda: _slider_box(drawn, first, sliders))
 
 # %% ../../nbs/views/03_theory_widgets.ipynb #5b3090a4
 def explore_multiplier(eta=.1,          # learning rate
