@@ -701,6 +701,30 @@ area('corpora', 'data.corpora', 'test_corpora.py::test_what_is_dropped_is_counte
      ('traces without an answer are not counted', 'except _Skip as e: dropped[str(e)] = dropped.get(str(e), 0) + 1',
       'except _Skip as e: dropped[str(e)] = 1'))
 
+area('verifiers', 'data.problems', 'test_verifiers.py::test_every_door_asks_the_verifier',
+     ('a verifier is not asked', 'if found := verifier_of(gold): return verified(found, _said(text))', 'found = None'),
+     ('a verifier is given the thought', 'return after_thought(without_end(str(text)))', 'return str(text)'),
+     ('a long specification is cut', 'if verifier_of(text): return text', 'if not text: return text',
+      'test_verifiers.py::test_a_long_reference_is_kept_whole'))
+
+area('python tests', 'core.python_tests', 'test_verifiers.py::test_without_leave_nothing_runs',
+     ('code runs without leave', "    if leave != '1':", "    if leave == '0':"),
+     ('no hook', 'sys.addaudithook(hook)', 'pass', 'test_verifiers.py::test_no_other_process'),
+     ('no limits', "for name, most in job['limits'].items():", 'for name, most in ():',
+      'test_verifiers.py::test_bombs_end_soon_and_are_wrong'),
+     ('what is left lives on', 'with suppress(ProcessLookupError, PermissionError): os.killpg', 'with suppress(): str',
+      'test_verifiers.py::test_what_sleeps_is_ended_by_the_clock'),
+     ('the first block counts', 'return blocks[-1] if blocks', 'return blocks[0] if blocks',
+      'test_verifiers.py::test_which_block_counts'),
+     ('any object is data', "raise TypeError('no plain data')", 'return repr(v)',
+      'test_verifiers.py::test_tricks_are_not_right'))
+
+area('programs', 'data.programs', 'test_programs.py::test_right_is_what_passes_and_nothing_else',
+     ('one test is enough', 'all(run_program(program, x) == y for', 'any(run_program(program, x) == y for'),
+     ('longer programs are read', '<= 2 * MOST', '<= 20 * MOST', 'test_programs.py::test_what_is_no_program_is_wrong'),
+     ('turned tests are another task', 'tuple(sorted(task.tests))', 'task.tests',
+      'test_programs.py::test_splits_and_both_held_out_sets_are_apart'))
+
 area('pools', 'data.pools', 'test_pools.py::test_held_out_problems_are_those_of_every_seed',
      ('questions may stand on both sides', '    _check_apart(name, train, heldout)', '    pass',
       'test_pools.py data/09_pools'),
