@@ -46,7 +46,7 @@ def _template(where, value):
 @dataclass(frozen=True)
 class StudentSettings:
     "The base student."
-    # 'toy-tiny', 'toy', 'smollm2-135m', 'qwen3-tiny', a folder, or a hub id
+    # 'toy-tiny', 'toy', 'programs-tiny', 'smollm2-135m', 'qwen3-tiny', a folder, or a hub id
     name: str = setting('toy-tiny', filled=True)
     # seed of its random start, for the students that are made here
     seed: int = setting(0, least=0, most=2**63 - 1)
@@ -57,7 +57,7 @@ class StudentSettings:
 @dataclass(frozen=True)
 class DataSettings:
     "Problems and teachers."
-    pool: str = 'toy'                           # 'toy', 'words', 'gsm', 'champ', or 'folder' with `path`
+    pool: str = 'toy'                           # 'toy', 'programs', 'words', 'gsm', 'champ', or 'folder' with `path`
     path: str | None = None                     # a user's own folder: problems_train.jsonl, teachers/*.jsonl
     teachers: tuple[str, ...] = setting((), once=True) # which teachers; empty: all of the pool
     n_train: int = setting(200, above=0)        # training problems (the paper: about 200)
