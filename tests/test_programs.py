@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from mot_nb.app.cli import main
+from mot_nb.app.explore import Lab
 from mot_nb.app.verify import verify
 from mot_nb.core.errors import MotError
 from mot_nb.core.seals import write_seal
@@ -146,6 +147,14 @@ def test_a_wrong_mark_is_found(made, tmp_path):
     file.write_text(file.read_text().replace('Answer: ', 'Answer: plus 1 plus 1 plus 1 plus 1 '))
     for folder in out.glob('seed-*'): write_seal(folder)                    # as somebody would who hides it
     assert not verify(out, train=False).ok
+
+
+def test_a_lab_of_programs(tmp_path):
+    lab = Lab('programs', 'data.n_train=16', 'data.n_heldout=8', 'train.batch=4', out=tmp_path/'lab', progress=False)
+    taught = lab.student.learn_from('minus', steps=2)
+    said = taught.answers(8).of[taught.name]
+    right = [is_correct(p.answer, said[p.id][0].text) for p in lab.pool.heldout]
+    assert taught.accuracy().value == sum(right)/8
 
 
 def test_a_bench_equals_the_ordinary_path(tmp_path):

@@ -111,7 +111,7 @@ class Teacher(str):
     def _repr_markdown_(self): return self.table()._repr_markdown_()
 
 # %% ../../nbs/app/03_explore.ipynb #1312dded
-PRESETS = {'toy': ('lab', 'toy'), 'smollm2-135m': ('lab', 'smollm2-135m')}   # file in data/profiles
+PRESETS = {n: ('lab', n) for n in ('toy', 'programs', 'smollm2-135m')}   # file in data/profiles
 
 def _settings(what, overrides):
     "The settings of a lab: a preset, a profile's run, a file, a dict."
@@ -163,7 +163,7 @@ class RunningLab(SeedLab):
 # %% ../../nbs/app/03_explore.ipynb #2ca1284f
 class Lab(RunningLab):
     "A student, teachers and problems to try things with; what is made is kept, also between sessions."
-    def __init__(self, what='toy',  # 'toy', 'smollm2-135m', 'profile/run', a settings file, a dict, RunSettings
+    def __init__(self, what='toy',  # a name of `PRESETS`, 'profile/run', a settings file, a dict, RunSettings
                  *overrides,        # 'train.lr=1e-3', as on the command line
                  out=None,          # the folder; None: one in the cache, the same for the same settings
                  device=None,       # 'cpu' or 'cuda'; None: cuda where there is one
