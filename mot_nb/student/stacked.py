@@ -93,7 +93,7 @@ def stacked_weights(shape, # `StackedShape`
 
 # %% ../../nbs/student/13_stacked.ipynb #32cba6bd
 class StackedRows:
-    "One step of S students: ids, targets [S, N]; positions [N]; blocks (from, to, rows, length); `learnt`, `goals` [S, M]."
+    "A step of S students: ids, targets [S, N]; positions [N]; blocks (from, to, rows, length); learnt, goals [S, M]."
     def __init__(self, rows,    # S lists of as many Rows
                  blocks=4):     # into which the rows of a student are cut, at most
         rows = [sorted(r, key=len) for r in rows]
@@ -142,7 +142,7 @@ class _Unit(torch.autograd.Function):
 
 # %% ../../nbs/student/13_stacked.ipynb #595cd8ef
 class _Turned(torch.autograd.Function):
-    "Unit heads of x [S, h, D, N] times the factors w [S, D] of their norm, turned by their positions (RoPE; Su et al. 2021)."
+    "Unit heads of x [S, h, D, N] times the factors w [S, D] of their norm, turned (RoPE; Su et al. 2021)."
     @staticmethod
     def forward(ctx, x, w, cos, sin, eps): # cos, sin: [D/2, N]
         r = torch.rsqrt(x.square().mean(2, keepdim=True).add_(eps))
@@ -187,49 +187,19 @@ class _SwiGLU(torch.autograd.Function):
         return back
 
 # %% ../../nbs/student/13_stacked.ipynb #f24202d6
-def _of_block(x, block, kv): # x [S, h, D, N]
-    "View [S, kv, R, D, h/kv, L] of the tokens of a block: heads that read the same keys stand side by side."
+def _by_row(x, block): # x [S, h, D, N]
+    "[S*R, h, L, D]: the tokens of one block, row by row."
     at, to, R, L = block
-    return x[..., at:to].unflatten(-1, (R, L)).unflatten(1, (kv, -1)).permute(0, 1, 4, 3, 2, 5)
+    S, h, D, _ = x.shape
+    return x[..., at:to].unflatten(-1, (R, L)).permute(0, 3, 1, 4, 2).reshape(S * R, h, L, D)
 
-def _taken(x, block, kv):
-    "[S*kv*R, D, h/kv*L], copied."
-    v = _of_block(x, block, kv)
-    return v.reshape(-1, v.shape[3], v.shape[4] * v.shape[5])
-
-def _put(x, block, kv, value):
-    "Writes what `_taken` gave back to its place."
-    v = _of_block(x, block, kv)
-    v.copy_(value.view(v.shape))
-
-# %% ../../nbs/student/13_stacked.ipynb #8166777b
-class _Attention(torch.autograd.Function):
-    "[S, h, D, N]: softmax(q k / sqrt(D)) v of each token over those before it in its row (Vaswani et al. 2017)."
-    @staticmethod
-    def forward(ctx, q, k, v, blocks):
-        kv, scale, saved, out = k.shape[1], k.shape[2] ** -.5, [], torch.empty_like(q)
-        for b in blocks:
-            qb, kb, vb = (_taken(x, b, kv) for x in (q, k, v))
-            mask = torch.full((b[3], b[3]), -math.inf).triu_(1).repeat(q.shape[1] // kv, 1)
-            p = torch.softmax(torch.baddbmm(mask, qb.transpose(1, 2), kb, alpha=scale), -1)
-            _put(out, b, kv, torch.bmm(vb, p.transpose(1, 2)))
-            saved += [qb, kb, vb, p]
-        ctx.save_for_backward(*saved)
-        ctx.blocks, ctx.sizes = blocks, [x.shape for x in (q, k, v)]
-        return out
-
-    @staticmethod
-    def backward(ctx, g):
-        to_q, to_k, to_v = map(torch.empty, ctx.sizes)
-        kv, scale = to_k.shape[1], to_k.shape[2] ** -.5
-        for i, b in enumerate(ctx.blocks):
-            qb, kb, vb, p = ctx.saved_tensors[4 * i:4 * i + 4]
-            gb = _taken(g, b, kv)
-            s = torch._softmax_backward_data(torch.bmm(gb.transpose(1, 2), vb), p, -1, p.dtype)
-            _put(to_q, b, kv, torch.bmm(kb, s.transpose(1, 2)).mul_(scale))
-            _put(to_k, b, kv, torch.bmm(qb, s).mul_(scale))
-            _put(to_v, b, kv, torch.bmm(gb, p))
-        return to_q, to_k, to_v, None
+def _attend(q, k, v, blocks):
+    "[S, N, h*D]: what each token reads of those before it in its row."
+    out = []
+    for block in blocks:
+        o = F.scaled_dot_product_attention(*(_by_row(x, block) for x in (q, k, v)), is_causal=True, enable_gqa=True)
+        out.append(o.transpose(1, 2).reshape(len(q), -1, q.shape[1] * q.shape[2]))
+    return torch.cat(out, 1)
 
 # %% ../../nbs/student/13_stacked.ipynb #9e2861d7
 def rotary(shape,      # `StackedShape`
@@ -285,7 +255,7 @@ def stacked_logits(shape, # `StackedShape`
     w, turns = stacked_weights(shape, flat), rotary(shape, rows.positions)
     x = own_embeddings(w['embed'], rows.ids)
     for l in range(shape.layers):
-        read = _Attention.apply(*heads_of(shape, w, l, x, turns), rows.blocks).flatten(1, 2)
+        read = _attend(*heads_of(shape, w, l, x, turns), rows.blocks).transpose(1, 2)
         if at is not None and l + 1 == shape.layers: x, read = _columns(x, at), _columns(read, at)
         x = feed_forward(shape, w, l, torch.baddbmm(x, w[l, 'o'], read))
     return next_logits(shape, w, x)
