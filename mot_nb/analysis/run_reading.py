@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['has_accuracy', 'can_be_judged', 'limits_in_words', 'shipped_runs', 'runs_table', 'made_table', 'highest_by_seed',
-           'changed_places', 'Answer', 'answer_best', 'against_base', 'gap_table', 'opponents', 'mot_gaps',
-           'answer_mot', 'last_in_words', 'gains_in_words', 'trace_lengths', 'lengths_in_words', 'seeds_alone',
-           'merge_reports', 'agreement_table']
+           'changed_places', 'Answer', 'answer_best', 'answer_highest', 'against_base', 'gap_table', 'opponents',
+           'mot_gaps', 'answer_mot', 'last_in_words', 'gains_in_words', 'trace_lengths', 'lengths_in_words',
+           'seeds_alone', 'merge_reports', 'agreement_table']
 
-# %% ../../nbs/analysis/07_run_reading.ipynb #86f5dfe3
+# %% ../../nbs/analysis/07_run_reading.ipynb #7f21208e
 import json
 from pathlib import Path
 from ..core.escape import html_text, markdown_text
@@ -20,7 +20,7 @@ from ..core.verdicts import signed_interval
 from ..data.pools import load_pool
 from ..methods.recorded import read_record
 from ..methods.runs import seed_folder
-from .claims import at_floor, gap, last_best, scores_of, verdict
+from .claims import at_floor, gap, last_best, verdict
 from .variant_runs import variant_run
 
 # %% ../../nbs/analysis/07_run_reading.ipynb #dfd6f3a5
@@ -139,6 +139,16 @@ def answer_best(by_student, # Judgement of claim 1
                                         f'problems, is {student} by these runs.')
     return Answer(f'that the best teacher changes with the student is {student} by these runs, and that it changes '
                   f'with the training problems is {corpus}.')
+
+# %% ../../nbs/analysis/07_run_reading.ipynb #ac154e35
+def answer_highest(result, # RunResult with single teachers
+                   where='here'): # 'in the recorded toy run'
+    "The `Answer` to: is the best teacher known from one seed? Who is highest, in how many seeds."
+    tops = [_highest(result, s)[0] for s in result.settings.seeds]
+    top = max(tops, key=tops.count)
+    if set(tops) == {top}: return Answer(f'{where}, {top} has the highest number in all {len(tops)} seeds.')
+    return Answer(f'the teacher with the highest number changes from seed to seed: {where} it is {top} in '
+                  f'{tops.count(top)} of {len(tops)} seeds.')
 
 # %% ../../nbs/analysis/07_run_reading.ipynb #e265bb14
 def against_base(result,     # RunResult

@@ -6,11 +6,11 @@
 __all__ = ['row_view', 'draw_targets', 'draw_branch_losses', 'branch_losses_in_words', 'draw_leak', 'draw_cuts', 'draw_schedules',
            'draw_branch_logs']
 
-# %% ../../nbs/views/21_branch_views.ipynb #825637bb
+# %% ../../nbs/views/21_branch_views.ipynb #ef1c1b32
 import numpy as np
 from ..core.errors import visible
 from ..core.escape import figure_text, html_text
-from .plots import PALETTE, View, colours, new_axes, span, styled
+from .plots import PALETTE, View, colours, new_axes, styled
 
 # %% ../../nbs/views/21_branch_views.ipynb #747f90e5
 _PROMPT, _TARGET = '#dcdcdc', '#b2d5ea'   # grounds of both kinds; the ink on them is black
