@@ -14,7 +14,8 @@ from .plots import PALETTE, new_axes, styled
 
 # %% ../../nbs/views/10_method_views.ipynb #1761c60e
 FAMILIES = {'merge': ('merge weights', 'blue', 'o'), 'mix': ('mix traces', 'orange', 's'),
-            'pick': ('pick or vote', 'green', 'D')}   # family -> name, hue, marker
+            'models': ('match distributions', 'purple', '^'), 'pick': ('pick or vote', 'green', 'D')}
+# family -> name, hue, marker
 
 # %% ../../nbs/views/10_method_views.ipynb #ff1eac18
 def _order(found):
@@ -42,13 +43,13 @@ def _legend(figure):
     from matplotlib.lines import Line2D
     signs = [Line2D([], [], color=PALETTE[h], marker=m, ls='-', label=name) for name, h, m in FAMILIES.values()]
     signs.append(Line2D([], [], color='.3', marker='o', mfc='white', ls='none', label='hollow: interval includes 0'))
-    figure.legend(handles=signs, loc='outside lower center', ncols=4)
+    figure.legend(handles=signs, loc='outside lower center', ncols=5)
 
 # %% ../../nbs/views/10_method_views.ipynb #38f577c6
 @styled
 def draw_methods(rows,             # of a recorded table of methods
-                 size=(8.6, 6.4)): # inches
-    "Axes, one a world: each method minus MoT with its 95 % interval over seeds, in points; grey: within the margin."
+                 size=(8.8, 8.6)): # inches
+    "Axes, one a world: each method minus MoT with its 95 % interval, in points; grey: within the margin."
     found = method_differences(rows)
     worlds, order = list(dict.fromkeys(d['world'] for d in found)), _order(found)
     axes = np.atleast_1d(new_axes(1, len(worlds), size))
@@ -56,7 +57,7 @@ def draw_methods(rows,             # of a recorded table of methods
         own = [d for d in found if d['world'] == world]
         _panel(ax, own, order)
         ax.set_title(f"{world}, {len(own[0]['gap'])} seeds")
-        ax.set_xlabel('minus MoT, points of right answers')
+        ax.set_xlabel('minus MoT, points')
         ax.set_yticks(range(len(order)), order if ax is axes[0] else [''] * len(order))
     _legend(axes[0].figure)
     return axes
@@ -96,18 +97,21 @@ def _draw_family(ax, family, title, ends, links):
 
 # %% ../../nbs/views/10_method_views.ipynb #9af58d11
 @styled
-def draw_families(size=(8.6, 2.9)): # inches
-    "Axes: how the three families learn from several teachers."
-    axes = new_axes(1, 3, size)
+def draw_families(size=(8.8, 2.6)): # inches
+    "Axes: how the four families learn from several teachers."
+    axes = new_axes(1, 4, size)
     down = [((i, 2), (i, 1)) for i in range(3)]
     join, all_in = [((i, 1), (1, 0)) for i in range(3)], [((i, 2), (1, 1)) for i in range(3)]
     branches, students = [(i, 1, 'branch') for i in range(3)], [(i, 1, 'student') for i in range(3)]
     mix, one = [(1, 1, 'chosen traces'), (1, 0, 'one student')], [((1, 1), (1, 0))]
-    _draw_family(axes[0], 'merge', 'Merge weights, every round', [*branches, (1, 0, 'merged student')], down + join)
+    _draw_family(axes[0], 'merge', 'Merge weights', [*branches, (1, 0, 'merged student')], down + join)
     _draw_family(axes[1], 'mix', 'Mix traces', mix, all_in + one)
-    _draw_family(axes[2], 'pick', 'Pick, or vote', [*students, (1, 0, 'one, or the majority')], down + join)
+    said = [*((i, 1, 'model') for i in range(3)), (1, 0, 'one student')]
+    _draw_family(axes[2], 'models', 'Match distributions', said, down + join)
+    _draw_family(axes[3], 'pick', 'Pick, or vote', [*students, (1, 0, 'one, or the majority')], down + join)
     return axes
 
 # %% ../../nbs/views/10_method_views.ipynb #c9c26d44
-FAMILIES_IN_WORDS = ('Three drawings. Merge: a branch a teacher, and their merged student. Mix: traces of all teachers '
-                     'are chosen and teach one student. Pick: a student a teacher; one, or the majority, answers.')
+FAMILIES_IN_WORDS = ('Four drawings. Merge: a branch a teacher, and their merged student. Mix: traces of all teachers '
+                     'are chosen and teach one student. Models: a model a teacher, whose distributions one student '
+                     'learns. Pick: a student a teacher; one, or the majority, answers.')
