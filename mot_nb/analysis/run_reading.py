@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['has_accuracy', 'can_be_judged', 'limits_in_words', 'shipped_runs', 'runs_table', 'made_table', 'highest_by_seed',
-           'changed_places', 'Answer', 'answer_best', 'answer_highest', 'against_base', 'gap_table', 'opponents',
-           'mot_gaps', 'answer_mot', 'last_in_words', 'gains_in_words', 'trace_lengths', 'lengths_in_words',
-           'seeds_alone', 'merge_reports', 'agreement_table']
+           'changed_places', 'Answer', 'answer_highest', 'against_base', 'gap_table', 'opponents', 'mot_gaps',
+           'answer_mot', 'last_in_words', 'gains_in_words', 'trace_lengths', 'lengths_in_words', 'seeds_alone',
+           'merge_reports', 'agreement_table']
 
 # %% ../../nbs/analysis/07_run_reading.ipynb #7f21208e
 import json
@@ -125,20 +125,6 @@ class Answer(Shown):
     def __str__(self): return f'The answer: {self.text}'
     def _repr_html_(self): return f'<p><b>The answer.</b> {html_text(self.text)}</p>'
     def _repr_markdown_(self): return '**The answer.** ' + markdown_text(self.text)
-
-# %% ../../nbs/analysis/07_run_reading.ipynb #e3d086d6
-_JUDGED = {'fewer than 3 seeds': 'not judged (fewer than 3 seeds)', 'problems not counted': 'not judged',
-           'cannot be seen here': 'not seen'}   # verdicts in a sentence
-
-# %% ../../nbs/analysis/07_run_reading.ipynb #aca5d207
-def answer_best(by_student, # Judgement of claim 1
-                by_corpus): # Judgement of claim 2
-    "The `Answer` to: does the best teacher change with the student, and with the problems?"
-    student, corpus = (_JUDGED.get(j.verdict, j.verdict) for j in (by_student, by_corpus))
-    if student == corpus: return Answer(f'that the best teacher changes with the student, or with the training '
-                                        f'problems, is {student} by these runs.')
-    return Answer(f'that the best teacher changes with the student is {student} by these runs, and that it changes '
-                  f'with the training problems is {corpus}.')
 
 # %% ../../nbs/analysis/07_run_reading.ipynb #ac154e35
 def answer_highest(result, # RunResult with single teachers
