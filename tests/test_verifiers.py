@@ -9,6 +9,7 @@ import pytest
 from mot_nb.answers.scores import grade
 from mot_nb.answers.traces import fault_of
 from mot_nb.answers.sampling import Sample
+from mot_nb.core import python_tests
 from mot_nb.core.errors import MotError
 from mot_nb.core.python_tests import code_of, read_tests, run_code
 from mot_nb.core.settings import DataSettings
@@ -153,21 +154,22 @@ def test_bombs_end_soon_and_are_wrong(on, bomb):
     assert run_code(BOMBS[bomb], asked, dict(seconds=1, memory=1 << 28)) is None
 
 
-def test_what_sleeps_is_ended_by_the_clock(on, monkeypatch):
-    from mot_nb.core import python_tests
-    waited = []
-    monkeypatch.setattr(python_tests, '_said_by', lambda process, seconds: waited.append(seconds))
-    assert run_code('import time\ntime.sleep(10**6)', read_tests('assert f()')[0]) is None
-    assert waited == [60] and not left_over()
-
-
-def left_over():
-    "Processes of earlier code that still live."
-    found = []
-    for p in psutil.process_iter(['cmdline', 'status']):
-        line = p.info['cmdline'] or []
-        if '-I' in line and any('RLIMIT' in w or 'audit' in w for w in line): found.append(p.pid)
+@pytest.fixture
+def left_over(monkeypatch):
+    "A function: processes that still live in the folders of the code that ran in this test."
+    folders, started = [], python_tests._started
+    monkeypatch.setattr(python_tests, '_started', lambda folder: folders.append(folder) or started(folder))
+    def found():
+        places = {p.pid: p.info['cwd'] or '' for p in psutil.process_iter(['cwd'])}
+        return [pid for pid, place in places.items() if any(place.startswith(f) for f in folders)]
     return found
+
+
+def test_what_sleeps_is_ended_by_the_clock(on, monkeypatch, left_over):
+    waited = []
+    monkeypatch.setattr(python_tests, '_said_by', lambda process, seconds: waited.append((seconds, left_over())))
+    assert run_code('import time\ntime.sleep(10**6)', read_tests('assert f()')[0]) is None
+    assert waited[0][0] == 60 and len(waited[0][1]) == 1 and not left_over()
 
 
 FORKS = {'fork': 'import os\nos.fork()', 'bomb': 'import os\nwhile True:\n    try: os.fork()\n    except OSError: pass',
@@ -178,7 +180,7 @@ FORKS = {'fork': 'import os\nos.fork()', 'bomb': 'import os\nwhile True:\n    tr
 
 
 @pytest.mark.parametrize('way', FORKS)
-def test_no_other_process(on, way):
+def test_no_other_process(on, way, left_over):
     asked, _ = read_tests(TESTS.partition(': ')[2])
     assert run_code(f'{FORKS[way]}\n{RIGHT}', asked, dict(seconds=1)) is None and not left_over()
 

@@ -68,10 +68,11 @@ def read_tests(spec): # Python text
     if not claims: raise _no_tests('there is no assert in these tests', spec)
     return tuple(asked), tuple(claims)
 
-# %% ../../nbs/core/17_python_tests.ipynb #23b9323e
+# %% ../../nbs/core/17_python_tests.ipynb #2dd45c8d
 _LIMITED = '''
-import ast, builtins, json, os, resource, sys
+import ast, builtins, json, os, resource, signal, sys
 job = json.load(sys.stdin)
+signal.alarm(job['wall'])                                                         # should the parent be gone
 report = os.dup(1)
 nowhere = os.open(os.devnull, os.O_RDWR)
 for fd in (0, 1, 2): os.dup2(nowhere, fd)
@@ -138,15 +139,18 @@ main(job, report)
 '''
 _INSIDE = _LIMITED + _HOOKED + _COMPUTED + _RUN
 
-# %% ../../nbs/core/17_python_tests.ipynb #fe4ee3ac
+# %% ../../nbs/core/17_python_tests.ipynb #c4ec8fcb
 LIMITS = dict(seconds=3, memory=1 << 30, file=1 << 20) # CPU seconds, bytes of memory, bytes of one file
 MOST_SAID = 1 << 20                                    # bytes of computed values that are read
+
+def _wall(limits): return 10 * limits['seconds'] + 30 # seconds of the clock, for what sleeps
 
 def _job(code, asked, limits):
     "What the process is told, as JSON."
     most = dict(RLIMIT_CPU=limits['seconds'], RLIMIT_AS=limits['memory'], RLIMIT_FSIZE=limits['file'],
                 RLIMIT_NPROC=0, RLIMIT_CORE=0, RLIMIT_NOFILE=64)
-    return json.dumps(dict(code=code, asked=asked, limits=most)).encode('utf-8', 'surrogatepass')
+    told = dict(code=code, asked=asked, limits=most, wall=2 * _wall(limits))
+    return json.dumps(told).encode('utf-8', 'surrogatepass')
 
 def _started(folder):
     "The process, in a folder."
@@ -186,7 +190,7 @@ def _fed(process, told):
         process.stdin.write(told)
         process.stdin.close()
 
-# %% ../../nbs/core/17_python_tests.ipynb #3f64a218
+# %% ../../nbs/core/17_python_tests.ipynb #28b5e904
 def run_code(code,         # Python
              asked,        # of `read_tests`
              limits=None): # some of `LIMITS`; None: these
@@ -196,7 +200,7 @@ def run_code(code,         # Python
         process = _started(folder)
         try:
             _fed(process, _job(code, asked, limits))
-            said = _said_by(process, 10 * limits['seconds'] + 30)
+            said = _said_by(process, _wall(limits))
         finally: _ended(process)
     return _values_of(said, sum(kind == 'value' for kind, _ in asked)) if said else None
 

@@ -712,8 +712,6 @@ area('python tests', 'core.python_tests', 'test_verifiers.py::test_without_leave
      ('no hook', 'sys.addaudithook(hook)', 'pass', 'test_verifiers.py::test_no_other_process'),
      ('no limits', "for name, most in job['limits'].items():", 'for name, most in ():',
       'test_verifiers.py::test_bombs_end_soon_and_are_wrong'),
-     ('what is left lives on', 'with suppress(ProcessLookupError, PermissionError): os.killpg', 'with suppress(): str',
-      'test_verifiers.py::test_what_sleeps_is_ended_by_the_clock'),
      ('the first block counts', 'return blocks[-1] if blocks', 'return blocks[0] if blocks',
       'test_verifiers.py::test_which_block_counts'),
      ('any object is data', "raise TypeError('no plain data')", 'return repr(v)',
