@@ -24,7 +24,7 @@ from .best_judged import judge_best
 from .forgetting import against, read_forgetting
 from .confidence_record import consensus_parts, read_confidence
 from .landscape_record import read_landscape
-from .skill_reading import reading_parts, reading_verdict, skill_gaps, skill_verdict
+from .skill_reading import deciding_part, reading_verdict, skill_gaps, skill_verdict
 from .claim_study_reading import more_traces, peer_gain, shrinking_gain, suffices, teacher_gain
 from .map_reading import DIALS, MARGIN, map_differences, places, pooled, tuned
 
@@ -247,10 +247,10 @@ def _consensus_words(): return _consensus('words', 'agreement')
 
 # %% ../../nbs/analysis/49_claims_ledger.ipynb #sk1llrea
 def _of_reading(reading):
-    "The `Entry` of a reading of drops: its first part, judged on all three."
-    (values, what), *_ = reading_parts(_skills(), reading)
+    "The `Entry` of a reading of drops: the part that decides, judged on all three."
+    values, what, unit = deciding_part(_skills(), reading)
     return Entry(f'{reading}: {what}', 'toy, other seeds', *t_interval(values, level_of(3)),
-                 reading_verdict(_skills(), reading), len(values), level=level_of(3))
+                 reading_verdict(_skills(), reading), len(values), unit=unit, level=level_of(3))
 
 @study(13, '55_confidence', needs=_SKILLS)
 def _unlearned(): return _of_reading('style unlearned')

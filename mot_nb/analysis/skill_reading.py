@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['STUDENTS', 'READINGS', 'VOICE_COLUMNS', 'student_rows', 'single_labels', 'best_single_rows', 'right_of', 'skill_gaps',
-           'skill_verdict', 'skill_table', 'reading_parts', 'reading_verdict', 'readings_table', 'own_voice',
-           'highest_voice', 'voice_table', 'voice_gap', 'voice_gaps_table']
+           'skill_verdict', 'skill_table', 'reading_parts', 'reading_verdict', 'deciding_part', 'readings_table',
+           'own_voice', 'highest_voice', 'voice_table', 'voice_gap', 'voice_gaps_table']
 
 # %% ../../nbs/analysis/37_skill_reading.ipynb #90e82f64
 import numpy as np
@@ -110,6 +110,14 @@ def reading_verdict(rows, reading, label='mot-r5'): # as for `reading_parts`
     ends = [t_interval(v, level_of(3))[1:] for v, _ in reading_parts(rows, reading, label)]
     seeds = len(student_rows(rows, label))
     return verdict_on_all(*(verdict_on(lo, hi, seeds=seeds) for lo, hi in ends))
+
+# %% ../../nbs/analysis/37_skill_reading.ipynb #f39b002b
+def deciding_part(rows, reading, label='mot-r5'): # as for `reading_parts`
+    "([seeds], what it is, unit) of the first part whose own verdict is that on the reading."
+    verdict, seeds = reading_verdict(rows, reading, label), len(student_rows(rows, label))
+    parts = [(*p, unit) for p, unit in zip(reading_parts(rows, reading, label), ('points', 'points', 'nats'))]
+    alone = lambda v: verdict_on(*t_interval(v, level_of(3))[1:], seeds=seeds)
+    return next((p for p in parts if alone(p[0]) == verdict), parts[0])
 
 # %% ../../nbs/analysis/37_skill_reading.ipynb #febf2c80
 def _part_text(values, unit):
