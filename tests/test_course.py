@@ -1,10 +1,11 @@
-"""The course: every solution passes its checks, every exercise fails them until it is solved, and both are the same
-text otherwise."""
+"""The course: every solution passes its checks, every exercise says what it lacks until it is solved, both are the same
+text otherwise; wrong answers are named."""
 import re
 
 import pytest
 
-import course, house
+import course, course_answers, course_mutants, house
+from mot_nb.app import checks
 
 NAMES = [p.stem.removesuffix('_solutions') for p in course.solutions()]
 
@@ -13,19 +14,36 @@ NAMES = [p.stem.removesuffix('_solutions') for p in course.solutions()]
 def test_exercises(page, monkeypatch):
     "Both versions of one page's exercises."
     monkeypatch.chdir(course.FOLDER)
-    path = course.FOLDER/f'{page}_solutions.ipynb'
+    path = course.FOLDER/'solutions'/f'{page}_solutions.ipynb'
     solved = course.read(path)
     unsolved = course.as_exercises(solved)
     found = course.exercises_of(path).read_text(encoding='utf-8')
     cure = 'python tests/tools/course.py write'
     assert course.written(unsolved) == found, f'the exercises differ from their solutions: {cure}'
-    checks = [bool('check' in c['metadata'].get('tags', [])) for c in solved['cells'] if c['cell_type'] == 'code']
+    checked = [course.is_check(c) for c in solved['cells'] if c['cell_type'] == 'code']
     blanks = sum(''.join(c['source']).count('# your turn') for c in unsolved['cells'])
-    assert sum(checks) >= 2 and blanks >= sum(checks) and '# solution' not in course.written(unsolved)
+    assert sum(checked) >= 2 and blanks == sum(checked) and '# solution' not in course.written(unsolved)
     done = course.run(solved)
     assert not [e for _, e in done if e], [repr(e) for _, e in done if e]
-    passed = [i for i, (check, e) in enumerate(course.run(unsolved)) if check and e is None]
-    assert not passed, f'checks that pass without a solution: {passed}'
+    asked = [e for check, e in course.run(unsolved) if check]
+    assert all(isinstance(e, checks.NotYet) for e in asked), [repr(e) for e in asked]
+    assert all(str(e).splitlines()[0].endswith('returns None: replace the dots') for e in asked), list(map(str, asked))
+
+
+@pytest.mark.parametrize('page', NAMES)
+def test_every_exercise_helps(page):
+    "A level, minutes, two folded hints, and a contract: what is given and what is returned."
+    nb = course.read(course.FOLDER/'solutions'/f'{page}_solutions.ipynb')
+    texts = [''.join(c['source']) for c in nb['cells'] if c['cell_type'] == 'markdown']
+    tasks, hints = [t for t in texts if re.match(r'## \d', t)], [t for t in texts if '<details>' in t]
+    assert len(tasks) == len(hints) == len(course.tasks(nb))
+    assert all(re.search(r'^\*Level [123] of 3 · \d+ minutes\*$', t, re.M) for t in tasks)
+    # a blank line on both sides, else the text within is no Markdown
+    folded = re.compile(r'<details><summary>Hint [12]</summary>\n\n.+?\n\n</details>', re.S)
+    assert all(len(folded.findall(h)) == 2 for h in hints)
+    for name, (cell, _) in course.tasks(nb).items():
+        text = course.function_of(cell).body[0].value.value
+        assert '\n\n' in text, f'{name}: its docstring says not what is given'
 
 
 def test_every_page_has_exercises():
@@ -53,3 +71,44 @@ def test_the_checks_can_fail():
     assert ''.join(open_['cells'][1]['source']) == 'def two():\n    ...  # your turn'
     assert ''.join(open_['cells'][0]['source']) == '# x: exercises'
     assert isinstance(course.run(open_)[1][1], AssertionError)
+
+
+QUICK = ('50', '54', '58', '60')    # pages whose checks take milliseconds
+
+
+@pytest.mark.parametrize('page', QUICK)
+def test_wrong_answers_are_named(page, monkeypatch):
+    "Three right rewrites pass, mistakes are named, and of the mutants every seventh is caught."
+    monkeypatch.chdir(course.FOLDER)
+    path = course.FOLDER/'solutions'/f'{page}_solutions.ipynb'
+    rows = course_mutants.examine(path, every=7)
+    assert not [(n, w, s) for n, kind, w, s in rows if kind in ('solution', 'rewrite') and s]
+    said = course_mutants.told(rows)
+    missed = [(n, k, w) for n, k, w, s in rows
+              if k not in course_mutants.KINDS and not s and (n, w) not in course_mutants.EQUIVALENT]
+    assert not missed and said['mutants'] >= 5
+    silent = [(n, w, s) for n, k, w, s in rows if k == 'mistake' and (not s or w[2] not in s.splitlines()[0])]
+    assert len(silent) <= .2*said['mistakes'], silent
+
+
+def test_every_task_has_answers():
+    "Three rewrites and at least three mistakes each."
+    names = [n for p in course.solutions() for n in course.tasks(course.read(p))]
+    assert sorted(names) == sorted(course_answers.REWRITES) == sorted(course_answers.MISTAKES)
+    assert all(len(r) == 3 for r in course_answers.REWRITES.values())
+    assert all(len(m) >= 3 for m in course_answers.MISTAKES.values())
+
+
+def test_a_quiz_without_script():
+    "Four choices each, one right, the answer folded with its why; every page has a question."
+    cells = course.read(course.FOLDER/'quiz.ipynb')['cells']
+    asked = [''.join(c['source']) for c in cells if re.match(r'### ', ''.join(c['source']))]
+    assert len(asked) >= 24 and not any('<script' in a for a in asked)
+    for a in asked:
+        assert re.findall(r'^- \*\*([A-D])\*\*', a, re.M) == list('ABCD'), a
+        m = re.search(r'<details><summary>Answer</summary>\n\n\*\*([A-D])\.\*\* (.+?)\n\n</details>', a, re.S)
+        assert m and len(m[2].split()) >= 8, a
+    text = '\n'.join(''.join(c['source']) for c in cells)
+    assert all(re.search(rf'paper/{n}', text) for n in NAMES)
+    right = re.findall(r'Answer</summary>\n\n\*\*([A-D])', text)
+    assert all(right.count(x) >= 3 for x in 'ABCD'), 'the right answer stands mostly at one place'

@@ -203,6 +203,19 @@ A class works in the copy, so that no file of the checkout is ever changed. What
 
 example: mot course my_course''')
     c.add_argument('folder', metavar='FOLDER', help='a new folder, or that of an earlier mot course')
+    c.add_argument('--slides', action='store_true', help='also writes FOLDER/slides.html, one file without script')
+
+# %% ../../nbs/app/10_parser.ipynb #f570e973
+def _grade(commands):
+    c = _command(commands, 'grade', 'Runs the exercises that a class handed in, and writes one CSV.', '''
+A folder for each student, with notebooks such as 50_exercises.ipynb in it. Each notebook runs in a process of its own,
+with the checks that ship. It is no protection against hostile code.
+
+example: mot grade handed_in --out grades.csv''')
+    c.add_argument('folder', metavar='FOLDER', help='of a class: a folder for each student')
+    c.add_argument('--out', metavar='FILE', help='where to write (default: FOLDER/grades.csv)')
+    c.add_argument('--seconds', metavar='S', type=float, default=300, help='one notebook may take (default: 300)')
+    _quiet(c)
 
 # %% ../../nbs/app/10_parser.ipynb #7e61f1ed
 _VERIFY = 'Works out every number of a run or a recorded file anew, and names the first that differs.'
@@ -240,7 +253,8 @@ def make_parser():
     p.add_argument('--version', action='version', version=f'mot_nb {__version__}')
     commands = p.add_subparsers(dest='command', metavar='COMMAND', parser_class=_Parser)
     _command(commands, 'doctor', 'Looks at this machine: versions, memory, disk, GPU, students; each with what to do.')
-    for add in (_run, _plan, _eval, _answers, _traces, _merge, _verify, _report, _course, _completion, _schema):
+    for add in (_run, _plan, _eval, _answers, _traces, _merge, _verify, _report, _course, _grade, _completion,
+                _schema):
         add(commands)
     return p
 

@@ -1,11 +1,11 @@
 """The course's exercises: written from their solutions, so that the two never part.
 
-    python tests/tools/course.py write     write nbs/course/NN_exercises.ipynb from every NN_solutions.ipynb
+    python tests/tools/course.py write     write nbs/course/NN_exercises.ipynb from every solutions/NN_solutions.ipynb
 
 A solution stands between the comments `# solution` and `# end of solution`; the exercise has dots there. A cell tagged
-`check` looks at what was written: it must pass in the solutions and fail in the exercises.
+`check` looks at what was written: it must pass in the solutions and fail in the exercises, with a sentence.
 """
-import json, re, sys
+import ast, json, re, sys
 
 import house
 
@@ -15,23 +15,23 @@ SOLUTION = re.compile(r'^([ \t]*)# solution\n.*?^[ \t]*# end of solution$', re.M
 
 def solutions(folder=FOLDER):
     "The solution notebooks, in the order of the pages."
-    return sorted(folder.glob('*_solutions.ipynb'))
+    return sorted((folder/'solutions').glob('*_solutions.ipynb'))
 
 
 def exercises_of(path):
     "The file of the exercises that belong to a solution notebook."
-    return path.with_name(path.name.replace('_solutions', '_exercises'))
+    return path.parent.parent/path.name.replace('_solutions', '_exercises')
 
 
 def as_exercises(nb):
-    "The notebook (a dict) with dots for solutions, without outputs, and with the word exercises in its title."
+    "The notebook (a dict) with dots for solutions, without outputs, with the word exercises in its title."
     nb = json.loads(json.dumps(nb))
     for cell in nb['cells']:
         source = ''.join(cell['source'])
         if cell['cell_type'] == 'code':
             cell['outputs'], cell['execution_count'] = [], None
             source = SOLUTION.sub(r'\1...  # your turn', source)
-        cell['source'] = source.splitlines(keepends=True)
+        cell['source'] = source.replace('](../../', '](../').splitlines(keepends=True)
     first = nb['cells'][0]
     first['source'] = ''.join(first['source']).replace(': solutions', ': exercises', 1).splitlines(keepends=True)
     return nb
@@ -47,16 +47,43 @@ def read(path):
     return json.loads(path.read_text(encoding='utf-8'))
 
 
+def source_of(cell):
+    "A cell's text."
+    return ''.join(cell['source'])
+
+
+def is_check(cell):
+    "Whether a cell is tagged as the check of an exercise."
+    return 'check' in cell['metadata'].get('tags', [])
+
+
 def run(nb):
     "Runs the code cells one after another in one namespace, also after an error: [(tagged check, error or None)]."
     names, out = {'__name__': '__main__'}, []
     for i, cell in enumerate(nb['cells']):
         if cell['cell_type'] != 'code': continue
         error = None
-        try: exec(compile(''.join(cell['source']), f'cell {i}', 'exec'), names)
+        try: exec(compile(source_of(cell), f'cell {i}', 'exec'), names)
         except Exception as e: error = e
-        out.append(('check' in cell['metadata'].get('tags', []), error))
+        out.append((is_check(cell), error))
     return out
+
+
+def tasks(nb):
+    "{name of the function to write: (cell with its solution, cell of its check)} of a solution notebook."
+    found, last = {}, None
+    for cell in nb['cells']:
+        if cell['cell_type'] == 'code' and SOLUTION.search(source_of(cell)): last = cell
+        if is_check(cell): found[function_of(last).name] = (last, cell)
+    return found
+
+
+def function_of(cell):
+    "The function of a cell, as a syntax tree, that holds the solution."
+    source = source_of(cell)
+    line = source[:SOLUTION.search(source).start()].count('\n') + 1
+    functions = [n for n in ast.parse(source).body if isinstance(n, ast.FunctionDef)]
+    return next(f for f in functions if f.lineno <= line <= f.end_lineno)
 
 
 if __name__ == '__main__':
