@@ -107,7 +107,7 @@ def learned_weights(base,       # not looked at
                     lab,        # is asked for losses
                     rows=8,     # of each teacher, that the losses are taken on
                     halvings=2): # of the step, which begins at half of an even share
-    "The mean whose branch weights lower the loss on rows of all teachers, by moving mass (cf. 2203.05482, learned soup)."
+    "The mean whose branch weights lower the loss on rows of all teachers, by moving mass (own; cf. 2203.05482)."
     common, K = [r for t in lab.teachers for r in lab.rows[t][:rows]], len(states)
     merged = lambda w: merge_states(list(states.values()), w)
     best, step = [1 / K] * K, .5 / K

@@ -106,8 +106,8 @@ def method_table(rows,   # of a record
     columns = ['method', 'family', 'minus MoT', '', 'right', 'rate', 'deep', 'steps', 'before', 'epochs']
     seeds = len(next(d for d in found if d['method'] == REFERENCE)['gap'])
     caption = (f'{world}: points, 95 % interval, {seeds} seeds; equal: within {100 * MARGIN:.0f} points; *: also '
-               'where all intervals hold together; <, >: the lowest, highest rate tried; deep: steps in sequence; before: '
-               'steps of other students that it needs')
+               'where all intervals hold together; <, >: the lowest, highest rate tried; deep: steps in sequence; '
+               'before: steps of other students that it needs')
     return Table(columns, [_cells(d, still_standing(found)) for d in found], caption)
 
 # %% ../../nbs/analysis/52_method_table.ipynb #f3ed4998
@@ -167,15 +167,15 @@ def rates_table(rows, # of a record
 
 # %% ../../nbs/analysis/52_method_table.ipynb #2d264e6e
 def edges_table(rows): # of a record
-    "How many methods have their best rate inside those tried, and how many at an end, where a better one may lie beyond."
+    "How many methods have their best rate inside those tried, and how many at an end: a better one may lie beyond."
     every = method_differences(rows)
     cells = [[w, *(str(sum(d['edge'] == e for d in every if d['world'] == w)) for e in ('', '<', '>'))]
              for w in dict.fromkeys(d['world'] for d in every)]
-    return Table(['world', 'inside', 'the lowest', 'the highest'], cells, 'where the chosen rates lie among those tried')
+    return Table(['world', 'inside', 'the lowest', 'the highest'], cells, 'where the chosen rates lie')
 
 # %% ../../nbs/analysis/52_method_table.ipynb #6f7374fd
 def models_table(rows): # of a record
-    "How often the models that teach are right on the reported problems, mean over seeds, beside the base of comparison."
+    "How often the models that teach are right on the reported problems, mean over seeds, beside MoT."
     cells = []
     for world, methods in by_rate(rows).items():
         taught = {r['seed']: r['models'] for m in methods.values() for by in m.values() for r in by if 'models' in r}

@@ -26,8 +26,30 @@ from .maker import needs_of
 from .parts import ROWS, part
 from .recipes import MergedStudent, Path, SteppedStudent, Student, trained
 
+# %% ../../nbs/methods/20_stacked_labs.ipynb #8c7ab301
+class _AskingLab(MarkingVerbs):
+    "What a lab whose students stand on a bench says about weights."
+    def weights(self, student): # `Student`
+        "name -> tensor, made now where they are not there."
+        return unflatten(self.bench.shape, self.bench.made[self.made(student).key])
+
+    def made(self, student): # `Student`
+        "The student, its weights made now."
+        make_students(self.bench, [student])
+        return student
+
+    def loss_of(self, state, # weights
+                rows):       # list of Row
+        "The loss of weights on rows, nats a token: for operators that ask for the lab."
+        return self.bench.loss_of(state, rows)
+
+    def squares_of(self, state, # weights
+                   rows):       # list of Row
+        "name -> tensor: for operators that ask how much the rows say about each weight."
+        return self.bench.squares_of(state, rows)
+
 # %% ../../nbs/methods/20_stacked_labs.ipynb #06ccfd75
-class StackedLab(MarkingVerbs):
+class StackedLab(_AskingLab):
     "The verbs of one run whose students are made together with those of other runs."
     folder = None
     def __init__(self, bench, # `Bench`: the base student and what is made of it
@@ -44,15 +66,6 @@ class StackedLab(MarkingVerbs):
         self.marks, self.variant, self.saved, self.ledger, self.models = [], '', {}, {}, {}
         self.mark(self.base, 'base', round=0)
 
-    def weights(self, student): # `Student`
-        "name -> tensor, made now where they are not there."
-        return unflatten(self.bench.shape, self.bench.made[self.made(student).key])
-
-    def made(self, student): # `Student`
-        "The student, its weights made now."
-        make_students(self.bench, [student])
-        return student
-
     def distil(self, student, # where it starts
                models,        # teacher -> the `Student` that teaches in its place
                by,            # `Distillation`
@@ -65,16 +78,6 @@ class StackedLab(MarkingVerbs):
         path = Path(student, 'union', tuple(models), until, part('every_row', ROWS, 'rows'), key,
                     tuple(models.values()), by)
         return trained(path, until)
-
-    def loss_of(self, state, # weights
-                rows):       # list of Row
-        "The loss of weights on rows, nats a token: for operators that ask for the lab."
-        return self.bench.loss_of(state, rows)
-
-    def squares_of(self, state, # weights
-                   rows):       # list of Row
-        "name -> tensor: for operators that ask how much the rows say about each weight."
-        return self.bench.squares_of(state, rows)
 
 # %% ../../nbs/methods/20_stacked_labs.ipynb #askedb00
 class _Asked:
