@@ -14,8 +14,8 @@ from ..core.intervals import t_interval
 from ..data.worlds import World
 from ..analysis.map_reading import DIALS, OPPONENTS, errors_in_words, places, points, tuned
 from ..analysis.world_map import Unit, map_rows
-from .plots import PALETTE, Control, View, name_rows, new_axes, show, span, styled
-from .states import in_states, one_at_a_time
+from .plots import PALETTE, Control, View, in_states, name_rows, new_axes, one_at_a_time
+from .plots import show, span, styled
 
 # %% ../../nbs/views/08_map_dials.ipynb #dc468c92
 def _words(dial, place):

@@ -5,15 +5,16 @@
 # %% auto #0
 __all__ = ['PALETTE', 'TEACHER_HUES', 'METHODS', 'STYLE', 'LARGEST_PICTURE', 'colours', 'ink', 'text_contrast', 'run_name',
            'student_look', 'styled', 'new_axes', 'picture_bytes', 'save_figure', 'Picture', 'show', 'label_ends',
-           'name_rows', 'span', 'View', 'Control']
+           'name_rows', 'span', 'View', 'Control', 'in_states', 'one_at_a_time', 'beforehand']
 
 # %% ../../nbs/views/00_plots.ipynb #f62edcb4
 import base64, functools, io, re
 from pathlib import Path
 import numpy as np
 from ..core.errors import MotError
-from ..core.escape import attribute_text, figure_text
+from ..core.escape import attribute_text, figure_text, html_text
 from ..core.files import write_atomic
+from ..core.hashes import hash_json
 
 # %% ../../nbs/views/00_plots.ipynb #a9e45c56
 PALETTE = {'blue': '#0072B2', 'orange': '#E69F00', 'green': '#009E73', 'purple': '#CC79A7', 'sky': '#56B4E9',
@@ -281,3 +282,37 @@ class Control:
     def _repr_mimebundle_(self, include=None, exclude=None):
         still = self.still()
         return {'text/plain': still.text, 'text/html': still.source, **_moving(self)}
+
+# %% ../../nbs/views/00_plots.ipynb #c1e0f461
+_LINE = 'cursor:pointer;padding:.15em 0'
+
+def _state(name, label, shown, opened):
+    "One state behind the line that opens it."
+    line = f'<summary style="{_LINE}">{html_text(label)}</summary>'
+    return f'<details name="{name}"{" open" * opened}>{line}{shown._repr_html_()}</details>'
+
+# %% ../../nbs/views/00_plots.ipynb #e2e5a6bf
+def in_states(states): # label -> what shows itself in HTML; the first one is open
+    "A `View` of states one of which is open: a control that needs no script."
+    if not states: raise MotError('there is no state to show', values='0 states', cure='give one or more')
+    name = f'states-{hash_json([[k, v._repr_html_()] for k, v in states.items()])[:10]}'
+    html = ''.join(_state(name, k, v, i == 0) for i, (k, v) in enumerate(states.items()))
+    return View(f'<div>{html}</div>', '\n'.join(f'{k}: {v!r}' for k, v in states.items()))
+
+# %% ../../nbs/views/00_plots.ipynb #4e90ae2a
+def one_at_a_time(first,  # dial -> its value
+                  others): # dial -> further values
+    "Values of all dials: the first ones, then each dial moved alone."
+    moved = ((k, v) for k, values in others.items() for v in values if v != first[k])
+    return [dict(first), *({**first, k: v} for k, v in moved)]
+
+# %% ../../nbs/views/00_plots.ipynb #b7cc5f32
+def beforehand(draw,    # function(**values) -> what shows itself in HTML
+               first,   # dial -> its value
+               others,  # dial -> further values
+               words):  # dial -> how a reader calls it
+    "The states of a control, each dial moved alone, as `in_states` shows them (own)."
+    def label(values):
+        moved = [f'{words[k]} {v}' for k, v in values.items() if v != first[k]]
+        return 'as set: ' + ', '.join(f'{words[k]} {v}' for k, v in values.items()) if not moved else moved[0]
+    return in_states({label(v): draw(**v) for v in one_at_a_time(first, others)})

@@ -13,8 +13,7 @@ from ..core.errors import MotError
 from ..core.escape import figure_text, html_text
 from ..analysis.quadratics import fixed_point, joint_minimum, rounds_on_quadratics, teachers_in_the_plane
 from ..analysis.lemma import falls_until, proximal_metric, s_E
-from .plots import PALETTE, Control, View, colours, new_axes, show, styled
-from .states import beforehand
+from .plots import PALETTE, Control, View, beforehand, colours, new_axes, show, styled
 
 # %% ../../nbs/views/03_theory_widgets.ipynb #4ea1abb9
 _HUES = list(PALETTE.values())
