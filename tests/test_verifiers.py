@@ -143,7 +143,8 @@ def test_tests_see_the_real_built_ins(on):
 
 
 BOMBS = {'loop': 'while True: pass', 'memory': 'x = []\nwhile True: x.append("a" * 10**7)',
-         'one large': 'x = bytearray(10**12)', 'flood': "import sys\nwhile True: sys.stdout.write('x' * 10**6)",
+         'one large': f'x = bytearray(6 * 10**8)\n{RIGHT}',
+         'flood': "import sys\nwhile True: sys.stdout.write('x' * 10**6)",
               'values': 'def double(x): return "x" * 10**8', 
          'deep': 'x = []\nfor i in range(10**5): x = [x]\ndouble = lambda y: x'}
 

@@ -710,7 +710,7 @@ area('verifiers', 'data.problems', 'test_verifiers.py::test_every_door_asks_the_
 area('python tests', 'core.python_tests', 'test_verifiers.py::test_without_leave_nothing_runs',
      ('code runs without leave', "    if leave != '1':", "    if leave == '0':"),
      ('no hook', 'sys.addaudithook(hook)', 'pass', 'test_verifiers.py::test_no_other_process'),
-     ('no limits', "for name, most in job['limits'].items():", 'for name, most in ():',
+     ('memory has no limit', "RLIMIT_AS=limits['memory'], ", '',
       'test_verifiers.py::test_bombs_end_soon_and_are_wrong'),
      ('the first block counts', 'return blocks[-1] if blocks', 'return blocks[0] if blocks',
       'test_verifiers.py::test_which_block_counts'),
