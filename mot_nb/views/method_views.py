@@ -56,7 +56,7 @@ def draw_methods(rows,             # of a recorded table of methods
     for ax, world in zip(axes, worlds):
         own = [d for d in found if d['world'] == world]
         _panel(ax, own, order)
-        ax.set_title(f"{world}, {len(own[0]['gap'])} seeds")
+        ax.set_title(f"{world}\n{len(own[0]['gap'])} seeds", fontsize=10)
         ax.set_xlabel('minus MoT, points')
         ax.set_yticks(range(len(order)), order if ax is axes[0] else [''] * len(order))
     _legend(axes[0].figure)
@@ -91,7 +91,7 @@ def _bare(ax, family, title):
 def _draw_family(ax, family, title, ends, links):
     "Three teachers above, what is trained in the middle, what answers below."
     _bare(ax, family, title)
-    for i, t in enumerate(('A', 'B', 'C')): _box(ax, i, 2, f'teacher {t}', '#EEF3F8')
+    for i, t in enumerate(('A', 'B', 'C')): _box(ax, i, 2, f'teacher\n{t}', '#EEF3F8')
     for x, y, text in ends: _box(ax, x, y, text)
     for start, end in links: _arrow(ax, start, end)
 
