@@ -77,8 +77,10 @@ def draw_single_teachers(teachers=('teacher A', 'teacher B', 'teacher C'), # nam
     for y, name in zip(heights, teachers): _pupil(ax, y, name, hue[name])
     ax.plot(0, 0, 'o', color='#777777', ms=17, zorder=5)
     ax.text(-.2, 0, 'student', ha='right', va='center', fontsize=9.5)
-    ax.text(4.35, 0, 'the same\nheld-out problems:\nwho is best?', ha='left', va='center', fontsize=9.5, fontweight='bold')
-    ax.text(2.1, heights[0] + .5, 'one copy a teacher, T x E steps on its traces', ha='center', fontsize=9, color='#444444')
+    ax.text(4.35, 0, 'the same\nheld-out problems:\nwho is best?', ha='left', va='center', fontsize=9.5,
+            fontweight='bold')
+    ax.text(2.1, heights[0] + .5, 'one copy a teacher, T x E steps on its traces', ha='center', fontsize=9,
+            color='#444444')
     ax.set(xlim=(-1, 6.1), ylim=(heights[-1] - .4, heights[0] + .8))
     ax.axis('off')
     return ax

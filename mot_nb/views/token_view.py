@@ -195,8 +195,9 @@ def _around(s, i, width=11):
 # %% ../../nbs/views/01_token_view.ipynb #777f6235
 def _drop_row(s, student, base, i, change, mark):
     "One row of the table of drops."
-    cells = [f'<a style=color:inherit href="#{mark}-{i}">{_around(s, i)}</a>', _p(s.logprob[base][i]), _p(s.logprob[student][i]),
-             _signed(change), f'{s.rank[base][i]}→{s.rank[student][i]}', inert(s.best[student][i], 16) or 'itself']
+    cells = [f'<a style=color:inherit href="#{mark}-{i}">{_around(s, i)}</a>', _p(s.logprob[base][i]),
+             _p(s.logprob[student][i]), _signed(change), f'{s.rank[base][i]}→{s.rank[student][i]}',
+             inert(s.best[student][i], 16) or 'itself']
     return '<tr>' + ''.join(f'<td>{c}</td>' for c in cells) + '</tr>'
 
 # %% ../../nbs/views/01_token_view.ipynb #3bad8051
