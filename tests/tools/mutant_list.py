@@ -737,3 +737,17 @@ area('pools', 'data.pools', 'test_pools.py::test_held_out_problems_are_those_of_
      ('traces of problems left out', 'of = [t for t in corpus.traces if t.problem_id in kept]',
       'of = list(corpus.traces)'),
      ('every seed the same problems', "derive_seed('train', name, seed)", "derive_seed('train', name)"))
+
+area('distillation', 'student.distillation', 'test_distillation.py',
+     ('the mixture is weighted the other way', 'teacher + math.log(beta), student + math.log(1 - beta)',
+      'teacher + math.log(1 - beta), student + math.log(beta)'),
+     ('forward and reverse are swapped', 'if beta == 0: return kl(teacher, student)',
+      'if beta == 0: return kl(student, teacher)'),
+     ('logits are averaged', 'return torch.logsumexp(logits.log_softmax(-2) + shares.log().unsqueeze(-2), -3)',
+      'return (logits * shares.unsqueeze(-2)).sum(-3).log_softmax(-2)'),
+     ('own answers are not learnt from', 'lists = self.answer(', 'self.answer('))
+
+area('RegMean', 'analysis.many_methods', 'test_distillation.py',
+     ('inputs do not count', 'right = sum(g @ w.double().T for g, w in zip(damped, weights))',
+      'right = sum(damped) @ sum(w.double().T for w in weights) / len(weights)'),
+     ('one token alone counts', 'detach().double().flatten(0, -2)', 'detach().double().flatten(0, -2)[:1]'))
