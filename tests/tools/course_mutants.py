@@ -28,11 +28,15 @@ EQUIVALENT = {
     ('p_of_change', 'n, k = (forgotten + learnt, min(learnt, forgotten))'): 'the smaller of two has no order',
     ('p_of_change', 'return min(2 * sum((comb(n, i) for i in range(k + 1))) / 2 ** n, 1.0)'): 'the same',
     ('problems_needed', 'n = 3'): 'two problems show no share, as none is over 1',
-    ('problems_needed', 'while smallest_detectable(n, sd=sd) >= gap:'): 'a detectable difference is never exactly a gap',
+    ('problems_needed', 'while smallest_detectable(n, sd=sd) >= gap:'): 'no difference is exactly a gap',
     ('lost', 'taken = (weights.float() + step).bfloat16() - weights.float()'): 'torch makes the sum float32 itself',
     ('lost', 'taken = (weights + step).bfloat16().float() - weights.float()'): 'torch makes the sum float32 itself',
     ('lost', 'taken = (weights.float() + step).bfloat16().float() - weights'): 'torch makes the sum float32 itself',
     ('lost', 'return float((taken - step).norm() / step.norm())'): 'a length has no direction',
+    ('walk', 'd = d - eta * (g + d @ H)'): 'H is symmetric',
+    ('lowest', 'x = np.linspace(2, 0, points)'): 'the same grid, from its other end',
+    ('lowest', 'x = np.linspace(-1, 2, points)'): 's_E is nowhere lower below 0',
+    ('smallest_E', 'while abs(fixed_point(pair, eta, E)[1]) > near:'): 'no distance is exactly near',
     ('trust', 'inverse = 2 / np.asarray(losses, dtype=float)'): 'the factor goes with the division by the sum',
     ('trust', 'inverse = 1 / np.asarray(losses)'): 'whole numbers are divided as floats'}
 
