@@ -127,6 +127,7 @@ TRICKS = {
     'equal object': 'class E:\n    def __eq__(s, o): return True\ndef double(x): return E()',
     'no assertions': 'import builtins\nbuiltins.AssertionError = type("A", (Exception,), {})\ndef double(x): return 1',
     'eval is mine': 'import builtins\nbuiltins.eval = lambda *a: 8\ndef double(x): return 1',
+    'a repr of its own': 'class E:\n    __repr__ = lambda s: "0"\ndef double(x): return 8 if x else E()',
     'repr is mine': 'import builtins\nbuiltins.repr = lambda x: "8"\ndef double(x): return 1',
     'a report of its own': 'import os\nfor fd in range(1, 64):\n    try: os.write(fd, b\'["1", "1"]\')\n'
                            '    except OSError: pass\nos._exit(0)'}
