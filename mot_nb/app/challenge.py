@@ -6,7 +6,7 @@
 __all__ = ['leaderboard', 'hidden_seed', 'enter']
 
 # %% ../../nbs/app/23_challenge.ipynb #845a707c
-import csv, io, secrets
+import csv, io, secrets, tempfile
 from pathlib import Path
 from ..core.errors import MotError
 from ..core.files import write_atomic
@@ -41,10 +41,10 @@ def hidden_seed(board): # the CSV file of the board
     return int(path.read_text(encoding='utf-8'))
 
 # %% ../../nbs/app/23_challenge.ipynb #40cb8f85
-def _hidden_lab(board):
-    "The lab in which an entry is run."
+def _hidden_lab(board, room):
+    "The lab in which an entry is run, in a folder of its own: a lab of the cache may have another seed."
     from mot_nb.app.explore import Lab
-    return Lab('toy', f'seeds=[{hidden_seed(board)}]', progress=False)
+    return Lab('toy', f'seeds=[{hidden_seed(board)}]', out=Path(room)/'lab', progress=False)
 
 def _within(student, lab, budget):
     "A student that the rules allow; raises for any other."
@@ -64,12 +64,14 @@ def enter(name,        # shown on the board
           lab=None):   # None: a toy lab with the hidden seed
     "Runs a strategy on the hidden seed, and writes its `Score` on the board; returns the board as a `Table`."
     rows = _rows(board)
-    opened = lab or _hidden_lab(board)
+    room = tempfile.TemporaryDirectory()
+    opened = lab or _hidden_lab(board, room.name)
     try:
         student = _within(strategy(opened), opened, budget)
         score = student.accuracy()
     finally:
         if lab is None: opened.close()
+        room.cleanup()
     before = next((int(r['entries']) for r in rows if r['name'] == name), 0)
     new = dict(zip(_COLUMNS, (name, score.value, score.lo, score.hi, score.n, student.work, before + 1)))
     file = io.StringIO(newline='')
