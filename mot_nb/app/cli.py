@@ -97,9 +97,9 @@ def do_course(args): # the parsed command line
 # %% ../../nbs/app/20_cli.ipynb #7eedc9ae
 def do_grade(args): # the parsed command line
     "`mot grade`: the exercises of a class as one CSV."
-    from mot_nb.app.grading import grade
+    from mot_nb.app.grading import grade_class
     show = None if args.quiet else lambda text: print(terminal_text(text), flush=True)
-    grades = grade(args.folder, args.seconds, show)
+    grades = grade_class(args.folder, args.seconds, show)
     print(terminal_text(f'{grades}\nwritten: {grades.write(args.out or Path(args.folder)/"grades.csv")}'))
     return 0
 

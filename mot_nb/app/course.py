@@ -124,8 +124,9 @@ def _slides_of(page):
         if cell.cell_type == 'markdown' and re.match('##? ', cell.source):
             left_out = cell.source.startswith('## Exercises')
             if not left_out: slides.append([nbformat.v4.new_markdown_cell(_first_words(cell.source))])
-        elif cell.cell_type == 'code' and slides and not left_out and len(slides[-1]) == 1:
-            if (picture := _picture(cell)) is not None: slides[-1].append(picture)
+            continue
+        wanted = cell.cell_type == 'code' and slides and not left_out and len(slides[-1]) == 1
+        if wanted and (picture := _picture(cell)) is not None: slides[-1].append(picture)
     return slides
 
 # %% ../../nbs/app/15_course.ipynb #64f3d7a8
