@@ -15,18 +15,21 @@ import sys
 import tempfile
 from pathlib import Path
 
+import nbformat
 import yaml
 
 from mot_nb.app.page_html import anchor, html_page
-from project import ROOT, library_notebooks
+from project import ROOT, WINGS
 
 NBS = ROOT/'nbs'
 PARTS = [('The paper', 'paper', '[0-9]*'), ('Reports', 'reports', '[0-9]*'), ('Course', 'course', '*')]
 TEXT = ('CHANGELOG.md', 'CONTRIBUTING.md')
 STYLE = '''
-.md-typeset details.code{border:0;box-shadow:none;font-size:.8rem;padding:0 .2rem;background:none}
-.md-typeset details.code>summary{background:none;padding-left:1.6rem;white-space:nowrap;overflow:hidden}
+.md-typeset details.code{border:0;box-shadow:none;font-size:.8rem;padding:0;margin:.4rem 0;background:none}
+.md-typeset details.code>summary{background:none;padding:0 2rem 0 .2rem;overflow:hidden;white-space:nowrap}
+.md-typeset details.code>summary:before{display:none}.md-typeset details.code>summary>code{background:none}
 .out{overflow-x:auto;margin:.6rem 0}.out img{background:#fff;border-radius:4px}
+.md-typeset .md-typeset__scrollwrap{margin:0}.md-typeset .md-typeset__table{padding:0}
 .md-typeset table:not([class]){display:table;width:auto}math[display=block]{display:block math;margin:1rem 0}
 '''
 # a hook of mkdocs: the notebook's HTML and its headings in place of an empty page
@@ -64,10 +67,18 @@ def raised(fragment):
     return re.sub(r'(</?h)([2-6])(?=[ >])', lambda m: f'{m[1]}{int(m[2]) - 1}', fragment)
 
 
+def without_hidden_code(file):
+    "A notebook whose cells that say `echo: false` show their outputs alone."
+    nb = nbformat.read(file, 4)
+    for c in nb.cells:
+        if c.cell_type == 'code' and c.source.startswith('#| echo: false'): c.source = ''
+    return nb
+
+
 def write_page(file, to): # a notebook; where its page goes
     "Writes a page for mkdocs: its title, and beside it what the hook puts in."
     toc = []
-    fragment = raised(linked(html_page(file, toc=toc)))
+    fragment = raised(linked(html_page(without_hidden_code(file), file.stem, file.parent, toc=toc)))
     title = next((text for _, _, text in toc), file.stem)
     headings = [{'level': 2, 'id': name, 'name': text, 'children': []} for level, name, text in toc if level == 2]
     to.parent.mkdir(parents=True, exist_ok=True)
@@ -79,9 +90,7 @@ def write_page(file, to): # a notebook; where its page goes
 def pages():
     "[(part, notebooks)] in the order of the menu."
     found = [(part, sorted((NBS/folder).rglob(f'{which}.ipynb'))) for part, folder, which in PARTS]
-    wings = {}
-    for _, module, file in library_notebooks(): wings.setdefault(module.split('.')[0], []).append(file)
-    return [*found, *wings.items()]
+    return [*found, *((wing, sorted((NBS/wing).glob('*.ipynb'))) for wing in WINGS)]
 
 
 def settings(source, out, nav):
