@@ -1,0 +1,40 @@
+"The script of SmolLM2's study: each method gets its own rate, and a killed recording goes on."
+import os
+import subprocess
+import sys
+
+import pytest
+
+import house
+from mot_nb.methods.recorded import read_record
+from record_words import METHODS, asked_of, best_by_method, chosen_rates
+
+TINY = ['rounds.rounds=1', 'train.steps=1', 'data.n_train=8', 'eval.max_new_tokens=4', 'train.compute=float32']
+
+
+def test_each_method_has_its_own_rate():
+    "The highest on the choosing problems, the lower rate of equals; what shares a rate shares a run."
+    flat = dict.fromkeys(METHODS, .5)
+    chosen = chosen_rates({'1e-4': flat | {'mot': .6}, '5e-5': flat | {'std': .7}, '2.5e-5': flat})
+    assert chosen == dict.fromkeys(METHODS, '2.5e-5') | {'mot': '1e-4', 'std': '5e-5'}
+    assert asked_of(['oneshot', 'mtd-compute']) == ('rounds.methods=[std,oneshot,mtd]', 'rounds.mtd_budgets=[compute]')
+    assert asked_of(['mot']) == ('rounds.methods=[mot]', 'rounds.mtd_budgets=[depth]')
+
+
+@pytest.mark.long
+@pytest.mark.parametrize('arm', ['errors'])
+def test_a_tiny_study(tmp_path, arm):
+    "Two rates, one seed; the second call finds all of it done and changes no record."
+    tools = str(house.ROOT/'tests'/'tools')
+    words = [sys.executable, f'{tools}/record_words.py', str(tmp_path/'work'), '--arm', arm, '--rates', '1e-3,2e-3',
+             '--seeds', '0', '--problems', '6', '--out', str(tmp_path/'out'), '--settings', 'smoke/words', '--set',
+             *TINY]
+    env = {**os.environ, 'PYTHONPATH': f'{tools}:{house.ROOT}'}
+    subprocess.run(words, check=True, env=env, cwd=house.ROOT)
+    files = sorted((tmp_path/'out').glob('*.jsonl'))
+    before = [f.read_bytes() for f in files]
+    rates = [f for f in files if '-rate-' in f.name]
+    assert len(rates) == 2 and len(files) in (3, 4) and all(f.name.startswith(arm) for f in files)
+    assert all(set(best_by_method(read_record(f)[0])) == set(METHODS) for f in rates)
+    subprocess.run(words, check=True, env=env, cwd=house.ROOT)
+    assert [f.read_bytes() for f in files] == before

@@ -1,0 +1,102 @@
+"""Makes the study of SmolLM2 on words: a learning rate for each method, then seeds at that rate; records every run.
+
+    python tests/tools/record_words.py WORK [--arm clean|errors] [--rates 2.5e-5,5e-5,1e-4] [--seeds 0,1,2,3]
+                                            [--problems 150] [--out data/recorded/words]
+
+Rates are chosen with seed 100 on the second held-out split, which is not reported. A method then runs its seeds at its
+own rate, on the reported split; methods of one rate share a run. WORK holds the run folders: the same command goes on
+where it stopped, also after kill -9. Of one seed: about ten minutes on a quiet core with bfloat16 products (AMX).
+"""
+import argparse
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from mot_nb.answers.over_seeds import rows_over_seeds
+from mot_nb.data.words import write_slips
+from mot_nb.methods.recorded import record_run
+from mot_nb.methods.runs import read_run
+from pages import commit
+
+SHARED = ['rounds.rounds=3', 'train.steps=8', 'train.compute=bfloat16', 'eval.max_new_tokens=64',
+          'eval.every_round=false', 'rounds.branches=disk']
+# a method as its rows name it -> what `rounds.methods` and `rounds.mtd_budgets` say for it
+METHODS = {'mot': (['mot'], []), 'std': (['std'], []), 'oneshot': (['std', 'oneshot'], []),
+           'mtd-depth': (['mtd'], ['depth']), 'mtd-compute': (['mtd'], ['compute'])}
+
+
+def arm_settings(arm, work):
+    "What an arm adds: clean traces, or teachers who err and whose errors are kept."
+    if arm == 'clean': return []
+    folder = work/'slips'
+    if not folder.exists(): write_slips(folder)
+    return ['data.pool=folder', f'data.path={folder.resolve()}', 'data.filtered=false']
+
+
+def run(asked, name, *settings):
+    "One `mot run`, finished or gone on with, and recorded."
+    out = asked.work/name
+    words = [sys.executable, '-m', 'mot_nb', 'run', asked.settings, *SHARED, *settings, *asked.set, '--out', str(out)]
+    print(' '.join(words[2:]), flush=True)
+    subprocess.run(words, check=True, env={**os.environ, 'OMP_NUM_THREADS': os.environ.get('OMP_NUM_THREADS', '1')})
+    record_run(out, asked.out/f'{name}.jsonl', commit())
+    return read_run(out)
+
+
+def named(row):
+    "The name in `METHODS` of a row of metrics."
+    return f"mtd-{row['budget']}" if row['method'] == 'mtd' else row['method']
+
+
+def best_by_method(result):
+    "method -> its highest accuracy in a run; of single teachers the best."
+    last = [r for r in rows_over_seeds([r for r in result.rows if r['metric'] == 'accuracy']) if named(r) in METHODS]
+    return {m: max(r['value'] for r in last if named(r) == m) for m in METHODS}
+
+
+def chosen_rates(found): # rate -> `best_by_method`
+    "method -> the rate with its highest accuracy; the lower one of equals."
+    return {m: min(found, key=lambda rate: (-found[rate][m], float(rate))) for m in METHODS}
+
+
+def asked_of(methods):
+    "What settings say for methods that run at one rate."
+    base = list(dict.fromkeys(x for m in methods for x in METHODS[m][0]))
+    budgets = [b for m in methods for b in METHODS[m][1]] or ['depth']
+    return f'rounds.methods=[{",".join(base)}]', f'rounds.mtd_budgets=[{",".join(budgets)}]'
+
+
+def tuned(asked, arm):
+    "method -> its learning rate, chosen on the second held-out split with a seed that is not reported."
+    found = {}
+    for rate in asked.rates.split(','):
+        made = run(asked, f'{asked.arm}-rate-{rate}', *arm, 'seeds=[100]', f'train.lr={rate}',
+                   'data.split=in_template', f'data.n_heldout={min(100, asked.problems)}', *asked_of(METHODS))
+        found[rate] = best_by_method(made)
+        print(rate, found[rate], flush=True)
+    return chosen_rates(found)
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument('work', type=Path)
+    p.add_argument('--arm', choices=('clean', 'errors'), default='clean')
+    p.add_argument('--rates', default='2.5e-5,5e-5,1e-4')
+    p.add_argument('--seeds', default='0,1,2,3')
+    p.add_argument('--problems', type=int, default=150)
+    p.add_argument('--out', type=Path, default=Path('data/recorded/words'))
+    p.add_argument('--settings', default='long/words', help='whose student and sizes')
+    p.add_argument('--set', nargs='*', default=[], metavar='key=value', help='settings to change, for a trial')
+    asked = p.parse_args()
+    asked.work.mkdir(parents=True, exist_ok=True)
+    arm = arm_settings(asked.arm, asked.work)
+    chosen = tuned(asked, arm)
+    print('chosen:', chosen, flush=True)
+    for rate in dict.fromkeys(chosen.values()):
+        methods = [m for m in METHODS if chosen[m] == rate]
+        run(asked, f'{asked.arm}-{rate}', *arm, f'seeds=[{asked.seeds}]', f'train.lr={rate}',
+            f'data.n_heldout={asked.problems}', *asked_of(methods))
+
+
+if __name__ == '__main__': main()
