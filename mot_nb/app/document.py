@@ -51,7 +51,7 @@ def external_references(document): # HTML text
 # %% ../../nbs/app/06_document.ipynb #f8de5407
 def broken_anchors(document): # HTML text
     "The links within the document that lead nowhere."
-    ids = set(re.findall(r'\sid="([^"]*)"', document))
+    ids = set(re.findall(r'\sid="?([^"\s>]*)', document))   # quoted or not
     return sorted({a for a in re.findall(r'<a [^>]*href="#([^"]*)"', document) if a and a not in ids})
 
 # %% ../../nbs/app/06_document.ipynb #159fc000
