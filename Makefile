@@ -62,12 +62,17 @@ lab: $(READY)
 test: $(READY)
 	@LONG=$(LONG) $(BIN)/python -m pytest -q -n 2 --dist loadgroup --durations=12 $(TESTS)
 
+# An environment beside .venv that sees its packages: $(call beside,FOLDER).
+define beside
+	@rm -rf $(1) && $(BIN)/python -m venv --without-pip $(1)
+	@$(BIN)/python -c 'import sysconfig; print("import site; site.addsitedir(" + repr(sysconfig.get_path("purelib")) + ")")' \
+	  > "$$($(1)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/of_venv.pth"
+endef
+
 # The peers live inside .venv, so they go with it, and see its packages; nothing in .venv itself is added or changed.
 PEERS := $(VENV)/peers
 $(PEERS)/.ready: requirements-bench.lock $(READY)
-	@rm -rf $(PEERS) && $(BIN)/python -m venv --without-pip $(PEERS)
-	@$(BIN)/python -c 'import sysconfig; print("import site; site.addsitedir(" + repr(sysconfig.get_path("purelib")) + ")")' \
-	  > "$$($(PEERS)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/of_venv.pth"
+	$(call beside,$(PEERS))
 	@$(PIP) --python $(PEERS)/bin/python install --quiet --no-compile --no-deps -r requirements-bench.lock
 	@touch $@
 
@@ -78,18 +83,14 @@ bench: $(PEERS)/.ready
 VLLM := $(VENV)/vllm
 vllm: $(VLLM)/.ready
 $(VLLM)/.ready: requirements-vllm.lock $(READY)
-	@rm -rf $(VLLM) && $(BIN)/python -m venv --without-pip $(VLLM)
-	@$(BIN)/python -c 'import sysconfig; print("import site; site.addsitedir(" + repr(sysconfig.get_path("purelib")) + ")")' \
-	  > "$$($(VLLM)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/of_venv.pth"
+	$(call beside,$(VLLM))
 	@echo "installing vLLM into $(VLLM): a minute or two, 1.2 GB"
 	@$(PIP) --python $(VLLM)/bin/python install --quiet --no-compile --no-deps --only-binary=:all: -r requirements-vllm.lock
 	@touch $@
 
 SITE := $(VENV)/site
 $(SITE)/.ready: requirements-site.lock $(READY)
-	@rm -rf $(SITE) && $(BIN)/python -m venv --without-pip $(SITE)
-	@$(BIN)/python -c 'import sysconfig; print("import site; site.addsitedir(" + repr(sysconfig.get_path("purelib")) + ")")' \
-	  > "$$($(SITE)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/of_venv.pth"
+	$(call beside,$(SITE))
 	@$(PIP) --python $(SITE)/bin/python install --quiet --no-compile --no-deps -r requirements-site.lock
 	@touch $@
 

@@ -5,8 +5,8 @@ import house
 from browser import missing
 from face import face_cells, face_lines, run_face
 
-# Seconds of the processor that one line may take: four times those of a quiet machine (17 and 56 s), since a busy one
-# makes processor seconds longer too, by up to 2.5. All lines of SmolLM2 are timed by tests/tools/time_face.py.
+# Seconds of the processor that one line may take: four times those recorded on a quiet machine (checks/face.jsonl),
+# since a busy one makes processor seconds longer too. All lines of SmolLM2 are timed by tests/tools/time_face.py.
 CASES = [pytest.param('toy', None, 70, id='toy'),
          pytest.param('smollm2-135m', 'run = ', 240, marks=pytest.mark.long, id='smollm2-135m')]
 

@@ -5,13 +5,14 @@
 # %% auto #0
 __all__ = ['REFERENCE', 'SAID', 'BUDGETS', 'by_rate', 'at_best_rate', 'standing', 'method_differences', 'still_standing',
            'method_table', 'standings', 'standings_table', 'budget_of', 'budget_table', 'rates_table', 'edges_table',
-           'models_table', 'for_and_against']
+           'models_table', 'not_recorded', 'for_and_against']
 
 # %% ../../nbs/analysis/52_method_table.ipynb #650982de
 from collections import defaultdict
 import numpy as np
 from ..core.intervals import add_halves, around, at_level, half_width
 from ..core.tables import Table
+from .many_methods import WAYS
 from .map_reading import MARGIN, points
 from .method_units import marks_from_text
 
@@ -184,6 +185,13 @@ def models_table(rows): # of a record
         cells.append([world, *(f'{np.mean([max(m) for m in taught.values()]):.3f}',
                                f'{np.mean(list(taught.values())):.3f}', f'{mot:.3f}')])
     return Table(['world', 'the best model', 'all models', REFERENCE], cells, 'share right of the models that teach')
+
+# %% ../../nbs/analysis/52_method_table.ipynb #e5c2dce0
+def not_recorded(rows): # of a record
+    "Which of `WAYS` the record does not hold, in words; '' where it holds all."
+    there = {r['method'] for r in rows}
+    left = [name for name in WAYS if name not in there]
+    return f"Written, and not yet recorded ({len(left)}): {', '.join(left)}." if left else ''
 
 # %% ../../nbs/analysis/52_method_table.ipynb #ac97d828
 def _listed(found, standing):

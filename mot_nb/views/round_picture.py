@@ -36,18 +36,28 @@ def _again(ax, low):
     ax.text(2.1, low - .52, 'again, T rounds in all: the merged student is the next start', ha='center', va='bottom',
             fontsize=9, color='#444444')
 
+# %% ../../nbs/views/20_round_picture.ipynb #65545591
+def _rows_of(teachers):
+    "(K, colours, heights of the rows) of a drawing with a row a teacher."
+    K = len(teachers)
+    return K, colours(teachers), .8*(np.arange(K)[::-1] - (K - 1)/2)
+
+def _start(ax):
+    "The student that all begin from."
+    ax.plot(0, 0, 'o', color='#777777', ms=17, zorder=5)
+    ax.text(-.2, 0, 'student', ha='right', va='center', fontsize=9.5)
+
 # %% ../../nbs/views/20_round_picture.ipynb #e0a35635
 @styled
 def draw_round(teachers=('teacher A', 'teacher B', 'teacher C'), # names, from the top
                ax=None): # where; None: a new figure
     "One round of MoT drawn: branch, train, merge, and again; returns the axes."
     if not teachers: raise MotError('a round needs a teacher', where='draw_round', cure='give their names')
-    K, hue = len(teachers), colours(teachers)
+    K, hue, heights = _rows_of(teachers)
     ax = new_axes(size=(7.6, 2. + .5*K)) if ax is None else ax
-    heights = .8*(np.arange(K)[::-1] - (K - 1)/2)
     for y, name in zip(heights, teachers): _branch_line(ax, y, name, hue[name])
-    for x, colour in ((0, '#777777'), (4.2, '#000000')): ax.plot(x, 0, 'o', color=colour, ms=17, zorder=5)
-    ax.text(-.2, 0, 'student', ha='right', va='center', fontsize=9.5)
+    ax.plot(4.2, 0, 'o', color='#000000', ms=17, zorder=5)
+    _start(ax)
     ax.text(4.4, 0, 'merged\nstudent', ha='left', va='center', fontsize=9.5, fontweight='bold')
     _step_words(ax, heights[0])
     _again(ax, heights[-1])
@@ -71,12 +81,10 @@ def draw_single_teachers(teachers=('teacher A', 'teacher B', 'teacher C'), # nam
                          ax=None): # where; None: a new figure
     "STD drawn: one copy of the student a teacher, and the same problems for all; returns the axes."
     if not teachers: raise MotError('nobody teaches', where='draw_single_teachers', cure='give the teachers\' names')
-    K, hue = len(teachers), colours(teachers)
+    K, hue, heights = _rows_of(teachers)
     ax = new_axes(size=(7.6, 1.1 + .5*K)) if ax is None else ax
-    heights = .8*(np.arange(K)[::-1] - (K - 1)/2)
     for y, name in zip(heights, teachers): _pupil(ax, y, name, hue[name])
-    ax.plot(0, 0, 'o', color='#777777', ms=17, zorder=5)
-    ax.text(-.2, 0, 'student', ha='right', va='center', fontsize=9.5)
+    _start(ax)
     ax.text(4.35, 0, 'the same\nheld-out problems:\nwho is best?', ha='left', va='center', fontsize=9.5,
             fontweight='bold')
     ax.text(2.1, heights[0] + .5, 'one copy a teacher, T x E steps on its traces', ha='center', fontsize=9,

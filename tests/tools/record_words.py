@@ -5,7 +5,7 @@
 
 Rates are chosen with seed 100 on the second held-out split, which is not reported. A method then runs its seeds at its
 own rate, on the reported split; methods of one rate share a run. WORK holds the run folders: the same command goes on
-where it stopped, also after kill -9. Of one seed: about ten minutes on a quiet core with bfloat16 products (AMX).
+where it stopped, also after kill -9. It takes hours, and wants a machine of its own.
 """
 import argparse
 import os
