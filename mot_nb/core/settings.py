@@ -154,7 +154,11 @@ class EvalSettings:
     # the common corpus every run's loss is measured on: a teacher's name; '': the first teacher (the paper: QwQ)
     loss_corpus: str = ''
     loss_rows: int = setting(100, above=0)       # traces of that corpus
+    # the loss on each teacher's traces of held-out problems too, one row of metrics a teacher
+    heldout_loss: bool = setting(False, later=True)
+    n_heldout_traces: int = setting(100, above=0, later=True) # such problems of each teacher
     every_round: bool = True                     # measure after every round, or only at the end
+    after: bool = setting(False, later=True)     # measure students when all are trained, each process one of them
     # what answers: 'transformers', 'vllm', 'server' (teachers only), or 'auto': vllm where it is installed (`engines`)
     engine: str = setting('transformers', choices=('transformers', 'vllm', 'server', 'auto'))
 

@@ -724,7 +724,7 @@ area('programs', 'data.programs', 'test_programs.py::test_right_is_what_passes_a
       'test_programs.py::test_splits_and_both_held_out_sets_are_apart'))
 
 area('pools', 'data.pools', 'test_pools.py::test_held_out_problems_are_those_of_every_seed',
-     ('questions may stand on both sides', '    _check_apart(name, train, heldout)', '    pass',
+     ('questions may stand on both sides', '    check_apart(name, train, heldout)', '    pass',
       'test_pools.py data/09_pools'),
      ('a question in other signs is another', 'question).casefold()', 'question)',
       'test_pools.py::test_a_held_out_question_in_other_signs_is_the_same'),
