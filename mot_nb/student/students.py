@@ -14,6 +14,7 @@ import torch
 from ..core.errors import MotError, unknown_name
 from ..core.files import cache_folder
 from ..core.hashes import hash_json
+from ..core.machine import check_room, compute_device
 from ..data.chat import PLAIN_TEMPLATE
 from ..data.chat import encode_plain
 from .models import byte_tokenizer, no_bars, save_student, tiny_qwen3
@@ -135,15 +136,23 @@ def with_template(tokenizer, # a transformers tokenizer, which is changed
     if template: tokenizer.chat_template = PLAIN_TEMPLATE if template == 'PLAIN' else template
     return tokenizer
 
+# %% ../../nbs/student/03_students.ipynb #ae262ac0
+def _placed(model, device):
+    "The model on a device; raises where it has no room for the weights."
+    need = sum(t.numel()*t.element_size() for t in (*model.parameters(), *model.buffers()))
+    check_room(need, device, 'this student', "load it in a narrower type (dtype=torch.bfloat16), compute on the CPU "
+               "(device='cpu'), or take a GPU with more memory")
+    return model.to(device)
+
 # %% ../../nbs/student/03_students.ipynb #b8081b4e
 def load_student(name,                  # a known name, a folder, or a hub id
                  dtype=torch.float32,   # of the weights; masters are float32
                  seed=0,                # for the students that are made here
-                 device='cpu',          # where the weights go
+                 device='cpu',          # where the weights go; None: a GPU where there is one (`compute_device`)
                  template=''):          # chat template in place of its own: 'PLAIN', or Jinja text
     "(model, tokenizer) ready to train or to answer; raises `MotError` when it is not there or the two do not fit."
     from transformers import AutoModelForCausalLM
-    folder = student_folder(name, seed)
+    folder, device = student_folder(name, seed), compute_device(device)
     asked = dict(dtype=dtype, attn_implementation='sdpa', output_loading_info=True, use_safetensors=True,
                  trust_remote_code=False)
     with _loading(folder):
@@ -153,7 +162,7 @@ def load_student(name,                  # a known name, a folder, or a hub id
         model, info = AutoModelForCausalLM.from_pretrained(folder, **asked)
         _check_whole(folder, info)
         _check_tokenizer(folder, model, tokenizer)
-    return model.to(device).eval(), tokenizer
+    return _placed(model, device).eval(), tokenizer
 
 # %% ../../nbs/student/03_students.ipynb #c15a5dd9
 def _hollow(folder):
