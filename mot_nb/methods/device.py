@@ -17,7 +17,6 @@ from ..core.machine import main_memory
 from ..student.students import load_student
 from ..student.models import save_student
 from ..student.weights import compute_dtype, computing_in, load_state, student_state
-from ..student.loss import corpus_loss
 from ..student.branch import Branch
 from ..student.merge import bfloat16_loss, merge_with_report
 from ..student.operators import mean
@@ -249,10 +248,7 @@ class DeviceMeasures(DeviceMerges):
     def _rows(self, label, model_hash, answering, evaluation, path, progress):
         e = evaluation
         with answering() as model:
-            before = model.config._attn_implementation
-            loss = corpus_loss(model, e.rows, e.micro_tokens)
-            model.set_attn_implementation(before)
-            yield e.loss_row(loss)
+            yield from e.loss_rows(model)
             if not e.prompts: return
             told = lambda done, total, left: progress(f'{label}: {done}/{total} answers')
             samples = sample_with(e.how.engine, model, self.tokenizer, e.prompts, path, model_hash, k=e.how.k,

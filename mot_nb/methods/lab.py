@@ -14,6 +14,7 @@ from ..core.hashes import hash_json
 from ..core.labels import Label
 from ..core.progress import Progress
 from ..data.corpora import render_corpus
+from ..data.heldout_traces import heldout_traces
 from ..data.pools import load_pool
 from ..student.students import check_vocabulary
 from ..student.loss import corpus_loss
@@ -47,17 +48,17 @@ def _kept(keep, label, student, last):
     return last and not single and label.method != 'oneshot'
 
 # %% ../../nbs/methods/09_lab.ipynb #9b3e4ccd
-def _rows(pool, tokenizer, settings):
+def _rows(corpora, tokenizer, settings):
     "teacher -> rendered rows; raises for what could not be trained on."
     d, most = settings.data, settings.train.micro_tokens
-    rows = {t: render_corpus(c, tokenizer, d.max_tokens, d.system) for t, c in pool.corpora.items()}
+    rows = {t: render_corpus(c, tokenizer, d.max_tokens, d.system) for t, c in corpora.items()}
     long = sorted((max(map(len, r)), t) for t, r in rows.items() if r and max(map(len, r)) > most)
     if long:
         longest = long[-1][0]
         raise MotError('a trace is longer than what is computed at once', where=', '.join(t for _, t in long),
                        values=f'{longest} tokens, train.micro_tokens={most}',
                        cure=f'train.micro_tokens={longest}, or data.max_tokens={most} to leave such traces out')
-    for t, c in pool.corpora.items():
+    for t, c in corpora.items():
         check_vocabulary(tokenizer, [text for x in c.traces for text in (x.prompt, x.completion)], where=f'teacher {t}')
     return rows
 
@@ -65,6 +66,12 @@ def _dropped(pool, rows):
     "teacher -> reason -> how many of its traces were left out."
     found = {t: {**c.dropped, **{k: n for k, n in rows[t].dropped.items() if n}} for t, c in pool.corpora.items()}
     return {t: d for t, d in found.items() if d}
+
+# %% ../../nbs/methods/09_lab.ipynb #bcca972e
+def _held(settings, tokenizer, seed):
+    "teacher -> rendered rows of its held-out traces; {} where they are not asked for."
+    if not settings.eval.heldout_loss: return {}
+    return _rows(heldout_traces(settings.data, seed, settings.eval.n_heldout_traces), tokenizer, settings)
 
 # %% ../../nbs/methods/09_lab.ipynb #bd053c06
 def _weights(settings, teachers):
@@ -255,14 +262,14 @@ class SeedLab(Results):
         self.settings, self.folder, self.seed, self.place = settings, Path(folder), seed, place
         self.progress, self.ledger = progress or Progress(), Ledger(folder, place)
         self.pool = load_pool(settings.data, seed)
-        self.rows = _rows(self.pool, place.tokenizer, settings)
+        self.rows = _rows(self.pool.corpora, place.tokenizer, settings)
         self.teachers, self.dropped = list(self.rows), _dropped(self.pool, self.rows)
         self.corpora = {t: hash_json([[list(r.input_ids), r.n_prompt] for r in rows]) for t, rows in self.rows.items()}
         self.weight = _weights(settings, self.teachers)
         self.rounds, self.steps = settings.rounds.rounds, settings.train.steps
         self.budgets = settings.rounds.mtd_budgets
         self.evaluation = Evaluation(self.pool, self.rows, settings.eval, seed, settings.data.system,
-                                     settings.train.micro_tokens)
+                                     settings.train.micro_tokens, _held(settings, place.tokenizer, seed))
         self.base = Student(self, hash_json(['base', place.base_hash]))
         self.marks, self.variant, self.saved = [], '', {}
         need = len(self.teachers) * sum(t.numel() * t.element_size() for t in place.base.values())

@@ -246,10 +246,10 @@ class RankShares(RankMerges):
         return (same.index(self.rank), len(same)) if mine else (0, 1)
 
     def _share_of(self, label, model_hash, answering, e, path, done, team, progress):
-        "This rank's losses, and its answers in a file of its own."
+        "This rank's losses (common corpus, held-out traces), and its answers in a file of its own."
         with answering() as model:
             before = model.config._attn_implementation
-            losses = losses_of_share(model, e.rows, e.micro_tokens, *team)
+            losses = [losses_of_share(model, rows, e.micro_tokens, *team) for rows in (e.rows, e.held_rows)]
             model.set_attn_implementation(before)
             if e.prompts:
                 Path(path).parent.mkdir(parents=True, exist_ok=True)
@@ -284,14 +284,17 @@ class RankMeasures(RankShares):
         mine = [[l, self._share_of(l, h, answering, e, file(l), done[l], team, progress)] for l, h, answering in jobs]
         losses = {}
         for part in self.collect(mine):
-            for label, found in part: losses.setdefault(label, []).extend(found)
+            for label, found in part:
+                for here, more in zip(losses.setdefault(label, ([], [])), found): here.extend(more)
         def accuracy(label):
             samples = join_samples(file(label), heads[label], e.asked, e.how.k)
             return e.accuracy_row(samples, everyone[label], label)
         scored = self.share(lambda: {l: accuracy(l) for l in everyone} if e.prompts else {})
-        pairs = {l: [pair for _, pairs in sorted(losses[l]) for pair in pairs] for l in everyone}
-        rows = {l: [e.loss_row(loss_of_rows(pairs[l])), *([scored[l]] if l in scored else [])] for l in everyone}
-        return {l: (h, rows[l]) for l, h in everyone.items()}
+        def rows(label):
+            pairs, held = ([pair for _, pairs in sorted(found) for pair in pairs] for found in losses[label])
+            last = [scored[label]] if label in scored else []
+            return [e.loss_row(loss_of_rows(pairs)), *e.heldout_rows(held), *last]
+        return {l: (h, rows(l)) for l, h in everyone.items()}
 
 # %% ../../nbs/methods/06_ranks.ipynb #6491f68d
 class RankBranches(RankMeasures):

@@ -11,10 +11,10 @@ from pathlib import Path
 from ..core.settings import load_settings, settings_dict
 from ..answers.scores import score_marks
 from .lab import SeedLab
-from .planned import made_students, planned_loss, planned_merge
+from .planned import made_students, planned_loss, planned_merge, planned_traces
 from .recipes import MergedStudent
 from .remade import branches_at_hand, check_trained
-from .run_checks import check_loss, check_report
+from .run_checks import check_heldout, check_loss, check_report
 from .runs import ask_all
 
 # %% ../../nbs/methods/19_run_record_checks.ipynb #0ad7c710
@@ -84,6 +84,8 @@ def _check_row(spot, mark, row, marks, lab):
     h, rest = row.get('hash'), {k: v for k, v in row.items() if k not in (*mark.about, 'hash')}
     spot.that('hash', isinstance(h, str) and len(h) == 64 and not set(h) - set('0123456789abcdef'), h, 'a sha256')
     if mark.student is lab.base: spot.same('hash', h, lab.place.base_hash)
+    if row.get('metric') == 'heldout_loss':
+        return check_heldout(spot, rest, planned_traces(lab.evaluation, row['corpus']))
     if row.get('metric') != 'accuracy': return check_loss(spot, rest, planned_loss(lab.evaluation))
     problems = [p.id for p in lab.pool.heldout]
     spot.same('n', row.get('n'), len(problems))
@@ -106,11 +108,13 @@ def check_run_rows(head,   # of a recorded run
     marks, hashes, planned = marks_on_file(head, first), {}, []
     for seed, lab in labs.items():
         order = sorted((m for m in lab.marks if m.measured), key=lambda m: m.label.place[0])
-        metrics = ('loss', 'accuracy')[:1 + bool(lab.pool.heldout)]
-        planned += [(seed, lab, m, metric) for m in order for metric in metrics]
-    for i, (row, (seed, lab, mark, metric)) in enumerate(zip(rows, planned), 2):
+        metrics = [('loss', lab.evaluation.corpus), *(('heldout_loss', t) for t in lab.evaluation.held),
+                   *[('accuracy', None)] * bool(lab.pool.heldout)]
+        planned += [(seed, lab, m, *metric) for m in order for metric in metrics]
+    for i, (row, (seed, lab, mark, metric, corpus)) in enumerate(zip(rows, planned), 2):
         spot = checks.at('numbers of rows', name, i)
         spot.same('metric', row.get('metric') if isinstance(row, dict) else row, metric)
+        spot.same('corpus', row.get('corpus'), corpus)
         of = marks.pop((seed, str(mark.label)), None) if metric == 'accuracy' else None
         _check_row(spot, mark, row, of, lab)
         spot.same('hash', row['hash'], hashes.setdefault((seed, str(mark.label)), row['hash']))
@@ -130,9 +134,10 @@ def check_rows_alone(head, # of a recorded run
         spot.that('', isinstance(row, dict), row, 'a row')
         of = marks.get((row.get('seed'), row.get('student')))
         if row.get('metric') == 'accuracy' and of: _check_accuracy(spot, row, of, row.get('hash'))
+        facts = ('metric', 'corpus', 'k', 'truncated', 'n', 'tokens', 'value', 'lo', 'hi', 'traces')
+        if row.get('metric') == 'heldout_loss': check_heldout(spot, {k: row[k] for k in facts if k in row}, None)
         if row.get('metric') != 'loss': continue
-        facts = ('metric', 'corpus', 'k', 'truncated', 'n', 'tokens', 'value', 'lo', 'hi')
-        check_loss(spot, {k: row[k] for k in facts if k in row}, {k: row.get(k) for k in facts[:6]})
+        check_loss(spot, {k: row[k] for k in facts[:-1] if k in row}, {k: row.get(k) for k in facts[:6]})
 
 # %% ../../nbs/methods/19_run_record_checks.ipynb #5dcfcb56
 def check_run_merges(head,   # of a recorded run
