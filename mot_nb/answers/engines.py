@@ -222,26 +222,35 @@ def _header_of_vllm(head, dtype): # what `samples_header` gave
     return dict(kind='samples', hash=hash_json(settings), **settings)
 
 # %% ../../nbs/answers/03_engines.ipynb #7ac2a3d8
+@contextlib.contextmanager
+def _folder_of(folder, model, tokenizer, place):
+    "A folder with the student: the one that holds it, or one written for the while beside its answers."
+    if folder is not None:
+        yield folder
+        return
+    from mot_nb.student.models import save_student
+    place.mkdir(parents=True, exist_ok=True)
+    name = dict(prefix='.engine.', suffix='.part')                      # as a leftover that a resumed run clears away
+    with tempfile.TemporaryDirectory(dir=place, **name) as tmp:
+        yield save_student(Path(tmp)/'student', model, tokenizer)
+
 def sample_with(engine,     # 'transformers', 'vllm' or 'auto'
                 model,      # a causal LM
                 tokenizer,  # its tokenizer
                 prompts,    # {problem id: user message}
                 path,       # the sample file
                 model_hash, # hash of the weights
+                folder=None, # that holds the same student, where there is one: vLLM reads it there
                 **how):     # k, temperature, top_p, top_k, max_new_tokens, batch, seed, system, progress
-    "{problem id: k `Sample`s} of a student in memory, by the engine named; vLLM gets a fresh process and folder."
+    "{problem id: k `Sample`s} of a student in memory, by the engine named; vLLM gets a fresh process."
     engine = pick_engine(engine)
     if engine == 'server':
         raise MotError('a server cannot hold a student that is being trained', where='eval.engine', values=engine,
                        cure='transformers or vllm; a server is for teachers: mot traces NAME --url ...')
     if engine == 'transformers': return sample_problems(model, tokenizer, prompts, path, model_hash, **how)
-    from mot_nb.student.models import save_student
-    place, dtype = Path(path).parent, str(next(model.parameters()).dtype).removeprefix('torch.')
-    place.mkdir(parents=True, exist_ok=True)
-    name = dict(prefix='.engine.', suffix='.part')                      # as a leftover that a resumed run clears away
-    with tempfile.TemporaryDirectory(dir=place, **name) as tmp:
-        folder = save_student(Path(tmp)/'student', model, tokenizer)
-        with VllmEngine(folder, tokenizer, model_hash, model=model, dtype=dtype) as e:
+    dtype = str(next(model.parameters()).dtype).removeprefix('torch.')
+    with _folder_of(folder, model, tokenizer, Path(path).parent) as held:
+        with VllmEngine(held, tokenizer, model_hash, model=model, dtype=dtype) as e:
             return e.sample(prompts, path, **how)
 
 # %% ../../nbs/answers/03_engines.ipynb #3dd23b2a

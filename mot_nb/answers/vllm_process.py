@@ -121,11 +121,18 @@ def serve_vllm(): # runs in the engine's process
     os._exit(0)                                               # nothing is left to write; threads would hold it
 
 # %% ../../nbs/answers/02_vllm_process.ipynb #63dee35e
+def _own_gpu():
+    "The variable that shows the process this process' GPU alone; empty on a CPU."
+    if not on_gpu(): return {}
+    import torch
+    at, seen = torch.cuda.current_device(), os.environ.get('CUDA_VISIBLE_DEVICES')
+    return dict(CUDA_VISIBLE_DEVICES=seen.split(',')[at] if seen else str(at))
+
 def _environment(threads, memory): # GB of cache on a CPU
     "The variables of the process."
     here = str(Path(__file__).resolve().parents[2]) if '__file__' in globals() else str(data_folder().parent)
     path = os.pathsep.join(p for p in (here, os.environ.get('PYTHONPATH')) if p)
-    return dict(os.environ, PYTHONPATH=path, VLLM_ENABLE_V1_MULTIPROCESSING='0', HF_HUB_OFFLINE='1',
+    return dict(os.environ, **_own_gpu(), PYTHONPATH=path, VLLM_ENABLE_V1_MULTIPROCESSING='0', HF_HUB_OFFLINE='1',
                 VLLM_NO_USAGE_STATS='1', VLLM_CPU_OMP_THREADS_BIND='nobind', VLLM_CPU_KVCACHE_SPACE=str(memory),
                 OMP_NUM_THREADS=str(threads), OMP_WAIT_POLICY='PASSIVE', VLLM_LOGGING_LEVEL='WARNING',
                 TOKENIZERS_PARALLELISM='false')
@@ -134,6 +141,7 @@ def _environment(threads, memory): # GB of cache on a CPU
 def _gpu_share():
     "The part of the GPU's memory that is free, less a tenth."
     import torch
+    torch.cuda.empty_cache()
     free, total = torch.cuda.mem_get_info()
     return round(.9 * free / total, 3)
 

@@ -44,9 +44,28 @@ def _checked(file):
     if file.name not in ('', '..') and not file.is_dir(): return file
     raise MotError('this is a folder', where='--out', values=str(file), cure='give a file: --out answers.jsonl')
 
+# %% ../../nbs/app/12_eval_command.ipynb #05e01f62
+def _not_for_runs(args):
+    "Options of the command line that a run has answered already."
+    given = {'--pool': args.pool, '--set': args.set, '--n': args.n, '--seed': args.seed, '--url': args.url,
+             '--out': args.out}
+    return [option for option, value in given.items() if value]
+
+def _eval_run(args):
+    "All students that a run kept, measured into its own rows; also as one of several processes."
+    if refused := _not_for_runs(args):
+        raise MotError('a run knows its problems and where its answers go', where=args.student, values=refused,
+                       cure='leave them out; eval.k=16 and the like may be given')
+    from mot_nb.methods.launch import launched, measure_launched
+    if launched()[1] > 1: return measure_launched(args.student, args.overrides, not args.quiet, args.device)
+    from mot_nb.methods.runs import measure_run
+    print(terminal_text(measure_run(args.student, args.overrides, not args.quiet, args.device)))
+    return 0
+
 # %% ../../nbs/app/12_eval_command.ipynb #938d21f6
 def do_eval(args): # the parsed command line
-    "`mot eval`: samples kept in a file, the score printed and written beside them."
+    "`mot eval`: samples kept in a file, the score printed and written beside them; or the students of a run measured."
+    if (Path(args.student)/'manifest.json').is_file(): return _eval_run(args)
     check_some(args.n)
     check_option('--seed', args.seed)
     data = {k: v for k, v in (('pool', args.pool), ('n_heldout', args.n)) if v is not None}

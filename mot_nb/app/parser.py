@@ -83,11 +83,13 @@ def _plan(commands):
 
 # %% ../../nbs/app/10_parser.ipynb #ba49ce5f
 def _eval(commands):
-    c = _command(commands, 'eval', 'Scores one student on held-out problems of a pool.', '''
-Answers are kept in a file; an interrupted command resumes with it.
+    c = _command(commands, 'eval', 'Scores one student on held-out problems of a pool, or all that a run kept.', '''
+Answers are kept in a file; an interrupted command resumes with it. Of a run, answers and numbers become its own; torchrun
+starts it on several processes, each with students of its own.
 
-example: mot eval smollm2-135m --pool words --n 100 eval.k=4 eval.temperature=0.6''')
-    c.add_argument('student', metavar='STUDENT', help='a known name (toy, smollm2-135m), a folder, or a hub id')
+example: mot eval smollm2-135m --pool words --n 100 eval.k=4 eval.temperature=0.6
+example: torchrun --nproc-per-node 8 -m mot_nb eval runs/a eval.k=16 eval.temperature=0.6 eval.engine=vllm''')
+    c.add_argument('student', metavar='STUDENT', help='a known name (toy, smollm2-135m), a folder, a hub id; or a run folder')
     _overrides(c, ' of the groups data and eval, such as eval.max_new_tokens=256')
     c.add_argument('--pool', help='toy, words, gsm, champ or folder (with data.path=...)')
     c.add_argument('--set', metavar='NAME', help='a problem set instead of a pool: aime24, aime25, amc23, math500, '

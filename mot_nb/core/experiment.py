@@ -15,7 +15,7 @@ from .settings import settings_dict
 # %% ../../nbs/core/11_experiment.ipynb #4a0dd155
 FREE = {'rounds': {'rounds', 'methods', 'mtd_budgets', 'merge', 'merge_options', 'outer', 'introduce', 'rows',
                    'keep', 'layout', 'branches'},
-        'eval': {'k', 'every_round', 'batch'}}   # may change from one call to the next: they add, or change no result
+        'eval': {'k', 'every_round', 'after', 'batch'}}   # may change from one call to the next: they add, or change no result
 
 # %% ../../nbs/core/11_experiment.ipynb #eb3c03f9
 def experiment(settings): # RunSettings

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['stored_weights', 'read_student', 'read_weights_file', 'write_weights_file', 'NoSums', 'Shelf', 'waits_on_disk',
            'branch_names', 'operator_options', 'merge_branches', 'OneProcess', 'DeviceFiles', 'DeviceMerges',
-           'DeviceMeasures', 'Device']
+           'measured_rows', 'student_on', 'measured_apart', 'DeviceMeasures', 'Device']
 
 # %% ../../nbs/methods/05_device.ipynb #186172fc
 import contextlib, dataclasses, inspect, os, tempfile
@@ -14,13 +14,13 @@ import torch
 from ..core.errors import MotError
 from ..core.hashes import hash_tensors
 from ..core.machine import main_memory
-from ..student.students import load_student
+from ..student.students import empty_student, load_student
 from ..student.models import save_student
 from ..student.weights import compute_dtype, computing_in, load_state, student_state
 from ..student.branch import Branch
 from ..student.merge import bfloat16_loss, merge_with_report
 from ..student.operators import mean
-from ..scale.sharded import Stored
+from ..scale.sharded import Stored, emptied
 from ..answers.engines import sample_with
 
 # %% ../../nbs/methods/05_device.ipynb #0ccf8756
@@ -224,6 +224,53 @@ class DeviceMerges(DeviceFiles):
         out = {n: f(n, *(s[n] for s in states)) for n in states[0]}
         return [{n: t[i] for n, t in out.items() if t[i] is not None} for i in range(2)]
 
+# %% ../../nbs/methods/05_device.ipynb #b86bb6ad
+def measured_rows(place,       # `Device` or `Ranks`: its tokenizer is used
+                  label, model_hash, # of the student
+                  answering,   # () -> a context that gives a model with its weights
+                  evaluation,  # `Evaluation`
+                  path,        # of the sample file
+                  progress,    # (text) -> None
+                  folder=None): # that holds the student, where there is one
+    "Yields the rows of metrics of one student that is whole in this process."
+    e = evaluation
+    with answering() as model:
+        yield from e.loss_rows(model)
+        if not e.prompts: return
+        told = lambda done, total, left: progress(f'{label}: {done}/{total} answers')
+        samples = sample_with(e.how.engine, model, place.tokenizer, e.prompts, path, model_hash, folder, k=e.how.k,
+                              batch=e.how.batch, progress=told, **e.decoding)
+    yield e.accuracy_row(samples, model_hash, label)
+
+# %% ../../nbs/methods/05_device.ipynb #026f08fa
+@contextlib.contextmanager
+def student_on(place,   # `Device` or `Ranks`: where it goes, and the type it answers in
+               folder,  # of the student
+               wanted): # hash of its weights
+    "A whole model with the weights of a folder, read tensor by tensor; raises where they are others."
+    model = emptied(empty_student(str(folder))[0]).to(place.device)
+    state = stored_weights(folder, list(place.names))
+    if (found := hash_tensors(state)) != wanted:
+        raise MotError('a student on disk has other weights than the ledger says', where=str(folder),
+                       values=f'hash {found[:12]}, in the ledger {wanted[:12]}',
+                       cure='remove the folder and run the same command again: it is made anew')
+    for n, p in model.named_parameters(): p.data = state[n].to(place.dtype).to(place.device)
+    for n, b in model.named_buffers(): b.data = state[n].to(place.device) if n in state else b.data
+    yield model
+
+# %% ../../nbs/methods/05_device.ipynb #0a58399b
+def measured_apart(place,      # `Device` or `Ranks`
+                   jobs,       # [(label, hash, folder)] of students on disk, the same list on every process
+                   evaluation, # `Evaluation`
+                   file,       # label -> sample file
+                   progress):  # (text) -> None
+    "label -> (hash, rows of metrics): each process reads and measures students of its own, all at once."
+    def rows(label, h, folder):
+        answering = lambda: student_on(place, folder, h)
+        return list(measured_rows(place, label, h, answering, evaluation, file(label), progress, folder))
+    mine = [[job[0], job[1], rows(*job)] for job in jobs[place.rank::place.ranks]]
+    return {label: (h, found) for part in place.collect(mine) for label, h, found in part}
+
 # %% ../../nbs/methods/05_device.ipynb #51ca43d8
 class DeviceMeasures(DeviceMerges):
     "Losses and answers in one process."
@@ -242,18 +289,8 @@ class DeviceMeasures(DeviceMerges):
                 file,           # label -> sample file
                 progress):      # (text) -> None
         "label -> (hash, rows of metrics)."
-        found = ((l, h, self._rows(l, h, answering, evaluation, file(l), progress)) for l, h, answering in jobs)
-        return {label: (h, list(rows)) for label, h, rows in found}
-
-    def _rows(self, label, model_hash, answering, evaluation, path, progress):
-        e = evaluation
-        with answering() as model:
-            yield from e.loss_rows(model)
-            if not e.prompts: return
-            told = lambda done, total, left: progress(f'{label}: {done}/{total} answers')
-            samples = sample_with(e.how.engine, model, self.tokenizer, e.prompts, path, model_hash, k=e.how.k,
-                                  batch=e.how.batch, progress=told, **e.decoding)
-        yield e.accuracy_row(samples, model_hash, label)
+        rows = lambda l, h, answering: list(measured_rows(self, l, h, answering, evaluation, file(l), progress))
+        return {l: (h, rows(l, h, answering)) for l, h, answering in jobs}
 
 # %% ../../nbs/methods/05_device.ipynb #e86b0158
 class Device(DeviceMeasures):

@@ -37,6 +37,7 @@ class Mark:
     about: dict       # method, teacher, budget, round, steps: what a row of metrics says of it
     measured: bool    # False: only kept
     kept: bool        # stays on disk when the run is done
+    later: bool = False # measured from its folder, when all students are there
 
 # %% ../../nbs/methods/09_lab.ipynb #a77961d4
 def _kept(keep, label, student, last):
@@ -175,7 +176,8 @@ class MarkingVerbs(MergingVerbs):
         kept = student is not self.base and _kept(self.settings.rounds.keep, label, student, last)
         measured = last or not round or self.settings.eval.every_round
         self.marks = [m for m in self.marks if str(m.label) != str(label)]
-        self.marks.append(Mark(student, label, about, measured, kept))
+        later = measured and self.settings.eval.after
+        self.marks.append(Mark(student, label, about, measured, kept, later))
         if student is not self.base: self.saved[student.key] = str(label)
 
     def ask(self, method,    # a name, or a function (lab, **parts)

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['seed_folder', 'RunResult', 'rows_hash', 'read_run', 'kept_students', 'parts_of_rounds', 'ask_all', 'planned_work',
-           'begin_run', 'run', 'open_place', 'note_run', 'carry_out', 'found_run', 'profile_run']
+           'begin_run', 'run', 'open_place', 'note_run', 'carry_out', 'measure_run', 'found_run', 'profile_run']
 
 # %% ../../nbs/methods/12_runs.ipynb #c2a77960
 import contextlib, json, os, shutil, sys
@@ -186,22 +186,25 @@ def _check(settings, engine, ranks):
     if engine == 'server':
         raise MotError('a server cannot hold a student that is being trained', where='eval.engine', values=engine,
                        cure='transformers or vllm; a server is for teachers: mot traces NAME --url ...')
-    if engine != 'transformers' and (ranks > 1 or t.lora_rank):
+    if engine != 'transformers' and not settings.eval.after and (ranks > 1 or t.lora_rank):
         raise MotError('this engine measures full weights in one process', where='eval.engine',
-                       values=f'{engine}, {ranks} processes, lora_rank {t.lora_rank}', cure='eval.engine=transformers')
+                       values=f'{engine}, {ranks} processes, lora_rank {t.lora_rank}',
+                       cure='eval.after=true, which measures from the folders; or eval.engine=transformers')
 
 def _engine(settings, out, ranks):
     "The engine that gives the answers: where the settings leave it open, the one this folder's run began with."
     if settings.eval.engine != 'auto': return pick_engine(settings.eval.engine)
     with contextlib.suppress(OSError, ValueError, KeyError):
         return pick_engine(json.loads((Path(out)/'manifest.json').read_text())['engine'])
-    return 'transformers' if ranks > 1 or settings.train.lora_rank else pick_engine('auto')
+    inside = not settings.eval.after and (ranks > 1 or settings.train.lora_rank)
+    return 'transformers' if inside else pick_engine('auto')
 
 # %% ../../nbs/methods/12_runs.ipynb #c6cc868e
 def begin_run(settings, # RunSettings of this call
               out,      # the run folder
               ranks,    # processes
-              lock):    # `contextlib.ExitStack` that holds the folder against a second process
+              lock,     # `contextlib.ExitStack` that holds the folder against a second process
+              trains=True): # False: students are only measured, by any number of processes
     "What a run starts from: manifest, settings as YAML, lines to log, whether it is finished; by one process."
     engine = _engine(settings, out, ranks)
     _check(settings, engine, ranks)
@@ -218,7 +221,7 @@ def begin_run(settings, # RunSettings of this call
     asked = to_yaml(settings)
     finished = _finished(settings.seeds, asked, out)
     if not finished:
-        _same_kind(manifest, out, ranks)
+        if trains: _same_kind(manifest, out, ranks)
         if note := note_environment(manifest, ranks): notes.append(note)
     return {'manifest': manifest, 'settings': asked, 'notes': notes, 'finished': finished}
 
@@ -379,6 +382,38 @@ def _room(mesh):
     if mesh.device.type == 'cuda':
         return int(torch.cuda.get_device_properties(mesh.device).total_memory * USABLE)
     return int(main_memory()[1] * USABLE / int(os.environ.get('LOCAL_WORLD_SIZE', mesh.ranks)))
+
+# %% ../../nbs/methods/12_runs.ipynb #66cfd2c3
+def measure_run(out,           # a run folder
+                overrides=(),  # 'group.key=value' strings, such as 'eval.k=16'
+                progress=True, # show progress and time left
+                device=None,   # 'cpu' or 'cuda'; None: cuda where there is one
+                mesh=None):    # `Mesh` when this is one of several processes, which all call this
+    "Measures what a run kept and has not measured so, each process a student of its own; returns its `RunResult`."
+    settings, out, ranks = load_settings(Path(out)/'settings.yaml', overrides), Path(out), mesh.ranks if mesh else 1
+    settings = replace(settings, eval=replace(settings.eval, after=True))
+    say, once = (mesh.say, mesh.share) if mesh else (_say(progress), lambda make: make())
+    with contextlib.ExitStack() as lock:
+        start = once(lambda: begin_run(settings, out, ranks, lock, trains=False))
+        place, asked, settings = open_place(start, out, device, mesh, say)
+        shown = Progress(stream=sys.stderr if progress and place.rank == 0 else None)
+        labs = [SeedLab(settings, seed_folder(out, seed), seed, place, shown) for seed in settings.seeds]
+        for lab in labs: ask_all(lab, settings.rounds)
+        _check_kept(labs, out)
+        note_run(out, start['manifest'], asked, labs)
+        carry_out(labs)
+        for lab in labs if place.writes else (): write_seal(lab.folder)
+    return read_run(out)
+
+# %% ../../nbs/methods/12_runs.ipynb #0099f45d
+def _check_kept(labs, out):
+    "Raises for students that are to be measured and are not on disk."
+    lacking = {str(m.label) for lab in labs for m in lab.marks if not lab.maker.done(m)}
+    if not lacking: return
+    raise MotError('these students were not kept, so they cannot be measured from their folders', where=str(out),
+                   values=', '.join(sorted(lacking)[:8]),
+                   cure=f'mot run {out}/settings.yaml --out {out} with the same words makes them again; '
+                        'eval.after=true or rounds.keep=all keeps them')
 
 # %% ../../nbs/methods/12_runs.ipynb #660f8791
 def found_run(settings,       # RunSettings
