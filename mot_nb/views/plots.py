@@ -156,13 +156,22 @@ class Picture:
         style = f'width:{width}px;max-width:100%;height:auto;background:white'
         return f'<img alt="{attribute_text(self.alt, None)}" style="{style}" src="data:image/png;base64,{data}">'
 
+# %% ../../nbs/views/00_plots.ipynb #titled01
+def _titled(what, title):
+    "Writes a title over one panel, or over all of them."
+    axes = np.atleast_1d(np.asarray(what, dtype=object))
+    if axes.size == 1 and hasattr(what, 'set_title'): what.set_title(title)
+    else: _figure(what).suptitle(title, x=.01, ha='left', fontsize=11)
+
 # %% ../../nbs/views/00_plots.ipynb #d30289fd
 def show(fig,  # figure, axes or axes array
-         alt): # what is to be seen, in a sentence or two, for who cannot see it
+         alt,  # what is to be seen, in a sentence or two, for who cannot see it
+         title=''): # over the figure; '': as it is
     "The figure as a `Picture` for the last line of a cell."
     if not alt.strip():
         raise MotError('a figure needs a text for readers who cannot see it', where='show',
                        cure='say in a sentence what the figure shows')
+    if title: _titled(fig, title)
     return Picture(picture_bytes(fig), ' '.join(alt.split()))
 
 # %% ../../nbs/views/00_plots.ipynb #3156a372

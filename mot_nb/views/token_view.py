@@ -349,7 +349,8 @@ def _auc_axis(ax, auc):
 @styled
 def auc_figure(aucs,       # list of `Auc`, from the top
                ax=None,    # where; None: a new figure
-               light=()):  # list of `Auc` drawn hollow on the same lines: the same at equal confidence before
+               light=(),   # list of `Auc` drawn hollow on the same lines: the same at equal confidence before
+               title=''):  # of the panel
     "AUC of drops by student, 95 % intervals, 0.5 marked; returns the axes."
     ax = new_axes(size=(7.2, 1.35 + .3*len(aucs))) if ax is None else ax
     second = {a.student: a for a in light}
@@ -360,6 +361,7 @@ def auc_figure(aucs,       # list of `Auc`, from the top
     ax.axvline(.5, color='#444444', lw=1, zorder=1)
     name_rows(ax, [student_look(a.student)[0] for a in reversed(aucs)])
     _auc_axis(ax, aucs[0])
+    ax.set_title(title)
     return ax
 
 # %% ../../nbs/views/01_token_view.ipynb #068370ca
@@ -387,7 +389,8 @@ def _name_kinds(ax, rows, labels):
 # %% ../../nbs/views/01_token_view.ipynb #b9becf05
 @styled
 def change_figure(rows,    # what `change_by_label` returned
-                  ax=None): # where; None: a new figure
+                  ax=None,  # where; None: a new figure
+                  title=''): # of the panel
     "Mean change by kind of token, one mark a student, 95 % intervals; returns the axes."
     labels, students = list(dict.fromkeys(r['label'] for r in rows)), list(dict.fromkeys(r['student'] for r in rows))
     ax = new_axes(size=_change_size(labels, students)) if ax is None else ax
@@ -395,6 +398,7 @@ def change_figure(rows,    # what `change_by_label` returned
     for j, m in enumerate(students):
         _draw_change(ax, [r for r in rows if r['student'] == m], labels, student_look(m), gap*(j + .5))
     ax.axvline(0, color='#444444', lw=1, zorder=1)
+    ax.set_title(title)
     _name_kinds(ax, rows, labels)
     ax.set_xlabel('← less confident     mean change against the base (nats), 95 % interval     more confident →')
     # 'outside' takes the room it needs, whatever the height
@@ -418,7 +422,8 @@ def _draw_fade(ax, rows, look, label, dash, width):
 # %% ../../nbs/views/01_token_view.ipynb #52212d14
 @styled
 def fade_figure(rows,     # dicts: family ('mot', 'std-plain', …), round, label, value, lo, hi
-                ax=None): # where; None: a new figure
+                ax=None,  # where; None: a new figure
+                title=''): # of the panel
     "Mean change by round for two or three kinds of tokens, one line a student and kind; returns the axes."
     ax = new_axes(size=(7.2, 3.6)) if ax is None else ax
     for family in dict.fromkeys(r['family'] for r in rows):
@@ -427,6 +432,7 @@ def fade_figure(rows,     # dicts: family ('mot', 'std-plain', …), round, labe
             line.sort(key=lambda r: r['round'])
             _draw_fade(ax, line, student_look(family), label, dash, 2 if family == 'mot' else 1.3)
     ax.axhline(0, color='#444444', lw=1, zorder=1)
+    ax.set_title(title)
     ax.set(xlabel='round', ylabel='change of log-probability\nagainst the base (nats)')
     ax.xaxis.get_major_locator().set_params(integer=True)
     ax.legend(loc='center left', bbox_to_anchor=(1.01, .5))
