@@ -12,7 +12,7 @@ from pathlib import Path
 from ..core.errors import MotError, unknown_name
 from ..core.files import write_atomic
 from ..core.hashes import derive_seed, hash_file
-from .corpora import Corpus, Trace, write_corpus
+from .corpora import HELDOUT_FOLDER, Corpus, Trace, write_corpus
 from .problems import Problem, write_problems
 
 # %% ../../nbs/data/06_gsm.ipynb #1062b736
@@ -210,10 +210,20 @@ def split_gsm(kept,                 # template -> list of (Problem, solution)
 
 # %% ../../nbs/data/06_gsm.ipynb #fe9343f0
 def _write_teacher(folder, style, pairs, seed):
-    "Writes the corpus of one program-written teacher."
+    "Writes the corpus of one program-written teacher into a folder of corpora."
     written = [rewrite(solution, style, derive_seed(seed, p.id)) for p, solution in pairs]
     traces = [Trace(p.id, style, p.question + INSTRUCTION, text, p.answer) for (p, _), text in zip(pairs, written)]
-    write_corpus(folder/'teachers'/f'{style}.jsonl', Corpus(style, tuple(traces)))
+    write_corpus(folder/f'{style}.jsonl', Corpus(style, tuple(traces)))
+
+# %% ../../nbs/data/06_gsm.ipynb #9ac03bb4
+_HELD = {'heldout': 150, 'in_template': 100}   # problems of each split that held-out traces are of
+
+def _write_teachers(folder, sets, seed):
+    "Writes the traces of every program-written teacher, on training and on held-out problems."
+    held = [p for split, n in _HELD.items() for p in sets[split][:n]]
+    for part, pairs in (('teachers', sets['train']), (HELDOUT_FOLDER, held)):
+        (folder/part).mkdir(parents=True, exist_ok=True)
+        for style in STYLES: _write_teacher(folder/part, style, pairs, seed)
 
 # %% ../../nbs/data/06_gsm.ipynb #a6e8f96b
 def write_gsm(folder,     # the folder to write into, data/gsm in a checkout
@@ -221,11 +231,11 @@ def write_gsm(folder,     # the folder to write into, data/gsm in a checkout
               seed=2025): # of the drawing and the split
     "Writes the three problem sets, one corpus for each program-written teacher, and the card (own)."
     folder = Path(folder)
-    (folder/'teachers').mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     kept, left = draw_gsm(n, seed)
     sets = split_gsm(kept, seed=seed)
     for name, pairs in sets.items(): write_problems(folder/f'problems_{name}.jsonl', [p for p, _ in pairs])
-    for style in STYLES: _write_teacher(folder, style, sets['train'], seed)
+    _write_teachers(folder, sets, seed)
     counts = {'drawn': n, 'left_out_by_template': {str(t): left[t] for t in sorted(left)}}
     write_atomic(folder/'left_out.json', json.dumps(counts, indent=1) + '\n')
     write_gsm_card(folder, seed)
@@ -248,6 +258,8 @@ rounds some
 `bullets`, `narrative` are program-written rewritings of its sums.
   They share every sum and its order, and differ in all else. Each of these traces ends with the line `Answer: N`.
   Sampled from models and filtered by answer (a problem never solved is dropped for that teacher alone): {sampled}.
+- **teachers_heldout**: what the program-written teachers write for the first {held} problems of heldout and the first \
+{held_in} of in_template, to measure losses on; teachers sampled from models have none.
 - **Licence**: Apache-2.0, as reasoning-gym and Qwen2.5-Coder.
 - **Overlap with GSM8K**: the training templates come from GSM8K *test* items. Leave these out (or say so) when a \
 student trained on this pool is measured on the GSM8K test set
@@ -282,7 +294,7 @@ def _facts(folder):
     left, train = json.loads((folder/'left_out.json').read_text()), _templates_in(folder, 'train')
     counts, overlap = left['left_out_by_template'], _overlap(folder)
     sampled = _listed(f'`{f.stem}`' for f in sorted((folder/'teachers').glob('*.md')))
-    return dict(drawn=left['drawn'], n_left=sum(counts.values()), left=_listed(f'{t}: {n}' for t, n in counts.items()),
+    return dict(held=_HELD['heldout'], held_in=_HELD['in_template'], drawn=left['drawn'], n_left=sum(counts.values()), left=_listed(f'{t}: {n}' for t, n in counts.items()),
                 train=_listed(train), heldout=_listed(_templates_in(folder, 'heldout')), sampled=sampled or 'none',
                 seen=_listed(sorted({overlap[str(t)] for t in train if str(t) in overlap})))
 
@@ -291,7 +303,8 @@ def write_gsm_card(folder,     # data/gsm
                    seed=2025): # the seed the files were made with
     "Writes the data card from the files in the folder: how they were made, seed, licence, counts, hashes."
     folder = Path(folder)
-    files = [*sorted(folder.glob('problems_*.jsonl')), *sorted((folder/'teachers').glob('*.jsonl'))]
+    files = [*sorted(folder.glob('problems_*.jsonl')), *sorted((folder/'teachers').glob('*.jsonl')),
+             *sorted((folder/HELDOUT_FOLDER).glob('*.jsonl'))]
     notes = [f.read_text().strip() for f in sorted((folder/'teachers').glob('*.md'))]
     rows = '\n'.join(_file_row(folder, f) for f in files) + '\n'
     card = _CARD.format(seed=seed, **_facts(folder)) + rows + ''.join(f'\n{n}\n' for n in notes)

@@ -18,6 +18,7 @@ from ..core.errors import MotError
 from ..core.hashes import derive_seed, hash_file
 from ..core.files import data_folder, write_atomic
 from ..core.records import read_recorded
+from .corpora import HELDOUT_FOLDER
 from .problems import Problem, write_problems
 
 # %% ../../nbs/data/05_words.ipynb #572919b0
@@ -305,22 +306,30 @@ def backward(posed): # a `Posed` problem
 PROGRAM_TEACHERS = dict(worked=worked, equations=equations, narrative=narrative, checker=checker, backward=backward)
 
 # %% ../../nbs/data/05_words.ipynb #51eb51cb
-def _write_teacher(folder, name, posed, said): # the training problems, and as the teacher solves them
+def _write_teacher(folder, name, posed, said): # of the traces; problems, and as the teacher solves them
     "Writes the traces of a program-written teacher; returns the path."
     rows = [dict(problem_id=p.problem.id, teacher=name, prompt=p.problem.question + INSTRUCTION,
                  completion=PROGRAM_TEACHERS[name](s), reference=p.problem.answer) for p, s in zip(posed, said)]
     text = ''.join(json.dumps(r, ensure_ascii=False) + '\n' for r in rows)
-    return write_atomic(folder/'teachers'/f'{name}.jsonl', text)
+    return write_atomic(folder/f'{name}.jsonl', text)
+
+# %% ../../nbs/data/05_words.ipynb #7e0cc86a
+_HELD = {'heldout': 150, 'in_template': 100}   # problems of each split that held-out traces are of
+
+def _held(sets): # split -> `Posed` problems
+    "The problems that held-out traces are of, of both splits."
+    return [p for split, n in _HELD.items() for p in sets[split][:n]]
 
 # %% ../../nbs/data/05_words.ipynb #cfa87699
 def write_words(folder,  # where; `data_folder()/'words'` is what ships
                 seed=0): # of the problems
-    "Writes the problems and the program-written teachers of the words pool, returns file name -> sha256."
+    "Writes the problems and the program-written teachers of the words pool, held out too; file name -> sha256."
     folder, train = Path(folder), pose(TRAIN_TEMPLATES, 200, 'train', 'words-train', seed)
     sets = dict(train=train, heldout=pose(HELDOUT_TEMPLATES, 2000, 'heldout', 'words-heldout', seed),
                 in_template=pose(TRAIN_TEMPLATES, 1000, 'heldout', 'words-in-template', seed))
     files = [write_problems(folder/f'problems_{name}.jsonl', [p.problem for p in ps]) for name, ps in sets.items()]
-    files += [_write_teacher(folder, name, train, train) for name in PROGRAM_TEACHERS]
+    for part, posed in (('teachers', train), (HELDOUT_FOLDER, _held(sets))):
+        files += [_write_teacher(folder/part, name, posed, posed) for name in PROGRAM_TEACHERS]
     return {f.relative_to(folder).as_posix(): hash_file(f) for f in files}
 
 # %% ../../nbs/data/05_words.ipynb #031814fa
@@ -337,22 +346,32 @@ def slipped(posed, # a `Posed` problem
     wrong = r + rng.choice([d for d in (-3, -2, -1, 1, 2, 3) if r + d > 0])
     return replace(posed, work=(*before, (p, op, q, wrong)), problem=replace(posed.problem, answer=str(wrong)))
 
+# %% ../../nbs/data/05_words.ipynb #b7f4e2b1
+def _held_out():
+    "The problems that the shipped held-out traces are of."
+    return _held({'heldout': pose(HELDOUT_TEMPLATES, _HELD['heldout'], 'heldout', 'words-heldout'),
+                  'in_template': pose(TRAIN_TEMPLATES, _HELD['in_template'], 'heldout', 'words-in-template')})
+
+def _erring(posed, share, rng): # `Posed` problems
+    "(the problems as a teacher solves them who errs, how many are wrong)."
+    slips = [rng.random() < share for _ in posed]
+    return [slipped(p, rng) if slip else p for p, slip in zip(posed, slips)], sum(slips)
+
 # %% ../../nbs/data/05_words.ipynb #ccb93452
 def write_slips(folder,   # where
                 share=.3, # of each teacher's traces
                 seed=0):  # of which ones, and by how much
-    "Writes the problems that ship, and teachers who err; returns teacher -> number of wrong traces (own)."
+    "Writes the problems that ship, and teachers who err, held out too; teacher -> number of wrong training traces (own)."
     folder, train = Path(folder), pose(TRAIN_TEMPLATES, 200, 'train', 'words-train')
     for name in ('train', 'heldout', 'in_template'):
         file = f'problems_{name}.jsonl'
         write_atomic(folder/file, (data_folder()/'words'/file).read_text(encoding='utf-8'))
-    wrong = {}
+    wrong, held = {}, _held_out()
     for teacher in PROGRAM_TEACHERS:
         rng = random.Random(derive_seed('slips', teacher, seed))
-        slips = [rng.random() < share for _ in train]
-        said = [slipped(p, rng) if slip else p for p, slip in zip(train, slips)]
-        _write_teacher(folder, teacher, train, said)
-        wrong[teacher] = sum(slips)
+        said, wrong[teacher] = _erring(train, share, rng)
+        _write_teacher(folder/'teachers', teacher, train, said)
+        _write_teacher(folder/HELDOUT_FOLDER, teacher, held, _erring(held, share, rng)[0])
     return wrong
 
 # %% ../../nbs/data/05_words.ipynb #3d243242
@@ -383,7 +402,7 @@ operands), and after full fine-tuning on the 200 traces of one teacher
 # %% ../../nbs/data/05_words.ipynb #7d1b9364
 def _file_names(folder):
     "Names of the files that ship, sorted."
-    return sorted(f.relative_to(folder).as_posix() for p in ('*.json*', 'teachers/*.jsonl') for f in folder.glob(p))
+    return sorted(f.relative_to(folder).as_posix() for p in ('*.json*', 'teachers/*.jsonl', f'{HELDOUT_FOLDER}/*.jsonl') for f in folder.glob(p))
 
 def _file_row(folder, name):
     "One line of the table of files: lines, size, sha256."
@@ -409,7 +428,9 @@ templates with other operands.
 - **Teachers**, one file each, every final answer right, every trace ending in `Answer: N` unless a model wrote it: \
 {programs} are written by programs, share every sum, and differ in all else.
   Sampled from models and filtered by answer (a problem never solved is dropped for that teacher alone): {models}.
-{peer}- **Licence**: Apache-2.0, as the whole project; SmolLM2's and Qwen2.5-Coder's weights are Apache-2.0 too.
+{peer}- **teachers_heldout**: what the program-written teachers write for the first {held} problems of heldout and the \
+first {held_in} of in_template, to measure losses on; teachers sampled from models have none.
+- **Licence**: Apache-2.0, as the whole project; SmolLM2's and Qwen2.5-Coder's weights are Apache-2.0 too.
 {measured}
 | file | lines | size | sha256 |
 |---|---|---|---|
@@ -427,7 +448,8 @@ def card(folder,          # the pool's folder
     one, two, three = (STEPS_OF_20.count(k) for k in (1, 2, 3))
     return _CARD.format(
         n_train=len(TRAIN_TEMPLATES), n_heldout=len(HELDOUT_TEMPLATES), one=one, two=two, three=three,
-        instruction=INSTRUCTION.strip(), programs=quoted(PROGRAM_TEACHERS),
+        instruction=INSTRUCTION.strip(), programs=quoted(PROGRAM_TEACHERS), held=_HELD['heldout'],
+        held_in=_HELD['in_template'],
         models=quoted(t for t in teachers if t not in PROGRAM_TEACHERS) or 'none',
         peer=_PEER if 'smollm2' in teachers else '', measured=_measured(recorded),
         rows='\n'.join(_file_row(folder, n) for n in names))
