@@ -120,10 +120,10 @@ def _round_text(d, w, metric): # a dict of `_last_and_best`; 'last' or 'best'
 
 # %% ../../nbs/answers/08_over_seeds.ipynb #1e5886ab
 def last_and_best(rows,              # rows of metrics.jsonl
-                  metric='accuracy', # 'accuracy' (higher is better) or 'loss' (lower)
+                  metric='accuracy', # 'accuracy' (higher is better), 'loss' or 'heldout_loss' (lower)
                   corpus=None):      # for loss: which corpus; None: whichever is in the rows
     "A table with the last and the best round of each run (seed, method, teacher, budget) and the rule that chose them."
-    sign = -1 if metric == 'loss' else 1
+    sign = 1 if metric == 'accuracy' else -1
     data = [_last_and_best(run, rs, sign) for run, rs in _runs(rows, metric, corpus).items()]
     cells = [[d['method'], d['teacher'] or '', d['budget'] or '', '' if d['seed'] is None else d['seed'],
               f'{_round_text(d, "last", metric)} (round {d["last_round"]})',

@@ -15,7 +15,8 @@ from .settings import settings_dict
 # %% ../../nbs/core/11_experiment.ipynb #4a0dd155
 FREE = {'rounds': {'rounds', 'methods', 'mtd_budgets', 'merge', 'merge_options', 'outer', 'introduce', 'rows',
                    'keep', 'layout', 'branches'},
-        'eval': {'k', 'every_round', 'after', 'batch'}}   # may change from one call to the next: they add, or change no result
+        'eval': {'k', 'every_round', 'after', 'batch', 'heldout_loss', 'n_heldout_traces'}}
+# may change from one call to the next: they add, or change no result
 
 # %% ../../nbs/core/11_experiment.ipynb #eb3c03f9
 def experiment(settings): # RunSettings
@@ -43,6 +44,8 @@ def _together(a, b): return tuple(dict.fromkeys([*a, *b]))
 def _fewer(there, asked):
     "What would be less than there is, as text."
     pairs = {'rounds.rounds': (there.rounds.rounds, asked.rounds.rounds), 'eval.k': (there.eval.k, asked.eval.k)}
+    if there.eval.heldout_loss and asked.eval.heldout_loss:
+        pairs['eval.n_heldout_traces'] = there.eval.n_heldout_traces, asked.eval.n_heldout_traces
     return [f'{k}: there {a}, asked for {b}' for k, (a, b) in pairs.items() if b < a]
 
 # %% ../../nbs/core/11_experiment.ipynb #58aed3fb
@@ -57,4 +60,6 @@ def amended(there,  # RunSettings of the folder
                        cure='ask for at least as much, give another folder, or read it with read_run')
     r = replace(asked.rounds, methods=_together(there.rounds.methods, asked.rounds.methods),
                             mtd_budgets=_together(there.rounds.mtd_budgets, asked.rounds.mtd_budgets))
-    return replace(asked, seeds=_together(there.seeds, asked.seeds), rounds=r)
+    e = asked.eval if asked.eval.heldout_loss else replace(
+        asked.eval, heldout_loss=there.eval.heldout_loss, n_heldout_traces=there.eval.n_heldout_traces)
+    return replace(asked, seeds=_together(there.seeds, asked.seeds), rounds=r, eval=e)

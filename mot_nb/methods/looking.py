@@ -12,6 +12,7 @@ from ..core.tables import Table
 from ..data.problems import is_correct
 from ..answers.sampling import read_samples
 from ..answers.differences import paired_difference
+from ..answers.heldout_loss import heldout_difference, heldout_mean, heldout_parts
 from ..answers.scores import score
 
 # %% ../../nbs/methods/08_looking.ipynb #a4e35a85
@@ -63,12 +64,16 @@ class Comparison:
     losses: tuple     # (of a, of b): rows of metrics
     parted: tuple     # problems that exactly one of them has right
     answers: Answers  # theirs, to some of these
+    held: tuple = ()  # (`HeldoutLoss` of a, of b, paired difference); (): not measured
 
     def table(self):
         "The numbers."
         a, b = self.losses
         a, b = a['value'], b['value']
         rows = [['loss on the common corpus', f'{a:.3f}', f'{b:.3f}', f'{a - b:+.3f}']]
+        if self.held:
+            x, y, d = self.held
+            rows += [['loss on held-out traces, paired', f'{x.value:.3f}', f'{y.value:.3f}', f'{d.value:+.3f}{d.ends}']]
         if self.difference is not None:
             d = self.difference
             rows += [['accuracy, paired', '', '', f'{100*d.value:+.1f} points [{100*d.lo:+.1f}, {100*d.hi:+.1f}]'],
@@ -119,11 +124,18 @@ class Look(LookAtOne):
     "Answers, scores and losses of the students of a lab, and how two of them differ."
     def compare(self, a, b): # `Student`s
         "The `Comparison` of two students."
-        losses = self.loss(a), self.loss(b)
-        if not self.lab.pool.heldout: return Comparison(a.name, b.name, None, losses, (), Answers((), {}))
+        losses, held = (self.loss(a), self.loss(b)), self._held(a, b)
+        if not self.lab.pool.heldout: return Comparison(a.name, b.name, None, losses, (), Answers((), {}), held)
         names = (a.name, b.name) if a.name != b.name else (f'{a.name} {a.key[:6]}', f'{b.name} {b.key[:6]}')
         of = {name: self.samples(s) for name, s in zip(names, (a, b))}
         right = [{p.id for p in self._problems() if is_correct(p.answer, x[p.id][0].text)} for x in of.values()]
         parted = tuple(p for p in self._problems() if p.id in right[0] ^ right[1])
         difference = paired_difference(self.accuracy(a), self.accuracy(b))
-        return Comparison(*names, difference, losses, parted, Answers(parted[:3], of))
+        return Comparison(*names, difference, losses, parted, Answers(parted[:3], of), held)
+
+    def _held(self, a, b):
+        "(`HeldoutLoss` of a, of b, their paired difference); () where the lab does not measure it."
+        of = {key: {self.lab.seed: heldout_parts(self._measured(s)[1]['rows'])} for key, s in (('a', a), ('b', b))}
+        if not of['a'][self.lab.seed]: return ()
+        return heldout_mean(a.name, of['a']), heldout_mean(b.name, of['b']), heldout_difference(of, 'a', 'b')
+

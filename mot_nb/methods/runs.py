@@ -25,6 +25,7 @@ from ..student.students import student_folder
 from ..student.operators import OPERATORS
 from ..student.weights import compute_dtype
 from ..answers.engines import pick_engine
+from ..answers.heldout_loss import heldout_mean, heldout_students
 from ..answers.over_seeds import last_and_best, rows_over_seeds
 from ..data.pools import data_hash, load_pool
 from ..scale.mesh import choose_layout
@@ -62,12 +63,12 @@ class RunResult:
     environments: int = 1  # machines, threads and versions that worked on it; above 1: not bit-exact
 
     def scores(self,
-               metric='accuracy'): # 'accuracy' or 'loss'
+               metric='accuracy'): # 'accuracy', 'loss' or 'heldout_loss'
         "Rows of one metric, one a method and round, with mean and interval over seeds and problems."
         return rows_over_seeds([r for r in self.rows if r['metric'] == metric])
 
     def last_and_best(self,
-                      metric='accuracy'): # 'accuracy' or 'loss'
+                      metric='accuracy'): # 'accuracy', 'loss' or 'heldout_loss'
         "Each method's last and best round, with the rule that chose them."
         return last_and_best(self.rows, metric)
 
@@ -90,6 +91,17 @@ def _last(result):
             by.setdefault(which, {})[metric] = r
     return by
 
+# %% ../../nbs/methods/12_runs.ipynb #96886ca4
+def _held(result):
+    "('loss on held-out traces', a cell of each student by (method, whose traces), what it is over); None: not measured."
+    if not any(r['metric'] == 'heldout_loss' for r in result.rows): return None
+    means = {tuple((name + ':').split(':')[:2]): heldout_mean(name, by)
+             for name, by in heldout_students(result.rows).items()}
+    some = next(iter(means.values()))
+    note = f' Loss on held-out traces: mean over {some.teachers} teachers, {some.n} problems, intervals over those.'
+    return {which: f'{m.value:.3f}{m.ends}' for which, m in means.items()}, note
+
+# %% ../../nbs/methods/12_runs.ipynb #dbd4f26c
 def _table(result):
     "The table of a `RunResult`."
     s, some = result.settings, next((r for r in result.rows if r['metric'] == 'accuracy'), {})
@@ -99,6 +111,9 @@ def _table(result):
     note = '' if result.environments == 1 else f' Made in {result.environments} environments: not bit-exact.'
     head = ['method', 'teacher or budget', 'steps in sequence', 'steps in all', 'accuracy', 'truncated',
             'loss on the common corpus']
+    if held := _held(result):
+        cells, head = [[*c, held[0].get(tuple(c[:2]), '–')] for c in cells], [*head, 'loss on held-out traces']
+        note += held[1]
     return Table(head, cells, f"{s.name}: after {s.rounds.rounds} rounds; n = {some.get('n', 0)} held-out problems x "
                  f"{some.get('k', 0)}; 95 % intervals over {over} (loss, one seed: over traces).{note}")
 
@@ -344,6 +359,7 @@ def _carry_out(start, out, progress, device, mesh, say):
     labs = [SeedLab(settings, seed_folder(out, seed), seed, place, shown) for seed in settings.seeds]
     note_run(out, start['manifest'], asked, labs)
     _say_dropped(labs, say)
+    _say_no_heldout(labs[0], say)
     say(check_start(labs[0]))
     for lab in labs: ask_all(lab, settings.rounds)
     carry_out(labs)
@@ -354,6 +370,13 @@ def _say_dropped(labs, say):
     lost = {t: d for lab in labs for t, d in lab.dropped.items()}
     words = '; '.join(f'{t}: ' + ', '.join(f'{n} {why}' for why, n in d.items()) for t, d in lost.items())
     if lost: say(f'traces left out: {words}')
+
+# %% ../../nbs/methods/12_runs.ipynb #dd32a894
+def _say_no_heldout(lab, say):
+    "One line on teachers without held-out traces, where their loss is asked for."
+    none = [t for t in lab.teachers if t not in lab.evaluation.held]
+    if lab.settings.eval.heldout_loss and none:
+        say(f"no loss on held-out traces of {', '.join(none)}: no teachers_heldout/NAME.jsonl of this split")
 
 # %% ../../nbs/methods/12_runs.ipynb #a00d86bf
 def _ranks(settings, manifest, mesh):
