@@ -1,6 +1,6 @@
 """The plan: shapes counted tensor by tensor, experts that are missing, predictions against recorded measurements, and
 the paper's run as far as it can be tried without GPUs."""
-import json, math, subprocess
+import json, math, subprocess, time
 from pathlib import Path
 
 import pytest
@@ -221,3 +221,27 @@ def test_slurm_script():
                                'SLURM_NNODES': '2', 'SLURM_NODEID': '1', 'SLURM_GPUS_ON_NODE': '8'})
     assert done.stdout.split() == ['--nnodes=2', '--node_rank=1', '--nproc_per_node=8', '--master_addr=node-a',
                                    '--master_port=20007', '-m', 'mot_nb', 'run', 'a.yaml', 'train.lr=2e-5'], done.stderr
+
+
+def test_slurm_queues_again_at_the_time_limit(tmp_path):
+    "TERM to the batch shell, as Slurm sends it: the job is queued again once, its step ended; a failing step is not."
+    def started(step, name):
+        log = tmp_path/name
+        for tool, body in {'scontrol': f'[[ $1 == requeue ]] && echo "$@" >> {log} || echo node-a',
+                           'srun': 'while [[ $1 == --* ]]; do shift; done; exec "$@"', 'torchrun': step}.items():
+            (tmp_path/tool).write_text(f'#!/bin/bash\n{body}\n')
+            (tmp_path/tool).chmod(0o755)
+        env = {'PATH': f'{tmp_path}:/usr/bin:/bin', 'SLURM_JOB_NODELIST': 'node-a', 'SLURM_JOB_ID': '7',
+               'SLURM_NNODES': '1', 'SLURM_NODEID': '0'}
+        job = subprocess.Popen(['bash', str(house.ROOT/'data'/'launch'/'run.slurm'), 'a.yaml'], env=env,
+                               stdout=subprocess.PIPE, text=True)
+        return job, log
+    job, log = started(f'touch {tmp_path}/works; exec sleep 60', 'limit')
+    while not (tmp_path/'works').exists(): time.sleep(.05)
+    job.terminate()
+    assert job.wait(20) != 0 and 'queued again' in job.stdout.read()
+    assert log.read_text() == 'requeue 7\n'
+    job, log = started('exit 3', 'failed')
+    assert job.wait(20) == 3 and not log.exists()
+    job, log = started('exit 0', 'done')
+    assert job.wait(20) == 0 and not log.exists()

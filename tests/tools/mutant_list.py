@@ -556,8 +556,8 @@ area('resume', 'methods.ledger', 'test_methods.py::test_a_ledger_takes_no_other_
      ('a later line wins', 'self.records.setdefault(self._key(r), r)', 'self.records.update({self._key(r): r})'))
 
 area('resume', 'core.experiment', 'test_runs.py::test_what_makes_another_experiment',
-     ('the temperature may change', "'eval': {'k', 'every_round', 'batch'}}",
-      "'eval': {'k', 'every_round', 'batch', 'temperature'}}"),
+     ('the temperature may change', "'eval': {'k', 'every_round', 'after', 'batch'}}",
+      "'eval': {'k', 'every_round', 'after', 'batch', 'temperature'}}"),
      ('the weights may change', "'keep', 'layout', 'branches'},", "'keep', 'layout', 'branches', 'weights'},"))
 
 area('resume', 'data.pools', 'test_pools.py::test_changed_data_have_another_hash',
