@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from ..core.errors import MotError
 from ..core.hashes import derive_seed
+from ..core.machine import check_room, free_memory
 from ..core.intervals import around, half_width
 from ..data.corpora import pack
 from ..student.loss import token_losses
@@ -49,6 +50,7 @@ class Hessian:
         self.pieces, self.parameters = list(pieces), list(parameters)
         self.n = sum(p.numel() for p in self.parameters)
         _check_parameters(self.parameters, self.n)
+        self.device = _vectors_on(self.parameters, self.n)   # where `lanczos` and `trace` keep their vectors
 
     def gradient(self):
         "The loss's gradient, one flat vector."
@@ -67,6 +69,15 @@ class Hessian:
             for f in self.pieces:
                 if (found := _product(f, self.parameters, parts)) is not None: out += found
         return _finite(out).to(v.device)
+
+# %% ../../nbs/analysis/24_curvature.ipynb #939b3223
+def _vectors_on(parameters, n):
+    "Where vectors lie: beside the parameters where there is room, else the CPU; raises without room for a product."
+    device, number = parameters[0].device, n * parameters[0].element_size()
+    check_room(4 * number, device, 'a Hessian product of this student (two gradients, two vectors)',
+               'measure on the CPU, or take a smaller student or a GPU with more memory')
+    free = free_memory(device)
+    return device if free is None or 8 * number <= free else torch.device('cpu')
 
 # %% ../../nbs/analysis/24_curvature.ipynb #ce65dd6c
 def _check_parameters(parameters, n):
@@ -167,7 +178,7 @@ def lanczos(h,         # anything with `h @ vector` and `h.n`, symmetric
     if steps < 1:
         raise MotError('at least one product is needed', where='lanczos', values=steps, cure='take 20 or more')
     g = torch.Generator(device='cpu').manual_seed(derive_seed('lanczos', seed))
-    v = torch.randn(h.n, generator=g, dtype=dtype)
+    v = torch.randn(h.n, generator=g, dtype=dtype).to(getattr(h, 'device', 'cpu'))
     v /= _norm(v)
     for alphas, betas, b in _recursion(h, v, steps, keep):
         values, off = _ends(alphas, betas, b)
@@ -210,7 +221,7 @@ def trace(h,         # anything with `h @ vector` and `h.n`, symmetric
     if probes < 2: raise MotError('one probe has no interval', where='trace', values=probes, cure='take 10 or more')
     found = []
     for i in range(probes):
-        z = _signs(h, seed, i, dtype)
+        z = _signs(h, seed, i, dtype).to(getattr(h, 'device', 'cpu'))
         found.append(_dot((h @ z).to(dtype), z))
         if progress: progress(i + 1, float(np.mean(found)))
     return _trace(found, h.n)

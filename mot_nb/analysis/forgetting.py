@@ -13,7 +13,7 @@ import numpy as np
 from ..core.errors import MotError, unknown_name
 from ..core.hashes import hash_tensors
 from ..core.records import add_recorded, read_recorded
-from ..core.machine import environment
+from ..core.machine import environment, number_type
 from ..core.intervals import ratio_interval
 from ..core.tables import Table
 from ..student.students import load_student
@@ -204,13 +204,15 @@ def measure_students(students, # {label: (folder or name, dict of what it is: me
                      suite,    # `Suite`
                      path,     # JSONL file to make or to resume
                      progress=print, # receives lines; None: silent
+                     device=None, # where students compute; None: a GPU where there is one
+                     dtype='float32', # they are loaded in
                      **head):  # how it was made: commit, command
     "{label: rows} of every student, appended to a file task by task; refuses a file of other items or weights."
     path, say = Path(path), progress or (lambda text: None)
     there = _begun(path, suite, head)
     for label, (source, about) in students.items():
         rows = there.setdefault(label, [])
-        model, tokenizer = load_student(str(source))
+        model, tokenizer = load_student(str(source), number_type(dtype), device=device)
         weights = hash_tensors(student_state(model))
         _same_weights(rows, weights, f'{path}, {label}')
         done = {r['task'] for r in rows}
@@ -233,6 +235,8 @@ def _parser():
                    help='the first is the base, e.g. base=smollm2-135m mot=runs/a/students/mot-r5')
     p.add_argument('--out', required=True, help='JSONL file to make or to resume')
     p.add_argument('--commit', default='', help='of the code, kept with the results')
+    p.add_argument('--device', help='cpu, cuda, cuda:1 (default: a GPU where there is one)')
+    p.add_argument('--dtype', choices=('float32', 'bfloat16'), default='float32', help='students are loaded in')
     for part, n in (('mmlu', 150), ('logiqa', 60), ('prose', 24), ('forms', len(FORMS))):
         p.add_argument(f'--{part}', type=int, default=n, help=f'items (default: {n})')
     return p
@@ -254,7 +258,8 @@ def main(words=None): # the command line; None: this process'
         students = {label: (source, {}) for label, source in pairs.items()}
         suite = make_suite(a.mmlu, a.logiqa, a.prose, a.forms)
         say = lambda text: print(text, file=sys.stderr)
-        print(forgetting_table(measure_students(students, suite, a.out, say, commit=a.commit, command=command),
+        print(forgetting_table(measure_students(students, suite, a.out, say, a.device, a.dtype, commit=a.commit,
+                                                command=command),
                                next(iter(pairs))))
         return 0
     except MotError as e:

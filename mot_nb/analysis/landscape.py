@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from ..core.errors import MotError
 from ..core.hashes import hash_json, hash_tensors
+from ..core.machine import free_memory
 from ..student.loss import loss_of_rows, row_losses
 from ..student.weights import student_state
 
@@ -111,6 +112,14 @@ def _step(t, start, parts):
     step = _sum([(c, d[some]) for c, d in parts])
     return _rough(step), _rough((t[some].to(step.dtype) - start[some].to(step.dtype)).sub_(step))
 
+# %% ../../nbs/analysis/17_landscape.ipynb #0bde8a76
+def _copied(own):
+    "The weights once more: beside the student where a GPU has room for half as much again, else in main memory."
+    to = {t.device for t in own.values()}
+    need = 1.5 * sum(t.numel() * t.element_size() for t in own.values())
+    near = all((free := free_memory(d)) is None or need <= free for d in to)
+    return {n: t.to(t.device if near else 'cpu', copy=True) for n, t in own.items()}
+
 # %% ../../nbs/analysis/17_landscape.ipynb #2c6233d7
 def _check_weights(states, weights):
     "Raises unless these weights make a mixture of these states."
@@ -142,7 +151,7 @@ class Walk:
 
     def __enter__(self):
         self.own = student_state(self.model)
-        self.home = {n: t.clone() for n, t in self.own.items()}
+        self.home = _copied(self.own)
         self.hash = hash_tensors(self.home)
         self._attention = getattr(getattr(self.model, 'config', None), '_attn_implementation', None)
         return self
@@ -183,11 +192,11 @@ def _move(walk, steps):
     "What `Walk.move` does."
     asked = lost = 0.0
     for n, t in walk.own.items():
-        parts = [(c, d[n]) for c, d in steps if n in d and c]
+        parts = [(c, d[n].to(t.device)) for c, d in steps if n in d and c]
         if not parts:
             t.copy_(walk.home[n])
             continue
-        step, off = _step(t, walk.home[n], parts)
+        step, off = _step(t, walk.home[n].to(t.device), parts)
         asked, lost = asked + step, lost + off
     if not asked or math.sqrt(lost / asked) <= LOST: return
     walk.back()
@@ -202,5 +211,5 @@ def _mix(walk, states, weights):
     _check_weights(states, weights)
     _check_states(walk.own, states)
     for n, t in walk.own.items():
-        parts = [(w, s[n]) for w, s in zip(weights, states.values()) if w]
+        parts = [(w, s[n].to(t.device)) for w, s in zip(weights, states.values()) if w]
         t.copy_(parts[0][1] if len(parts) == 1 else _sum(parts))

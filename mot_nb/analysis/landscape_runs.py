@@ -5,25 +5,28 @@
 # %% auto #0
 __all__ = ['LandscapeRun', 'measured_students', 'mot_path', 'about_table', 'measure_sharpness', 'sharpness_rows', 'interval_over',
            'compare_sharpness', 'flatness', 'flatness_answer', 'sharpness_table', 'compared_table', 'Curved',
-           'check_probes', 'measure_curvature', 'compare_curvature', 'curvature_table', 'measure_barriers',
-           'barrier_tables', 'some_of_each', 'measure_around', 'middle_rows', 'measure_planes', 'measure_reverse',
-           'half_way_table']
+           'check_probes', 'measure_curvature', 'compare_curvature', 'curvature_table', 'check_landscape',
+           'measure_barriers', 'barrier_tables', 'some_of_each', 'measure_around', 'middle_rows', 'measure_planes',
+           'measure_reverse', 'half_way_table']
 
 # %% ../../nbs/analysis/27_landscape_runs.ipynb #e85e90ce
 from dataclasses import dataclass
 from pathlib import Path
 import numpy as np
+from ..core.asked import check_least, check_seeds
 from ..core.errors import MotError, unknown_name
 from ..core.labels import Label
-from ..core.machine import environment
+from ..core.machine import compute_device, environment, number_type
 from ..core.records import write_recorded
 from ..core.settings import load_settings, settings_dict
 from ..core.tables import Table
 from ..data.pools import load_pool
 from ..student.students import load_student
 from ..student.weights import load_state
+from ..methods.manifest import read_manifest
 from ..methods.runs import kept_students
 from .barriers import barriers, highest_barrier, reverse
+from .directions import NORMS
 from .curvature import branch_hessian, lanczos, trace, trace_difference
 from .landscape import RowLoss, fixed_rows
 from .landscape_record import Landscape, row_over_seeds
@@ -38,7 +41,8 @@ def _head(m, how):
     e = environment()
     hardware = f"{e['cpu']}, {e['cores']} cores" + ''.join(f', {g}' for g in e['gpus'])
     return {**how, 'hardware': hardware, 'environment': e, 'settings': settings_dict(m.settings),
-            'rows_each': m.rows_each, 'directions': m.directions, 'radii': m.radii, 'norm': m.norm}
+            'rows_each': m.rows_each, 'directions': m.directions, 'radii': m.radii, 'norm': m.norm,
+            **({} if (str(m.device), m.dtype) == ('cpu', 'float32') else {'device': str(m.device), 'dtype': m.dtype})}
 
 def _check_kept(m, names):
     "Raises unless MoT's last student and these were kept, in every seed."
@@ -50,6 +54,27 @@ def _check_kept(m, names):
         for l in names:
             if l not in kept:
                 raise unknown_name('student', l, kept, where=f'{m.run.name}, seed {seed}: kept students')
+
+# %% ../../nbs/analysis/27_landscape_runs.ipynb #964b4c5c
+def _check_measure(m):
+    "Raises for numbers that measure nothing, before anything is loaded."
+    number_type(m.dtype)
+    where = 'LandscapeRun'
+    check_least(where, rows_each=(m.rows_each, 1), directions=(m.directions, 2), micro_tokens=(m.micro_tokens, 1))
+    if m.norm not in NORMS: raise unknown_name('normalisation', m.norm, NORMS, where=where)
+    if m.radii and all(r > 0 for r in m.radii): return
+    raise MotError('a radius is a length', where=f'{where}, parameter radii', values=m.radii,
+                   cure='give numbers above 0, the main one first, such as 0.1')
+
+# %% ../../nbs/analysis/27_landscape_runs.ipynb #39d4b8b5
+def _opened(m, also):
+    "(model, tokenizer) of a `LandscapeRun`; raises for what it cannot measure, before anything is."
+    _check_measure(m)
+    _check_kept(m, [*m.students, *also])
+    s = m.settings.student
+    model, m.tokenizer = load_student(s.name, number_type(m.dtype), s.seed, m.device, s.template)
+    m.loss(m.seeds[0])     # too few rows are refused here
+    return model, m.tokenizer
 
 # %% ../../nbs/analysis/27_landscape_runs.ipynb #28d7c4b1
 class LandscapeRun:
@@ -65,17 +90,17 @@ class LandscapeRun:
                  surfaces='',       # folder for what is measured, so that a stopped report resumes; '': not kept
                  record='',         # JSONL file to write the results to; '': not written
                  also=(),           # labels that must have been kept too
-                 device=None,       # where the student is; None: the CPU
+                 device=None,       # where is computed; None: a GPU where there is one
+                 dtype='float32',   # of the student; a type that loses more than 5 % of a step is refused there
                  **how):            # commit, command: kept with the results
         self.run, self.settings = Path(run), load_settings(Path(run)/'settings.yaml')
         self.T, self.students = self.settings.rounds.rounds, list(students)
-        self.last, self.seeds = f'mot-r{self.T}', list(seeds) or list(self.settings.seeds)
+        self.last, self.seeds = f'mot-r{self.T}', check_seeds(self.settings, seeds)
+        self.device, self.dtype = compute_device(device), dtype
         self.rows_each, self.radii, self.directions = rows_each, list(radii), directions
         self.norm, self.micro_tokens, self.record, self.results = norm, micro_tokens, record, []
         self.folder = Path(surfaces) if surfaces else None
-        _check_kept(self, [*self.students, *also])
-        s = self.settings.student
-        self.model, self.tokenizer = load_student(s.name, seed=s.seed, device=device or 'cpu', template=s.template)
+        self.model, self.tokenizer = _opened(self, also)
         self.head = _head(self, how)
 
     def keep(self, *rows): # of the record
@@ -93,12 +118,17 @@ class LandscapeRun:
         "Where it is kept; None: nowhere."
         return self.folder/name if self.folder else None
 
+# %% ../../nbs/analysis/27_landscape_runs.ipynb #1752e138
+def _with_another(m):
+    "The labels that are asked for; where there is none beside MoT's last, the base, which it is then compared with."
+    return m.students if set(m.students) - {m.last} else ['base', *m.students]
+
 # %% ../../nbs/analysis/27_landscape_runs.ipynb #d09ded04
 def measured_students(m,    # `LandscapeRun`
                       seed): # of the run
     "label -> folder of the students that are measured; MoT's last is among them: others are compared with it."
     kept = kept_students(m.run, seed)
-    if m.students: return {l: kept[l] for l in dict.fromkeys([*m.students, m.last])}
+    if m.students: return {l: kept[l] for l in dict.fromkeys([*_with_another(m), m.last])}
     last = lambda l: Label.parse(l).round == m.T
     return {l: f for l, f in kept.items() if l in ('base', 'oneshot') or l.startswith('mot-') or last(l)}
 
@@ -228,7 +258,8 @@ class Curved:
 # %% ../../nbs/analysis/27_landscape_runs.ipynb #acec2da3
 def check_probes(probes): # random signs for a trace; 0: none
     "Raises for a number of probes that has no interval: at once, before anything is measured."
-    if probes == 1: raise MotError('one probe has no interval', where='probes', values=1, cure='take 10 or more, or 0')
+    if probes < 0 or probes == 1:
+        raise MotError('one probe has no interval', where='probes', values=probes, cure='take 10 or more, or 0')
 
 # %% ../../nbs/analysis/27_landscape_runs.ipynb #ac982cb2
 def measure_curvature(m,         # `LandscapeRun`
@@ -283,6 +314,34 @@ def curvature_table(found, # of `measure_curvature`
     return Table(['seed', 'student', 'largest eigenvalue', 'may be off by', 'smallest', 'trace'], cells,
                  'Trace: 95 % interval over probes.')
 
+# %% ../../nbs/analysis/27_landscape_runs.ipynb #402260d1
+def check_landscape(m,              # `LandscapeRun`
+                    barrier_points, # on each way between two branches; 0: none
+                    around_points,  # along each side of a plane around a student; 0: none
+                    back_points,    # of each reverse trajectory; 0: none
+                    plane_points,   # along each side of a plane through students; 0: none
+                    products,       # Hessian products; 0: none
+                    curvature_rows, # of each teacher
+                    seeds=()):      # name -> for how many seeds a part is measured
+    "Raises for points, products and rows that measure nothing or are not there; before anything is measured."
+    page = '83_landscape'
+    check_least(page, curvature_rows=(curvature_rows, 1), products=(products, 0),
+                **{n: (k, 1) for n, k in dict(seeds).items()})
+    fixed_rows(pool_rows(m.settings, m.tokenizer, m.seeds[0]), curvature_rows)
+    asked = dict(barrier_points=(barrier_points, 2, 'one lies at each end'), plane_points=(plane_points, 2, 'a side'),
+                 around_points=(around_points, 3, 'odd: the student lies in the middle'),
+                 back_points=(back_points, 3, 'odd: one lies half-way'))
+    for name, (n, least, why) in asked.items():
+        if n == 0 or n >= least and (n % 2 or 'odd' not in why): continue
+        raise MotError(f'{name} cannot be drawn with so many points', where=f'{page}, parameter {name}', values=n,
+                       cure=f'give 0, or {least} or more, {why}')
+
+# %% ../../nbs/analysis/27_landscape_runs.ipynb #13f5e5a0
+def _trained_on(m):
+    "The device a run was trained on, where its branches come out bit for bit; of an old run this one's."
+    layout = read_manifest(m.run).get('layout') or {}
+    return compute_device(layout.get('device') or m.device)
+
 # %% ../../nbs/analysis/27_landscape_runs.ipynb #6bf26d96
 def measure_barriers(m,         # `LandscapeRun`
                      points,    # on the way between two branches, ends included
@@ -292,7 +351,8 @@ def measure_barriers(m,         # `LandscapeRun`
     for seed in m.seeds[:n_seeds]:
         loss = m.loss(seed)
         for t in range(1, m.T + 1):
-            b = out[seed, t] = barriers(m.model, branches_again(m.run, t, seed), loss, points)
+            branches = branches_again(m.run, t, seed, _trained_on(m))
+            b = out[seed, t] = barriers(m.model, branches, loss, points)
             at = {'seed': seed, 'round': t}
             m.keep(*({'part': 'barrier', **at, **vars(x)} for x in b['barriers']))
             m.keep({'part': 'merge', **at, **_merge(b, loss)})
@@ -365,7 +425,7 @@ def measure_planes(m,      # `LandscapeRun`
     seed, out = m.seeds[0], {}
     states = {l: read_weights(f) for l, f in measured_students(m, seed).items()}
     for which, names in _spanning(m, states).items():
-        p = plane(states, names)
+        p = plane(states, names, m.device)
         shown = _shown(m, p, names)
         xs, ys = grid(p, points, labels=shown)
         s = surface(m.model, states, p, xs, ys, m.loss(seed), m.file(f'plane-{which}.jsonl'))

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from ..core.errors import MotError, unknown_name
 from ..core.hashes import derive_seed
-from .directions import filter_dims, random_direction
+from .directions import drawn_there, filter_dims, random_direction
 from .landscape import Walk, measure_name
 from .lines import fill, mixtures
 
@@ -35,13 +35,14 @@ class Plane:
         return f'Plane through {", ".join(self.names)}' + (f'; away from it, in radii of these: {far}' if far else '')
 
 # %% ../../nbs/analysis/21_planes.ipynb #845ea45e
-def _gram(states, at):
-    "[students, students] inner products of the students minus the mean of those `at` these numbers, in float64."
+def _gram(states, at, device=None):
+    "[students, students] products of the students minus the mean of those `at` these numbers; float64, by tensor."
     n = len(states)
     gram, middle = np.zeros((n, n)), np.zeros(n)
     for name, t in list(states.values())[at[0]].items():
         if not t.is_floating_point(): continue
-        d = torch.stack([(s[name].double() - t.double()).flatten() for s in states.values()])
+        on = t.device if device is None else device
+        d = torch.stack([(s[name].to(on).double() - t.to(on).double()).flatten() for s in states.values()])
         gram += (d @ d.T).cpu().numpy()
     middle[at] = 1 / len(at)
     move = np.eye(n) - middle[None, :]
@@ -60,7 +61,8 @@ def _axes(gram):
 
 # %% ../../nbs/analysis/21_planes.ipynb #971ea2f6
 def plane(states,      # label -> state
-          through=None): # labels of those that span it, three or more; None: all
+          through=None, # labels of those that span it, three or more; None: all
+          device=None):  # where products are taken, tensor by tensor; None: where the states are
     "The `Plane` through three students, or the principal plane of more; all get coordinates (own; classical scaling)."
     names = list(states)
     through = list(through or names)
@@ -69,7 +71,7 @@ def plane(states,      # label -> state
     if len(through) < 3:
         raise MotError('a plane needs three students', where='plane', values=through, cure='add one, or draw a line')
     at = [names.index(t) for t in through]
-    gram = _gram(states, at)
+    gram = _gram(states, at, device)
     basis = _axes(gram[np.ix_(at, at)])
     where = gram[:, at] @ basis.T
     corners = {n: (float(x), float(y)) for n, (x, y) in zip(names, where)}
@@ -127,5 +129,6 @@ def surface_around(model,      # the student, in place; it ends where it began
             return walk.here()
         about = {'what': 'around', 'student': walk.hash, 'measure': measure_name(measure), 'norm': norm, 'seed': seed}
         if filters: about['filters'] = 'per output'
+        if drawn_there(walk.own): about['drawn'] = 'on the GPU'
         found = fill([[x, y] for y in ys for x in xs], point, path, about if path else None, progress)
     return _as_surface(xs, ys, found), Plane((label,), {label: (0., 0.)}, {label: 0.}, None)

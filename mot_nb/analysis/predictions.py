@@ -287,14 +287,14 @@ def _check_rounds(settings, at):
                        cure='use fresh optimiser states and full weights')
 
 # %% ../../nbs/analysis/32_predictions.ipynb #33be9808
-def _opened(settings, seed, sharp, marks, products):
+def _opened(settings, seed, sharp, marks, products, device):
     "(`_Course`, the student's weights before the first round)."
     from mot_nb.data.corpora import render_corpus
     from mot_nb.data.pools import load_pool
     from mot_nb.student.students import load_student
     from mot_nb.student.weights import student_state
     student = settings.student
-    model, tokenizer = load_student(student.name, seed=student.seed, template=student.template)
+    model, tokenizer = load_student(student.name, seed=student.seed, device=device, template=student.template)
     corpora, data = load_pool(settings.data, seed).corpora, settings.data
     rows = {k: render_corpus(c, tokenizer, data.max_tokens, data.system) for k, c in corpora.items()}
     state = {n: w.clone() for n, w in student_state(model).items()}
@@ -315,11 +315,12 @@ def measure_rounds(settings,       # RunSettings of a small student: all graphs 
                    sharp=(.5, 1.5), # learning rates of gradient descent, times the largest curvature; stable below 2
                    steps=None,     # steps of gradient descent that are noted; None: those of the run
                    products=20,    # of Lanczos; raised to the most steps, from where it is exact
-                   progress=None): # function(text), or None
+                   progress=None,  # function(text), or None
+                   device=None):   # where the student computes; None: a GPU where there is one
     "Rows of predicted against measured displacement, by layer: each teacher's branch, and their mean 'merged' (own)."
     from mot_nb.student.merge import merge_states
     _check_rounds(settings, at)
-    course, state = _opened(settings, seed, sharp, tuple(steps or (settings.train.steps,)), products)
+    course, state = _opened(settings, seed, sharp, tuple(steps or (settings.train.steps,)), products, device)
     weights, say, out = _weights(settings, course.rows), progress or (lambda text: None), []
     mean = lambda x: np.average(x, 0, weights if settings.rounds.weights else None)
     for r in range(1, max(at) + 1):

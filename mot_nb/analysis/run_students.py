@@ -12,14 +12,16 @@ from ..data.corpora import render_corpus
 from ..data.pools import load_pool
 
 # %% ../../nbs/analysis/25_run_students.ipynb #65a410fa
-def read_weights(folder): # a Hugging Face folder
+def read_weights(folder,        # a Hugging Face folder
+                 device='cpu'): # where they go: main memory holds several large students, a GPU seldom does
     "name -> float32 tensor of a student on disk, each weight once."
     from safetensors.torch import load_file
     files = sorted(Path(folder).glob('*.safetensors'))
     if not files:
         raise MotError('this folder holds no weights', where=str(folder),
                        cure='run with rounds.keep=all, so that every student is kept')
-    return {n: t.float() if t.is_floating_point() else t for f in files for n, t in load_file(f).items()}
+    there = {n: t.to(device) for f in files for n, t in load_file(f).items()}
+    return {n: t.float() if t.is_floating_point() else t for n, t in there.items()}
 
 # %% ../../nbs/analysis/25_run_students.ipynb #897c6de1
 def pool_rows(settings,  # `Settings` of the run

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from ..core.errors import MotError, unknown_name
 from ..core.files import read_lines, write_atomic
+from ..core.machine import number_type
 from ..data.corpora import render
 from .confidence import row_confidence
 from .token_kinds import token_texts, word_kinds, words_at
@@ -80,6 +81,12 @@ def _add_student(scored, name, found, tokenizer):
         s.logprob[name], s.rank[name] = tuple(round(float(x), 5) for x in c), tuple(map(int, r))
         s.best[name] = tuple('' if n == 1 else text[int(x)] for n, x in zip(r, b))
 
+# %% ../../nbs/analysis/12_scored_traces.ipynb #ac8d53ee
+def _loaded(student, device, dtype):
+    "(model, tokenizer) of what `load_student` takes."
+    from mot_nb.student.students import load_student
+    return load_student(student, number_type(dtype), device=device)
+
 # %% ../../nbs/analysis/12_scored_traces.ipynb #437857d1
 def score_traces(students,          # name -> (model, tokenizer), or what `load_student` takes (held one at a time)
                  traces,            # list of Trace
@@ -87,14 +94,14 @@ def score_traces(students,          # name -> (model, tokenizer), or what `load_
                  system=None,       # system message of the prompts
                  micro_tokens=4096, # tokens computed at once
                  progress=None,     # function(student's name, its number, how many), or None
-                 device=None):      # where students are loaded; None: the CPU
+                 device=None,       # where students that are loaded compute; None: a GPU where there is one
+                 dtype='float32'):  # they are loaded in: 'bfloat16' halves the memory and rounds changes below .01
     "[`Scored`] of every trace under every student, in order."
-    from mot_nb.student.students import load_student
     labels = {'kind': word_kinds} if labels is None else labels
     rows, out = None, []
     for i, (name, student) in enumerate(students.items()):
         if progress: progress(name, i + 1, len(students))
-        model, tokenizer = student if isinstance(student, tuple) else load_student(student, device=device or 'cpu')
+        model, tokenizer = student if isinstance(student, tuple) else _loaded(student, device, dtype)
         mine = [render(t, tokenizer, None, system, j) for j, t in enumerate(traces)]
         if rows is None: rows, out = mine, [_labelled(t, r, tokenizer, labels) for t, r in zip(traces, mine)]
         _check_same(name, rows, mine)

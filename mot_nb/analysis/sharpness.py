@@ -12,7 +12,7 @@ from ..core.errors import MotError
 from ..core.hashes import derive_seed
 from ..core.intervals import add_halves, half_width
 from ..student.loss import loss_of_rows
-from .directions import filter_dims, random_direction
+from .directions import drawn_there, filter_dims, random_direction
 from .landscape import Walk, measure_name
 from .lines import fill
 
@@ -126,6 +126,7 @@ def sharpness(model,         # the student, in place; it ends where it began
         about = {'what': 'sharpness', 'student': walk.hash, 'measure': measure_name(measure), 'radius': radius,
                  'norm': norm, 'seed': seed}
         if filter_dims(model): about['filters'] = 'per output'
+        if drawn_there(walk.own): about['drawn'] = 'on the GPU'
         start, *found = fill(cells, _perturbed(walk, radius, seed, norm), path, about, progress)
     pairs = list(zip(found[::2], found[1::2]))
     _check_numbers(start, pairs, label, radius)

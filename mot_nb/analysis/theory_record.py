@@ -61,7 +61,8 @@ def record_theory(settings,  # RunSettings of a small student
                   sharp=(.5, 1.5), # learning rates of gradient descent, times the largest curvature
                   command='', # that made it
                   commit='', # of the code
-                  progress=None): # function(text), or None
+                  progress=None, # function(text), or None
+                  device=None): # where the student computes; None: a GPU where there is one
     "Measures every seed with `measure_rounds` into one small file, skipping seeds it has; returns the path."
     head = dict(commit=commit, command=command, environment=environment(),
                 settings=settings_dict(settings), at=list(at), steps=list(steps or ()), sharp=list(sharp))
@@ -69,7 +70,7 @@ def record_theory(settings,  # RunSettings of a small student
     _same_record(path, old, head)
     for seed in settings.seeds:
         if any(r['seed'] == seed for r in rows): continue
-        found = measure_rounds(settings, seed, at, sharp, steps, progress=progress)
+        found = measure_rounds(settings, seed, at, sharp, steps, progress=progress, device=device)
         rows += [_short({**r, 'hash': r['hash'][:8]}) for r in found]
         _write(path, head, rows)
     return Path(path)
@@ -143,6 +144,7 @@ def _parser():
     p.add_argument('--at', type=int, nargs='+', default=[1], help='rounds')
     p.add_argument('--steps', type=int, nargs='+', help='steps of gradient descent')
     p.add_argument('--commit', default='')
+    p.add_argument('--device', help='cpu, cuda, cuda:1 (default: a GPU where there is one)')
     return p
 
 # %% ../../nbs/analysis/33_theory_record.ipynb #df26e4cf
@@ -155,7 +157,8 @@ def main(words=None): # the command line; None: this process'
     say = lambda text: print(text, file=sys.stderr, flush=True)
     try:
         settings = profile_settings(profile, name, a.overrides)
-        record_theory(settings, a.out, a.at, a.steps, command=command, commit=a.commit, progress=say)
+        record_theory(settings, a.out, a.at, a.steps, command=command, commit=a.commit, progress=say,
+                      device=a.device)
     except MotError as e:
         print(f'mot: {e}', file=sys.stderr)
         return 1
