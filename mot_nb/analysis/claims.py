@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['CLAIMS', 'METHODS', 'ONE_RUN', 'Claim', 'student_words', 'best_std', 'Gap', 'gap', 'scores_of', 'single_teacher_rows',
-           'verdict', 'at_floor', 'Judgement', 'judge', 'judge_run', 'judge_without', 'ledger', 'last_best']
+           'verdict', 'at_floor', 'Judgement', 'judge', 'judge_run', 'judge_by_loss', 'judge_without', 'ledger',
+           'last_best']
 
 # %% ../../nbs/analysis/01_claims.ipynb #8b07198b
 import math
@@ -16,6 +17,7 @@ from ..core.intervals import half_width
 from ..core.tables import Shown, Table
 from ..core.verdicts import (EQUAL_WITHIN, VERDICTS, level_of, signed_interval, verdict_on, verdict_against_each,
                                   verdict_on_all)
+from ..answers.heldout_loss import heldout_difference, heldout_mean_rows
 from ..answers.over_seeds import BEST_RULE, BEST_RULE_LOSS
 from .best_teacher import contrast
 
@@ -63,9 +65,13 @@ def _rows(result): # RunResult, or rows of metrics.jsonl
     return result if isinstance(result, (list, tuple)) else result.rows
 
 # %% ../../nbs/analysis/01_claims.ipynb #f8eb29f7
-def _sign(metric): # 'accuracy' or 'loss'
+def _sign(metric): # 'accuracy', 'loss' or 'heldout_loss'
     "1 where more is better, -1 where less is."
-    return -1 if metric == 'loss' else 1
+    return 1 if metric == 'accuracy' else -1
+
+def _rows_of(result, metric):
+    "Rows with one of this metric a seed, student and round: the loss on held-out traces as its mean over teachers."
+    return heldout_mean_rows(_rows(result)) if metric == 'heldout_loss' else _rows(result)
 
 # %% ../../nbs/analysis/01_claims.ipynb #2e2b284a
 def _name(row): # of metrics.jsonl
@@ -105,10 +111,10 @@ def _value(rs, at, sign): # as for `_at`
 
 # %% ../../nbs/analysis/01_claims.ipynb #7f3bfc50
 def best_std(result, # RunResult, or rows of metrics.jsonl
-             metric='accuracy', # 'accuracy' (higher is better) or 'loss' (lower)
+             metric='accuracy', # 'accuracy' (higher is better), 'loss' or 'heldout_loss' (lower)
              at='last'): # 'last' round, each seed's 'best', or the number of a round
     "'std:<teacher>' with the best mean over seeds; ties go to the first in alphabetic order (own)."
-    rows, sign = _rows(result), _sign(metric)
+    rows, sign = _rows_of(result, metric), _sign(metric)
     teachers = sorted({r['teacher'] for r in rows if r['method'] == 'std' and r['metric'] == metric})
     if not teachers:
         raise MotError('this run has no single-teacher students', where='best_std',
@@ -126,7 +132,7 @@ class Gap(Shown):
     "The difference between two students of a run."
     a: str          # names
     b: str          # the other
-    metric: str     # 'accuracy', in [-1, 1], or 'loss', in nats per token
+    metric: str     # 'accuracy', in [-1, 1], or 'loss' or 'heldout_loss', in nats per token
     at: 'str | int' # 'last' round, 'best' round of each seed, 'drop' from best to last, or the number of a round
     value: float    # a - b
     lo: float | None # lower end of its interval; None: nothing to compute it from
@@ -154,9 +160,19 @@ def _marks(runs, at, sign, scores): # rows of each seed; as for `_at`; (seed, st
     ids = sorted(some.means)
     return np.array([sum(f*np.array([s.means[i] for i in ids]) for f, s in x) for x in parts]), ids, some.k
 
+# %% ../../nbs/analysis/01_claims.ipynb #0f43d595
+def _over_traces(runs, at, level): # rows of each seed, of both students, with the traces they are means of
+    "(lo, hi, over, problems) from the same held-out traces on both sides; None for a fall from best to last round."
+    if at == 'drop': return None
+    chosen = [[_at(rs, at, -1)[0][1] for rs in of_one] for of_one in runs]
+    d = heldout_difference({k: {r['seed']: r['parts'] for r in of} for k, of in zip('ab', chosen)}, 'a', 'b', None, level)
+    if d.lo is None: return None
+    return d.lo, d.hi, f'{d.seeds} seeds or {d.n} problems, the wider' if d.seeds > 1 else f'{d.n} problems, paired', d.n
+
 # %% ../../nbs/analysis/01_claims.ipynb #e5341c2d
 def _over_problems(runs, at, metric, scores, level=.95): # rows of each seed, of both students
     "(lo, hi, over, problems) from the marks of both; None where they are not known."
+    if metric == 'heldout_loss': return _over_traces(runs, at, level)
     if metric != 'accuracy' or not scores: return None
     known = [_marks(of_one, at, 1, scores) for of_one in runs]
     if None in known or set(known[0][1]) != set(known[1][1]) or len(known[0][1]) < 2: return None
@@ -213,12 +229,12 @@ def _differences(runs, at, sign, names): # rows of each seed, of both
 def gap(result,  # RunResult, or rows of metrics.jsonl
         a,       # 'mot', 'std:plain', 'std:best', 'mtd:depth', 'oneshot', 'base'
         b,       # the other
-        metric='accuracy', # 'accuracy' or 'loss'
+        metric='accuracy', # 'accuracy', 'loss' or 'heldout_loss' (the mean over teachers)
         at='last', # 'last', 'best', 'drop', or the number of a round
         scores=None, # what `scores_of` returned; None: from the rows alone
         level=.95): # of the interval; of one seed without scores always 95 %
     "The `Gap` a - b, paired by seed, and by problem where scores are given (own)."
-    rows = _rows(result)
+    rows = _rows_of(result, metric)
     (a, words_a), (b, words_b) = (_meant(rows, name, metric, at) for name in (a, b))
     runs = _paired_runs(rows, a, b, metric)
     d = _differences(runs, at, _sign(metric), f'{a}, {b}')
@@ -379,6 +395,38 @@ def judge_run(result,   # RunResult, or rows of metrics.jsonl
     found = [(n, b) for n in numbers for b in (('depth', 'compute') if n == 4 else ('',))]
     return [judge(result, n, run, scores, shifted, b) for n, b in found]
 
+# %% ../../nbs/analysis/01_claims.ipynb #2b0ede80
+_BY_LOSS = 'by the loss on held-out traces'
+
+def _each_std(rows, level):
+    "MoT − each single teacher's student."
+    teachers = sorted({r['teacher'] for r in rows if r['method'] == 'std'})
+    return [gap(rows, 'mot', f'std:{t}', 'heldout_loss', level=level) for t in teachers]
+
+def _against_each_by_loss(rows):
+    "(verdict, `Gap` to the strongest teacher) of MoT against every single teacher, by the loss."
+    usual = _each_std(rows, .95)
+    strict = _each_std(rows, level_of(len(usual)))
+    ends = lambda found: [(-g.hi, -g.lo) if g.lo is not None else (None, None) for g in found]   # less is better
+    rule = dict(margin=0., seeds=usual[0].n, counted=all(g.problems for g in usual))
+    said, closest = verdict_against_each(ends(usual), ends(strict), **rule), max(usual, key=lambda g: g.value)
+    return said, replace(closest, b=f'{closest.b} (strongest of {len(usual)})')
+
+# %% ../../nbs/analysis/01_claims.ipynb #0bad64f1
+def judge_by_loss(result,  # RunResult, or rows of metrics.jsonl, with eval.heldout_loss
+                  run=''): # name in the table
+    "The `Judgement`s of claims 3, 4 and 16 by the loss on held-out traces: what is seen where accuracy is at the floor."
+    rows, found = [r for r in _rows(result) if r['metric'] == 'heldout_loss'], []
+    if not rows or _lacks(rows, 'mot'): return []
+    if not _lacks(rows, 'std'): found.append((3, '', _against_each_by_loss(rows)))
+    for budget in (b for b in ('depth', 'compute') if any(r['budget'] == b for r in rows)):
+        g = gap(rows, 'mot', f'mtd:{budget}', 'heldout_loss', level=level_of(2))
+        found.append((4, f'equal {budget}', (verdict(g, 'below'), g)))
+    if not _lacks(rows, 'oneshot'):
+        g = gap(rows, 'mot', 'oneshot', 'heldout_loss')
+        found.append((16, '', (verdict(g, 'below'), g)))
+    return [Judgement(CLAIMS[n], run, (g,), said, _BY_LOSS, part) for n, part, (said, g) in found]
+
 # %% ../../nbs/analysis/01_claims.ipynb #b8ecf308
 def _same_base(full, without): # rows of two runs
     "Raises where two runs began with different students."
@@ -479,9 +527,9 @@ def _last_best_caption(seeds, sign):
 
 # %% ../../nbs/analysis/01_claims.ipynb #1642aaf6
 def last_best(result,  # RunResult, or rows of metrics.jsonl
-              metric='accuracy'): # 'accuracy' or 'loss'
+              metric='accuracy'): # 'accuracy', 'loss' or 'heldout_loss'
     "A `Table`, a line a student: mean over seeds of the last round and of each seed's best, with intervals (own)."
-    rows, sign, cells, data = _rows(result), _sign(metric), [], []
+    rows, sign, cells, data = _rows_of(result, metric), _sign(metric), [], []
     for name in dict.fromkeys(_name(r) for r in rows if r['metric'] == metric):
         runs = list(_of(rows, name, metric).values())
         last, best = (_mean_at(runs, at, sign) for at in ('last', 'best'))
