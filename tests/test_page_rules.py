@@ -6,8 +6,10 @@ import pytest
 import house
 
 PAGES = ('50_one_teacher', '51_one_branch', '52_averaging', '53_rounds', '54_scores',
-         '54a_best_teacher', '54b_forgetting', '55_confidence')   # grows as pages are rewritten
+         '54a_best_teacher', '54b_forgetting', '55_confidence', '56_landscape')   # grows as pages are rewritten
 LINES, COLUMNS = 12, 120   # of code before the first picture; of any line
+OPEN, INTERVALS = 14, 2    # lines of a cell that is not folded; intervals in a paragraph
+INTERVAL = re.compile(r'\[[+−-]?\d[\d.,]* ?%?, [+−-]?\d')
 
 
 def page(name): return json.loads((house.ROOT/'nbs'/'paper'/f'{name}.ipynb').read_text(encoding='utf-8'))['cells']
@@ -31,12 +33,28 @@ def before_picture(cells):
     return 10**6
 
 
+def lines(cell):
+    "Lines of code that stand open in a cell."
+    folded = cell.get('metadata', {}).get('jupyter', {}).get('source_hidden')
+    return 0 if folded or cell['cell_type'] != 'code' else sum(bool(l.strip()) for l in source(cell).splitlines())
+
+
+def paragraphs(cell):
+    "The text of a cell and of what it displays, without tables and pictures, paragraph by paragraph."
+    text = source(cell) if cell['cell_type'] == 'markdown' else shown(cell)
+    text = re.sub(r'<table\b.*?</table>|<img[^>]*>', '\n\n', text, flags=re.S)
+    return re.split(r'\n\s*\n|<p\b|<li\b|<div\b', text)
+
+
 def complaints(cells, name):
     "What breaks a rule."
     text = [source(c) for c in cells]
     prose = '\n'.join(s for c, s in zip(cells, text) if c['cell_type'] == 'markdown')
     found = [f'{len(l)} columns: {l[:60]}' for s in text for l in s.splitlines() if len(l) > COLUMNS]
     if before_picture(cells) > LINES: found.append('code before the first picture')
+    found += [f'{lines(c)} lines in a cell: {source(c)[:60]}' for c in cells if lines(c) > OPEN]
+    found += [f'intervals in a paragraph: {p[:60]}' for c in cells for p in paragraphs(c)
+              if len(INTERVAL.findall(p)) > INTERVALS]
     wanted = (r'\*\d+ minutes\. Before: .*Next: ', r'\*\*The question\.\*\*', '## Paper says, measured here\n?',
               r'\*\*What would make it false\.\*\*', rf'course/{name[:2]}_exercises\.ipynb')
     found += [f'missing: {w}' for w in wanted if not re.search(w, prose if 'minutes' not in w else text[0], re.S)]
@@ -71,6 +89,8 @@ def test_each_rule_can_fail():
               'missing': changed(good, r'\d+ minutes', cut=True), 'Next': changed(good, 'Next: ', cut=True),
               '2 answers': changed(good, 'The question', '\n\n**The answer.** x'),
               'sentences': changed(good, 'profile = ', '\nMarkdown(1)'),
+              'lines in a cell': changed(good, r'^import |^from ', '\nx = 1'*OPEN),
+              'intervals in': changed(good, 'The question', '\n\nIt is' + ' +1.5 [+0.5, +2.5] points,'*3),
               'first picture': changed(good, 'profile = ', '\nx = 1'*LINES)}
     for words, cells in faults.items(): assert any(words in c for c in complaints(cells, name)), words
     three = {'cell_type': 'markdown', 'source': '**The answer.** 1, 2, 3.'}

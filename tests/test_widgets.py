@@ -10,7 +10,7 @@ RIGHT, HOME, END = ('ArrowRight', 39), ('Home', 36), ('End', 35)
 # page -> sliders to move: label ('': the first), the key, and what must stand beside it afterwards
 PAGES = {'57_theory': [('steps E', RIGHT, 'E = 6'), ('teachers K', RIGHT, '3 teachers')],
          '55_confidence': [('drop (nats)', END, '')],
-         '56_landscape': [('', HOME, '')],
+         '56a_basin': [('', HOME, '')],
          '59_map': [('errors', RIGHT, 'own errors, filtered'), ('teachers', RIGHT, '3 teachers')]}
 CASES = [pytest.param(p, marks=[] if p == '57_theory' else pytest.mark.long) for p in PAGES]
 

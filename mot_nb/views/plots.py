@@ -160,7 +160,7 @@ class Picture:
 def _titled(what, title):
     "Writes a title over one panel, or over all of them."
     axes = np.atleast_1d(np.asarray(what, dtype=object))
-    if axes.size == 1 and hasattr(what, 'set_title'): what.set_title(title)
+    if axes.size == 1 and hasattr(what, 'set_title'): what.set_title(title, loc='left')
     else: _figure(what).suptitle(title, x=.01, ha='left', fontsize=11)
 
 # %% ../../nbs/views/00_plots.ipynb #d30289fd
