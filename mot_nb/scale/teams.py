@@ -198,5 +198,5 @@ class CopyTeam(_AxisTeam):
         return torch.nn.utils.clip_grad_norm_(masters.values(), most or math.inf).item()
 
     def settle(self, weights): # after some steps
-        "Gives the sharded student base plus product."
-        self.student.take(weights.state().items())
+        "Gives the sharded student base plus product, a tensor at a time."
+        self.student.take(weights.walk())

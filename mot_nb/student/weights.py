@@ -190,35 +190,44 @@ def _start_from(body, adapter): # `LoraWeights`; module -> (A, B)
         body.base[f'{m}.weight'] = frozen
         get(f'{m}.base_layer.weight').copy_(frozen)
 
+# %% ../../nbs/student/05_weights.ipynb #pr0duct1
+def _with_product(frozen, name, masters, scale): # a weight in main memory, its adapter A, all adapters
+    "The weight with its adapters' product added, where the adapters lie."
+    a, b = masters[name].detach(), masters[name.replace('.lora_A.', '.lora_B.')].detach()
+    return (frozen.to(a.device).double() + scale * (b.double() @ a.double())).float()
+
 # %% ../../nbs/student/05_weights.ipynb #02c386b3
 class LoraWeights(FullWeights):
-    "LoRA adapters of a model under training; the frozen weights lie beside them in float32."
+    "LoRA adapters of a model under training; the frozen weights wait in float32 in main memory."
     def __init__(self, model,      # a transformers causal LM, taken over until `close`
                  dtype,            # it computes in
                  train,            # TrainSettings with a `lora_rank`
                  seed=0, step=0,   # of the adapters' random start
                  adapter=None):    # module -> (A [r, in], B [out, r]), part of the weights, to begin with; None: new
         self.model, self.dtype, self.scale = model, dtype, train.lora_alpha / train.lora_rank
-        self.base = {n: v.float().clone() for n, v in student_state(model).items()}
+        self.base = {n: v.float().to('cpu', copy=True) for n, v in student_state(model).items()}
         self.lora = _with_adapters(model, train, seed, step)
         if adapter is not None: _start_from(self, adapter)
         self._divide({n: p for n, p in model.named_parameters() if 'lora_' in n})
 
+    @torch.no_grad()
+    def walk(self):
+        "Yields (name, float32 tensor of the whole student) one at a time, products added to the base in float64."
+        of = {n.split('.lora_A.')[0] + '.weight': n for n in self.masters if '.lora_A.' in n}
+        for name, frozen in self.base.items():
+            if name not in of: yield name, frozen
+            else: yield name, _with_product(frozen, of[name], self.masters, self.scale)
+
     def state(self):
-        "name -> float32 tensor of the whole student, copied; products are added to the base once, in float64."
-        out = dict(self.base)
-        for n, a in self.masters.items():
-            if '.lora_A.' not in n: continue
-            b, name = self.masters[n.replace('.lora_A.', '.lora_B.')], n.split('.lora_A.')[0] + '.weight'
-            out[name] = (out[name].double() + self.scale * (b.detach().double() @ a.detach().double())).float()
-        return {n: t.clone() for n, t in out.items()}
+        "name -> float32 tensor of the whole student, copied, in main memory."
+        return {n: t.to('cpu', copy=t is self.base[n]) for n, t in self.walk()}
 
     @contextlib.contextmanager
     def answering(self):
         "The model with the products put into its weights for a while: the student that `state` gives answers."
-        state, held = self.state(), {}
-        for n, p in self.model.named_parameters():
-            if 'lora_' not in n: held[p], p.data = p.data, state[n.replace('.base_layer.', '.')].to(p.dtype)
+        held, own = {}, {n.replace('.base_layer.', '.'): p for n, p in self.model.named_parameters()}
+        for n, t in self.walk():
+            if n in own: held[own[n]], own[n].data = own[n].data, t.to(own[n].device, own[n].dtype, copy=True)
         self.lora.base_model.disable_adapter_layers()
         try: yield self.model
         finally:
@@ -227,7 +236,8 @@ class LoraWeights(FullWeights):
 
     def close(self):
         "Gives the model back: float32, no adapters, the branch's weights in it, no gradients."
-        state = self.state()
         self.lora.unload()
-        for p in self.model.parameters(): p.data, p.grad = p.data.float(), None
-        load_state(self.model, state)
+        own, buffers = dict(self.model.named_parameters()), dict(self.model.named_buffers())
+        for n, t in self.walk():
+            if n in own: own[n].data, own[n].grad = t.to(own[n].device, copy=True), None
+            else: buffers[n].copy_(t)
