@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['shipped_confidence', 'recorded_table', 'share_table', 'answer_confidence', 'marked_in_words', 'aucs_in_words',
-           'changes_of_kinds_in_words', 'mot_minus_table', 'uncertainty_table', 'pooled_table', 'seed_doubt_table',
+           'changes_of_kinds_in_words', 'mot_minus_table', 'uncertainty_table', 'pooled_ways_table', 'seed_doubt_table',
            'packing_table', 'parts_table', 'own_and_others_table']
 
 # %% ../../nbs/analysis/29_confidence_reading.ipynb #e87a8677
@@ -139,7 +139,7 @@ def uncertainty_table(runs): # one list of Scored per seed
                  f'{len(runs)} seeds; 0.5: no preference')
 
 # %% ../../nbs/analysis/29_confidence_reading.ipynb #fdb5f12c
-def pooled_table(run,      # list of Scored, one seed
+def pooled_ways_table(run,      # list of Scored, one seed
                  student): # after
     "A `Table` of one AUC taken three ways: over all tokens, with problems drawn, within teachers."
     pooled, within = (drop_auc([run], student, negative='shared', within=w) for w in ('all', 'teacher'))

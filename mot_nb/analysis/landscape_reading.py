@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['shipped_landscapes', 'landscape_runs_table', 'name_of_student', 'answer_flat', 'flat_table', 'as_named',
            'gaps_in_words', 'flat_students_table', 'loss_and_flatness', 'merges_table', 'answer_basin',
-           'half_way_table', 'basin_against_paper', 'planes_of', 'SmallRun', 'small_run', 'increase', 'rounding_table',
-           'rescaled', 'rescaled_table', 'paired_widths_table', 'increases_in_words', 'curvature_table',
-           'around_students', 'plane_of', 'live_merges']
+           'half_way_back_table', 'basin_against_paper', 'planes_of', 'SmallRun', 'small_run', 'increase',
+           'rounding_table', 'rescaled', 'rescaled_table', 'paired_widths_table', 'increases_in_words',
+           'curvatures_now_table', 'around_students', 'plane_of', 'live_merges']
 
 # %% ../../nbs/analysis/51_landscape_reading.ipynb #117c2de2
 import math
@@ -141,7 +141,7 @@ def answer_basin(record): # `Landscape`
                   f'has a significantly lower loss than they have on average {deeper}.')
 
 # %% ../../nbs/analysis/51_landscape_reading.ipynb #2e695049
-def half_way_table(shipped): # name -> `Landscape`
+def half_way_back_table(shipped): # name -> `Landscape`
     "A `Table` of the loss half-way back to each earlier student minus that of the last one."
     rows = []
     for n, r in shipped.items():
@@ -160,7 +160,7 @@ def basin_against_paper(shipped): # name -> `Landscape`
     fall = [f"{n}, {name_of_student(h['b'])}" for n, r in shipped.items() for h in r.half_way() if h['hi'] < 0]
     return Table(['paper says', 'measured here'], [
         ['branches of one start can be averaged (the method rests on it)',
-         f"{', '.join(top)}: " + (f'a barrier on {", ".join(high)}' if high else 'no barrier between any two branches')],
+         f"{', '.join(top)}: " + (f'a barrier on {", ".join(high)}' if high else 'none between any two branches')],
         ['a reverse-trajectory merge probe (early version; no result known)', 'half-way back the loss falls '
          + (f'for {"; ".join(fall)}' if fall else 'significantly nowhere: the path did not go too far')]])
 
@@ -285,7 +285,7 @@ def increases_in_words(found): # label -> `Sharpness`
     return '; '.join(f'{name_of_student(l)} {f.value:.4f}' for l, f in found.items())
 
 # %% ../../nbs/analysis/51_landscape_reading.ipynb #c7aeb8bf
-def curvature_table(small,   # `SmallRun`
+def curvatures_now_table(small,   # `SmallRun`
                     labels): # of students
     "A `Table` of the largest eigenvalue and the trace of the Hessian of some students, over few rows."
     from mot_nb.analysis.curvature import branch_hessian, lanczos, trace
