@@ -93,7 +93,7 @@ def pairs_table(scores,       # student -> `Score`
                 one='MoT'):   # compared with every other
     "A `Table` of paired differences of one student to the others: points, 95 % interval over problems, p."
     found = [paired_difference(scores[one], scores[n]) for n in scores if n != one]
-    rows = [[f'{d.a} − {d.b}', *_points(d), f'{d.p:.3f}'] for d in found]
+    rows = [[f'{d.a} − {d.b}', *_points(d), f'{d.p:.3f}' if d.p >= .0005 else '< 0.001'] for d in found]
     return Table(['pair', 'points', '95 % interval', 'p'], rows, f'{scores[one].n} problems x {scores[one].k}, one '
                  'seed, paired; bold: the interval excludes 0. It says nothing of another seed')
 

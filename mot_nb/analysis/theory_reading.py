@@ -179,9 +179,10 @@ def cosines_table(theory): # `Theory`
     sgd = dict(measured='sgd', predicted='quadratic', sharp=theory.gentle)
     ways = {**four_ways(theory), 'sgd, quadratic': sgd}
     cell = lambda **want: _ends(theory.mean('cosine', **want))
-    rows = [[n, cell(**w), cell(teacher='merged', **w), cell(**w, round=later) if later > 1 else '–']
-            for n, w in ways.items()]
-    return Table(['measured, predicted', 'branches', 'mean of the branches', f'branches, round {later}'], rows,
+    more = [later] if later > 1 else []
+    rows = [[n, cell(**w), cell(teacher='merged', **w), *(cell(**w, round=t) for t in more)] for n, w in ways.items()]
+    heads = ['measured, predicted', 'branches', 'mean of the branches', *(f'branches, round {t}' for t in more)]
+    return Table(heads, rows,
                  'cosine, 95 % intervals over seeds; sgd: the run\'s own batches instead of the whole corpus')
 
 # %% ../../nbs/analysis/39_theory_reading.ipynb #58f536ac
