@@ -13,6 +13,7 @@ from ..core.errors import MotError, unknown_name
 from ..core.hashes import hash_file, hash_json, hash_tensors
 from ..core.machine import compute_device, number_type
 from ..data.corpora import Row, Trace
+from ..data.heldout_traces import heldout_traces
 from .confidence import HELD, row_confidence
 from .scored_traces import read_scored, score_traces, with_agreement, write_scored
 from .token_kinds import word_kinds
@@ -146,6 +147,15 @@ def _asked(s, out, n, students, seeds, device, dtype):
     how = dict(device=check_confidence(n, device=device, dtype=dtype)[0], dtype=dtype)
     return {seed: _students_there(out, seed, students) for seed in check_seeds(s, seeds)}, how
 
+# %% ../../nbs/analysis/15_confidence_runs.ipynb #ffc7d4d6
+def _traces_held_out(data, seed, teachers, n):
+    "([Trace], True) from teachers_heldout/ of a folder, where each teacher that is asked for has traces; None elsewhere."
+    if data.pool not in ('gsm', 'programs', 'folder'): return None          # of the others `unseen_traces` knows
+    found = heldout_traces(data, seed, n)
+    from mot_nb.data.pools import load_pool
+    names = list(load_pool(data, seed).corpora) if teachers is None else list(teachers)
+    return ([x for t in names for x in found[t].traces], True) if names and set(names) <= set(found) else None
+
 # %% ../../nbs/analysis/15_confidence_runs.ipynb #5a642702
 def score_run(out,             # a finished run folder whose students were kept
               n=50,            # problems
@@ -161,7 +171,9 @@ def score_run(out,             # a finished run folder whose students were kept
     from mot_nb.methods.runs import read_run
     s, runs = read_run(out).settings, []
     there, how = _asked(s, out, n, students, seeds, device, dtype)
-    traces, held = unseen_traces(load_pool(_enough_heldout(s.data, n), next(iter(there))), teachers, n)
+    first = next(iter(there))
+    traces, held = (_traces_held_out(s.data, first, teachers, n)
+                    or unseen_traces(load_pool(_enough_heldout(s.data, n), first), teachers, n))
     for seed, theirs in there.items():
         file = None if kept is None else Path(kept)/f'seed-{seed}.jsonl'
         runs.append(_score_seed(s, theirs, traces, file, progress, how))
