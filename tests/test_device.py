@@ -105,7 +105,7 @@ def test_runs_are_measured_on_a_device(own, tmp_path):
     from mot_nb.analysis.predictions import measure_rounds
     from mot_nb.analysis.suite import make_suite
     from mot_nb.core.settings import load_settings
-    suite = make_suite(2, 1, 1, 1)
+    suite = make_suite(1, 1, 1, 1)
     def measured(device, at):
         runs, _ = score_run(own, 1, device=device, kept=at)
         m = LandscapeRun(own, rows_each=1, directions=2, device=device)
@@ -114,7 +114,7 @@ def test_runs_are_measured_on_a_device(own, tmp_path):
         parts = [s for s, *_ in measure_planes(m, 2).values()]
         rows = measure_students({'base': ('toy-tiny', {})}, suite, at/'f.jsonl', None, device)['base']
         forgot = [r['value'] for r in rows]
-        small = load_settings(own/'settings.yaml', ['data.n_train=2'])
+        small = load_settings(own/'settings.yaml', ['data.n_train=1', 'data.teachers=[plain]', 'rounds.rounds=1'])
         theory = measure_rounds(small, sharp=(.5,), products=2, device=device)
         return numbers([[s.logprob for s in r] for r in runs]), *found, numbers(parts), numbers(forgot), numbers(theory)
     wanted = measured(None, tmp_path/'a')

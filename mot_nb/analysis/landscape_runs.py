@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['LandscapeRun', 'measured_students', 'mot_path', 'about_table', 'measure_sharpness', 'sharpness_rows', 'interval_over',
            'compare_sharpness', 'flatness', 'flatness_answer', 'sharpness_table', 'compared_table', 'Curved',
-           'check_probes', 'measure_curvature', 'compare_curvature', 'curvature_table', 'check_landscape',
+           'check_probes', 'measure_curvature', 'compare_curvature', 'curvature_table', 'refuse_landscape',
            'measure_barriers', 'barrier_tables', 'some_of_each', 'measure_around', 'middle_rows', 'measure_planes',
            'measure_reverse', 'half_way_table']
 
@@ -315,7 +315,7 @@ def curvature_table(found, # of `measure_curvature`
                  'Trace: 95 % interval over probes.')
 
 # %% ../../nbs/analysis/27_landscape_runs.ipynb #402260d1
-def check_landscape(m,              # `LandscapeRun`
+def refuse_landscape(m,              # `LandscapeRun`
                     barrier_points, # on each way between two branches; 0: none
                     around_points,  # along each side of a plane around a student; 0: none
                     back_points,    # of each reverse trajectory; 0: none
