@@ -481,10 +481,10 @@ area('landscape', 'analysis.directions', 'test_weight_space.py::test_what_a_dire
       'length(t.float(), dim=along, keepdim=True) / length(d, dim=along, keepdim=True).clamp_min(1e-30)',
       'length(t.float()) / length(d).clamp_min(1e-30)',
       'analysis/18_directions test_landscape.py::test_filters_are_outputs'),
-     ('norms move too', 'if t.ndim < 2: continue', 'if t.ndim < 1: continue'),
+     ('norms move too', 'if t.ndim > 1], drawn_there', 'if t.ndim > 0], drawn_there'),
      ('every seed alike', "derive_seed('direction', seed, n)", "derive_seed('direction', n)"),
      ('every tensor alike', "derive_seed('direction', seed, n)", "derive_seed('direction', seed)"),
-     ('positive directions', 'torch.randn(t.shape, generator=g)', 'torch.rand(t.shape, generator=g)'),
+     ('positive directions', 'torch.randn(t.shape, generator=g, ', 'torch.rand(t.shape, generator=g, '),
      ('transposed filters', 'if type(layer).__name__ in INPUTS_FIRST', 'if type(layer).__name__ in ()',
       'test_landscape.py::test_filters_are_outputs'),
      ('the way back', 'b[n].float() - t.float()', 't.float() - b[n].float()'))
@@ -502,7 +502,7 @@ area('landscape', 'analysis.lines', 'analysis/19_lines',
       'if old: return', 'test_landscape.py::test_other_surfaces_are_refused'))
 
 area('landscape', 'analysis.landscape', 'test_weight_space.py::test_a_mixture_has_the_weights_it_was_given',
-     ('steps add up', 'step, off = _step(t, walk.home[n], parts)', 'step, off = _step(t, t.clone(), parts)',
+     ('steps add up', 'step, off = _step(t, walk.home[n].to(t.device), parts)', 'step, off = _step(t, t.clone(), parts)',
       'test_landscape.py::test_a_step_does_not_depend_on_the_one_before'),
      ('not put back', 'for n, t in self.own.items(): t.copy_(self.home[n])', 'for n, t in self.own.items(): pass',
       'test_landscape.py::test_restored_after_errors'),
