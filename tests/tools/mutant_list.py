@@ -502,7 +502,8 @@ area('landscape', 'analysis.lines', 'analysis/19_lines',
       'if old: return', 'test_landscape.py::test_other_surfaces_are_refused'))
 
 area('landscape', 'analysis.landscape', 'test_weight_space.py::test_a_mixture_has_the_weights_it_was_given',
-     ('steps add up', 'step, off = _step(t, walk.home[n].to(t.device), parts)', 'step, off = _step(t, t.clone(), parts)',
+     ('steps add up', 'step, off = _step(t, walk.home[n].to(t.device), parts)',
+      'step, off = _step(t, t.clone(), parts)',
       'test_landscape.py::test_a_step_does_not_depend_on_the_one_before'),
      ('not put back', 'for n, t in self.own.items(): t.copy_(self.home[n])', 'for n, t in self.own.items(): pass',
       'test_landscape.py::test_restored_after_errors'),
