@@ -294,7 +294,8 @@ def _facts(folder):
     left, train = json.loads((folder/'left_out.json').read_text()), _templates_in(folder, 'train')
     counts, overlap = left['left_out_by_template'], _overlap(folder)
     sampled = _listed(f'`{f.stem}`' for f in sorted((folder/'teachers').glob('*.md')))
-    return dict(held=_HELD['heldout'], held_in=_HELD['in_template'], drawn=left['drawn'], n_left=sum(counts.values()), left=_listed(f'{t}: {n}' for t, n in counts.items()),
+    return dict(held=_HELD['heldout'], held_in=_HELD['in_template'], drawn=left['drawn'],
+                n_left=sum(counts.values()), left=_listed(f'{t}: {n}' for t, n in counts.items()),
                 train=_listed(train), heldout=_listed(_templates_in(folder, 'heldout')), sampled=sampled or 'none',
                 seen=_listed(sorted({overlap[str(t)] for t in train if str(t) in overlap})))
 

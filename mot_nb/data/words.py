@@ -361,7 +361,7 @@ def _erring(posed, share, rng): # `Posed` problems
 def write_slips(folder,   # where
                 share=.3, # of each teacher's traces
                 seed=0):  # of which ones, and by how much
-    "Writes the problems that ship, and teachers who err, held out too; teacher -> number of wrong training traces (own)."
+    "Writes the problems that ship, and teachers who err, held out too; teacher -> wrong training traces (own)."
     folder, train = Path(folder), pose(TRAIN_TEMPLATES, 200, 'train', 'words-train')
     for name in ('train', 'heldout', 'in_template'):
         file = f'problems_{name}.jsonl'
@@ -402,7 +402,8 @@ operands), and after full fine-tuning on the 200 traces of one teacher
 # %% ../../nbs/data/05_words.ipynb #7d1b9364
 def _file_names(folder):
     "Names of the files that ship, sorted."
-    return sorted(f.relative_to(folder).as_posix() for p in ('*.json*', 'teachers/*.jsonl', f'{HELDOUT_FOLDER}/*.jsonl') for f in folder.glob(p))
+    places = '*.json*', 'teachers/*.jsonl', f'{HELDOUT_FOLDER}/*.jsonl'
+    return sorted(f.relative_to(folder).as_posix() for p in places for f in folder.glob(p))
 
 def _file_row(folder, name):
     "One line of the table of files: lines, size, sha256."

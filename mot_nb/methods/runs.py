@@ -32,8 +32,8 @@ from ..scale.mesh import choose_layout
 from ..scale.memory import HELD, USABLE, memory
 from .device import Device
 from .lab import SeedLab
-from .manifest import (begun, check_run_folder, check_unchanged, note_environment, only_process, opened,
-                                     read_manifest)
+from .manifest import (FORMAT, begun, check_run_folder, check_unchanged, note_environment, only_process,
+                                     opened, read_manifest)
 from .methods import METHODS, union_steps
 from .parts import OuterSGD, part
 from .start_check import check_start
@@ -93,7 +93,7 @@ def _last(result):
 
 # %% ../../nbs/methods/12_runs.ipynb #96886ca4
 def _held(result):
-    "('loss on held-out traces', a cell of each student by (method, whose traces), what it is over); None: not measured."
+    "({(method, whose traces): its cell}, what it is over) of the loss on held-out traces; None: not measured."
     if not any(r['metric'] == 'heldout_loss' for r in result.rows): return None
     means = {tuple((name + ':').split(':')[:2]): heldout_mean(name, by)
              for name, by in heldout_students(result.rows).items()}
@@ -458,5 +458,5 @@ def profile_run(profile,     # 'smoke', 'laptop' or 'long': a folder of data/pro
     if runs: return found_run(settings, Path(runs_folder(runs))/name, progress)
     student = Path(student_folder(settings.student.name, settings.student.seed)).name
     data = [data_hash(load_pool(settings.data, s)) for s in settings.seeds]
-    made_from = hash_json([to_yaml(settings), identity(settings), student, data])
+    made_from = hash_json([FORMAT, to_yaml(settings), identity(settings), student, data])
     return found_run(settings, cache_folder()/'runs'/profile/f'{name}-{made_from[:10]}', progress)
