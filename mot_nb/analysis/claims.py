@@ -165,9 +165,10 @@ def _over_traces(runs, at, level): # rows of each seed, of both students, with t
     "(lo, hi, over, problems) from the same held-out traces on both sides; None for a fall from best to last round."
     if at == 'drop': return None
     chosen = [[_at(rs, at, -1)[0][1] for rs in of_one] for of_one in runs]
-    d = heldout_difference({k: {r['seed']: r['parts'] for r in of} for k, of in zip('ab', chosen)}, 'a', 'b', None, level)
-    if d.lo is None: return None
-    return d.lo, d.hi, f'{d.seeds} seeds or {d.n} problems, the wider' if d.seeds > 1 else f'{d.n} problems, paired', d.n
+    students = {k: {r['seed']: r['parts'] for r in of} for k, of in zip('ab', chosen)}
+    d = heldout_difference(students, 'a', 'b', None, level)
+    over = f'{d.seeds} seeds or {d.n} problems, the wider' if d.seeds > 1 else f'{d.n} problems, paired'
+    return None if d.lo is None else (d.lo, d.hi, over, d.n)
 
 # %% ../../nbs/analysis/01_claims.ipynb #e5341c2d
 def _over_problems(runs, at, metric, scores, level=.95): # rows of each seed, of both students
@@ -415,7 +416,7 @@ def _against_each_by_loss(rows):
 # %% ../../nbs/analysis/01_claims.ipynb #0bad64f1
 def judge_by_loss(result,  # RunResult, or rows of metrics.jsonl, with eval.heldout_loss
                   run=''): # name in the table
-    "The `Judgement`s of claims 3, 4 and 16 by the loss on held-out traces: what is seen where accuracy is at the floor."
+    "The `Judgement`s of claims 3, 4 and 16 by the loss on held-out traces: for students that solve nothing."
     rows, found = [r for r in _rows(result) if r['metric'] == 'heldout_loss'], []
     if not rows or _lacks(rows, 'mot'): return []
     if not _lacks(rows, 'std'): found.append((3, '', _against_each_by_loss(rows)))

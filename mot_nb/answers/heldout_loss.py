@@ -128,7 +128,7 @@ def heldout_difference(students,      # of `heldout_students`
 
 # %% ../../nbs/answers/14_heldout_loss.ipynb #914c5f69
 def heldout_mean_rows(rows): # of metrics.jsonl
-    "One row a seed, student and round: the mean over teachers of the loss on held-out traces, `parts` as it is made of."
+    "One row a seed, student and round: the mean over teachers of held-out losses; `parts`: what it is made of."
     if done := [r for r in rows if 'parts' in r]: return done
     groups = {}
     for r in rows:
@@ -153,7 +153,7 @@ def _caption(x, more):
 # %% ../../nbs/answers/14_heldout_loss.ipynb #cf072ce0
 def heldout_table(rows,        # of metrics.jsonl
                   round=None): # which; None: each student's last
-    "Students against teachers: the loss on each teacher's held-out traces, and the mean over teachers with its interval."
+    "Students against teachers: the loss on each teacher's held-out traces, and the mean over teachers."
     students = heldout_students(rows, round)
     teachers = list(next(iter(next(iter(students.values())).values())))
     means = {s: heldout_mean(s, by) for s, by in students.items()}
