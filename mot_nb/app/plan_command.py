@@ -70,8 +70,10 @@ def _load(s, known, trace_tokens):
 # %% ../../nbs/app/14_plan_command.ipynb #b621eaf9
 def _given_rates(args):
     "The rates of --rate, or None."
-    from mot_nb.scale.rates import Rates
-    return Rates(args.rate * 1e12, said=f'given by --rate: {args.rate:g} TFLOP/s') if args.rate else None
+    from mot_nb.scale.rates import ASSUMED
+    if not args.rate: return None
+    said = f'given by --rate: {args.rate:g} TFLOP/s; links between ranks and reading of memory assumed'
+    return replace(ASSUMED, products=args.rate * 1e12, sparse=1., said=said)
 
 def _thought_of(args, s):
     "(how the plan is made, rates) for the machine that --gpus names."

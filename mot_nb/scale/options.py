@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass, replace
 from ..core.errors import MotError
 from ..core.tables import Table
-from .memory import HELD, memory
+from .memory import HELD, held_beside, memory
 from .parts import Parts, size_text
 
 # %% ../../nbs/scale/15_options.ipynb #a92f15f0
@@ -44,12 +44,14 @@ def layouts(shape,            # anything `shape_of` takes
             **how):           # micro_tokens, compute, checkpointing, lora_rank, device...: as for `memory`
     "A `LayoutOption` for every layout that divides the ranks evenly, the most groups first."
     on_mesh, out = ranks > 1 if mesh is None else mesh, []
-    held = HELD[how.get('device', 'cuda')] if on_mesh else 4 * (branches + 1)
+    device = how.get('device', 'cuda')
     for B in sorted((b for b in range(1, min(ranks, branches) + 1) if ranks % b == 0), reverse=True):
         turns, S = math.ceil(branches / B), ranks // B
-        m = memory(shape, shards=S, mesh=on_mesh, held=held, **how)
+        held, after = held_beside(device, turns, branches, on_mesh)
+        m = memory(shape, shards=S, mesh=on_mesh, held=held, after=after, **how)
+        most = memory(shape, shards=S, mesh=True, held=HELD[device], **how) if on_mesh else m    # as the run counts
         busy = branches / (B * turns) * batch / (math.ceil(batch / S) * S)
-        out.append(LayoutOption(B, S, turns, busy, m, m.total <= room))
+        out.append(LayoutOption(B, S, turns, busy, m, most.total <= room))
     return out
 
 # %% ../../nbs/scale/15_options.ipynb #6e06c759

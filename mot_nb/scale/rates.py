@@ -28,10 +28,13 @@ class Rates:
     weights: float = 0.0     # bytes/s of reading and writing all weights, which do not fit into a cache; 0: as passes
     call: float = 0.0        # seconds a call of an operation costs whatever its size
     peak: float = 0.0        # FLOP/s of one large square product; 0: not measured
+    links: float = 0.0       # bytes/s between ranks; 0: not counted
+    reading: float = 0.0     # bytes/s of reading weights and keys while answering; 0: not known
+    sparse: float = 1.0      # share of `products` that chosen experts reach: few tokens an expert
     said: str = ''           # measured where and how, or given
 
     def __post_init__(self):
-        for name in ('products', 'attention', 'passes', 'weights', 'call', 'peak'):
+        for name in ('products', 'attention', 'passes', 'weights', 'call', 'peak', 'links', 'reading', 'sparse'):
             if not 0 <= getattr(self, name) < math.inf or not self.products: raise _no_rate(name, getattr(self, name))
 
     @property
@@ -40,8 +43,10 @@ class Rates:
         return self.products / self.peak if self.peak else None
 
 # %% ../../nbs/scale/16_rates.ipynb #2d955138
-ASSUMED = Rates(0.35 * 989e12, said='assumed: 35 % of the 989 TFLOP/s (bfloat16) on the data sheet of an H100 or H800; '
-                                    'give --rate with what yours achieves')
+_LINKS, _READING = 300e9, 0.6 * 3.35e12    # NVLink: two thirds of 450 GB/s each way; HBM3: 60 % of the data sheet
+ASSUMED = Rates(0.35 * 989e12, links=_LINKS, reading=_READING, sparse=0.5,
+                said='assumed: 35 % of the 989 TFLOP/s (bfloat16) on the data sheet of an H100 or H800, experts at half '
+                     'of it; give --rate with what yours achieves')
 
 # %% ../../nbs/scale/16_rates.ipynb #b4104e82
 def _timed(f, enough=0.06, least=3):
@@ -127,4 +132,4 @@ def measure_rates(shape,       # anything `shape_of` takes
     kept = activation_bytes(s, compute=compute, length=max(1, min(length, tokens)), device=device) * s.layers * tokens
     where = f'{torch.get_num_threads()} thread(s)' if device == 'cpu' else torch.cuda.get_device_name()
     said = f'measured here, {compute}, {where}, {tokens:,} tokens at once'
-    return Rates(products, attention, _passes(s, tokens, kept, make), _weights(s, device), _call(make), peak, said)
+    return Rates(products, attention, _passes(s, tokens, kept, make), _weights(s, device), _call(make), peak, said=said)

@@ -26,11 +26,12 @@ def _computing(s, load, rates, checkpointing, ranks):
     "The parts that are operations over a rate."
     f = flops(s, load, checkpointing)
     products, attention = rates.products * ranks, (rates.attention or rates.products) * ranks
+    layers = products * (rates.sparse if s.experts else 1)
     def part(name, rate): return Part(name, f[name] / rate, f'{flop_text(f[name])} / {flop_text(rate)}/s')
-    parts = [part('matrices', products), part('head', products), part('attention', attention)]
+    parts = [part('matrices', layers), part('head', products), part('attention', attention)]
     if not checkpointing: return parts
     again = 2 * s.layers * s.q * load.squares
-    return parts + [Part('recomputation', (f['recomputation'] - again) / products + again / attention,
+    return parts + [Part('recomputation', (f['recomputation'] - again) / layers + again / attention,
                          f"{flop_text(f['recomputation'])}, the forward of the layers again")]
 
 # %% ../../nbs/scale/17_step_time.ipynb #2bdb299a
