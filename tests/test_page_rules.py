@@ -6,7 +6,7 @@ import pytest
 import house
 
 PAGES = ('50_one_teacher', '51_one_branch', '52_averaging', '53_rounds', '54_scores', '54a_best_teacher',
-         '54b_forgetting', '55_confidence', '56_landscape', '56a_basin', '57_theory')   # grows as pages are rewritten
+         '54b_forgetting', '55_confidence', '56_landscape', '56a_basin', '57_theory', '58_eight_gpus')   # grows
 LINES, COLUMNS = 12, 120   # of code before the first picture; of any line
 OPEN, INTERVALS = 14, 2    # lines of a cell that is not folded; intervals in a paragraph
 INTERVAL = re.compile(r'\[[+−-]?\d[\d.,]* ?%?, [+−-]?\d')
