@@ -336,7 +336,73 @@ REWRITES = {
         if finals.count(a) > finals.count(best): best = a
     return best''', '''
     return sorted(finals, key=lambda a: (-finals.count(a), finals.index(a)))[0]'''],
-}
+'seen_or_not': ['''
+    told = bool(gap >= smallest_detectable(60, sd=sd))
+    before, after = marks_after(0), marks_after(steps)
+    change = after.astype(int) - before.astype(int)
+    error = np.sqrt(((change - change.mean())**2).sum()/(len(change) - 1)/len(change))
+    return told, change.mean(), bool(abs(change.mean())/error > 1.96)''', '''
+    from statistics import mean, stdev
+    d = [int(a) - int(b) for a, b in zip(marks_after(steps), marks_after(0))]
+    half = 1.96*stdev(d)/len(d)**.5
+    return not smallest_detectable(60, sd=sd) > gap, mean(d), not -half <= mean(d) <= half''', '''
+    d = np.subtract(marks_after(steps), marks_after(0), dtype=float)
+    lo, hi = d.mean() - 1.96*d.std(ddof=1)/60**.5, d.mean() + 1.96*d.std(ddof=1)/60**.5
+    return [smallest_detectable(60, sd=sd) <= gap, d.mean(), bool(lo > 0 or hi < 0)]'''],
+'who_falls': ['''
+    told, came, n = {}, {}, 0
+    for t in teachers:
+        told[t] = 1 if taught == t else -1
+        came[t] = 1 if mean_change(taught, t) > 0 else -1
+        if told[t] == came[t]: n += 1
+    return told, came, n''', '''
+    told = dict.fromkeys(teachers, -1)
+    if taught in told: told[taught] = 1
+    came = {t: np.sign(mean_change(taught, t)) for t in teachers}
+    return told, came, len([t for t in teachers if told[t]*came[t] > 0])''', '''
+    told = {t: 2*(t == taught) - 1 for t in teachers}
+    came = dict(zip(teachers, (int(np.sign(mean_change(taught, t))) for t in teachers)))
+    return [told, came, int(np.sum([told[t] == came[t] for t in teachers]))]'''],
+'twice_the_radius': ["""
+    small, large = (increase(teacher, steps, r) for r in (radius, radius*2))
+    ratio = large/(4*small)
+    return small*4, large, 'a parabola' if .9 <= ratio <= 1.1 else 'steeper' if large > 4*small else 'flatter'""", '''
+    told = increase(teacher, steps, radius)*2**2
+    came = increase(teacher, steps, radius + radius)
+    off = came - told
+    return [told, came, 'a parabola' if abs(off) <= abs(told)/10 else ('flatter', 'steeper')[off > 0]]''', '''
+    predicted = increase(teacher, steps, radius)/.25
+    measured = increase(teacher, steps, 2*radius)
+    lo, hi = sorted((.9*predicted, 1.1*predicted))
+    if lo <= measured <= hi: said = 'a parabola'
+    elif measured < predicted: said = 'flatter'
+    else: said = 'steeper'
+    return predicted, measured, said'''],
+'first_step': ['''
+    d = sorted(abs(x) for x in moves(lr))
+    n = len(d)
+    middle = (d[(n - 1)//2] + d[n//2])/2
+    return lr, middle, middle/lr''', '''
+    size = np.percentile(np.absolute(moves(lr)), 50)
+    return [float(lr), size, size/lr]''', '''
+    step = np.sqrt(np.square(moves(lr).astype(float)))
+    return lr*1., np.median(step), np.median(step/lr)'''],
+'bytes_held': ['''
+    bytes_ = {torch.float32: 4, torch.float64: 8}[dtype]
+    layer, optimiser = one_step(width, dtype)
+    n = 0
+    for w in layer.parameters():
+        n += w.nelement()*w.element_size() + w.grad.nelement()*w.grad.element_size()
+        for k in ('exp_avg', 'exp_avg_sq'): n += optimiser.state[w][k].nelement()*optimiser.state[w][k].element_size()
+    return bytes_*(width*width + width*width + 2*width*width), n''', '''
+    layer, optimiser = one_step(width, dtype)
+    w, state = layer.weight, optimiser.state[layer.weight]
+    there = torch.stack([w.detach(), w.grad, state['exp_avg'], state['exp_avg_sq']])
+    return 4*width*width*torch.empty(0, dtype=dtype).element_size(), there.numel()*there.element_size()''', '''
+    layer, optimiser = one_step(width, dtype)
+    parts = [layer.weight, layer.weight.grad] + [t for t in optimiser.state[layer.weight].values() if t.dim() == 2]
+    each = 4 if dtype == torch.float32 else 8
+    return [16*width**2*each//4, sum(t.numel() for t in parts)*each]''']}
 
 # function -> [(words of the solution, what stands there instead, words of the hint)]
 MISTAKES = {'highest_of': [('.max(1)', '.min(1)', 'lowest'),
@@ -484,4 +550,34 @@ MISTAKES = {'highest_of': [('.max(1)', '.min(1)', 'lowest'),
              'vote': [('max(', 'min(', 'rarest'),
                       (', key=finals.count', '', 'largest answer'),
                       ('max(finals', 'max(finals[::-1]', 'equals takes the last'),
-                      ('max(finals', 'max(sorted(finals)', 'equals takes the smallest')]}
+                      ('max(finals', 'max(sorted(finals)', 'equals takes the smallest')],
+             'seen_or_not': [('<= gap', '> gap', 'says the opposite'),
+                             ('marks_after(steps).astype(float) - marks_after(0)',
+                              'marks_after(0).astype(float) - marks_after(steps)',
+                              'before minus after'),
+                             ('(60, sd=sd)', '(60)', 'ignores sd'),
+                             ('float(d.mean())', 'float(marks_after(steps).mean())', 'accuracy after training'),
+                             ('> 1.96', '< 1.96', '')],
+             'who_falls': [('1 if t == taught else -1', '-1 if t == taught else 1', 'predicts the opposite'),
+                           ('int(np.sign(mean_change(taught, t)))', 'mean_change(taught, t)', 'changes in nats'),
+                           ('told[t] == came[t]', 'told[t] != came[t]', 'where they differ'),
+                           ('else -1', 'else 1', 'a rise for all')],
+             'twice_the_radius': [('4*increase', '2*increase', 'twice the increase'),
+                                  ('return predicted, measured,',
+                                   'return measured, predicted,',
+                                   'measured one first'),
+                                  ("'steeper' if measured > predicted else 'flatter'",
+                                   "'flatter' if measured > predicted else 'steeper'",
+                                   'mixes up steeper and flatter'),
+                                  ('2*radius', '4*radius', 'four times the radius'),
+                                  ('2*radius', 'radius', 'at the radius itself')],
+             'first_step': [('np.median(np.abs(moves(lr)))', 'np.mean(np.abs(moves(lr)))', 'mean move'),
+                            ('np.abs(moves(lr))', 'moves(lr)', 'with their signs'),
+                            ('return lr, measured,', 'return measured, lr,', 'measured one first'),
+                            ('measured/lr', 'lr/measured', 'turns the ratio round'),
+                            ('return lr,', 'return 1.,', 'predicts 1')],
+             'bytes_held': [('4*width', '3*width', 'one moment'),
+                            ('[w, w.grad, ', '[w, ', 'leaves out the gradient'),
+                            ('torch.finfo(dtype).bits//8', '4', 'ignores dtype'),
+                            ('width**2', 'width', 'width weights'),
+                            (' if t.shape == w.shape', '', 'number of steps')]}

@@ -37,6 +37,8 @@ EQUIVALENT = {
     ('lowest', 'x = np.linspace(2, 0, points)'): 'the same grid, from its other end',
     ('lowest', 'x = np.linspace(-1, 2, points)'): 's_E is nowhere lower below 0',
     ('smallest_E', 'while abs(fixed_point(pair, eta, E)[1]) > near:'): 'no distance is exactly near',
+    ('seen_or_not', 'enough = smallest_detectable(60, sd=sd) < gap'): 'no difference is exactly a gap',
+    ('bytes_held', 'return (sum((t.numel() * t.element_size() for t in held)), predicted)'): 'the two are equal',
     ('trust', 'inverse = 2 / np.asarray(losses, dtype=float)'): 'the factor goes with the division by the sum',
     ('trust', 'inverse = 1 / np.asarray(losses)'): 'whole numbers are divided as floats'}
 
