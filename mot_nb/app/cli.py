@@ -17,6 +17,7 @@ from .eval_command import do_eval
 from .shell import do_completion, do_schema
 from .parser import Usage, make_parser, parse
 from .plan_command import do_plan
+from .rehearse_command import do_rehearse
 from .traces_command import do_traces
 from .verify import do_verify
 
@@ -113,7 +114,7 @@ def do_doctor(args=None): # unused
     return 1 if bad else 0
 
 # %% ../../nbs/app/20_cli.ipynb #2ead523c
-COMMANDS = {'doctor': do_doctor, 'plan': do_plan, 'run': do_run, 'eval': do_eval, 'answers': do_answers,
+COMMANDS = {'doctor': do_doctor, 'plan': do_plan, 'rehearse': do_rehearse, 'run': do_run, 'eval': do_eval, 'answers': do_answers,
             'traces': do_traces, 'merge': do_merge, 'verify': do_verify, 'report': do_report,
             'course': do_course, 'grade': do_grade, 'completion': do_completion,
             'schema': do_schema}   # name -> function of the parsed command line

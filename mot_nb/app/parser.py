@@ -81,6 +81,22 @@ def _plan(commands):
     c.add_argument('--dry-run', action='store_true', help='also checks settings, student and data as far as that goes '
                    'without network and weights; exit code 1 if something would stop the run')
 
+# %% ../../nbs/app/10_parser.ipynb #rehears3
+def _rehearse(commands):
+    c = _command(commands, 'rehearse', "Rehearses a round at its real size on this CPU, with the kit's own code on fake "
+                 'tensors, beside mot plan.', '''
+No weights, no network, no GPU. Prints bytes a rank by stage and kind, what is sent, and the ratio to the plan; exit
+code 1 where it does not fit. It cannot see workspaces of kernels, gaps in the allocator, and buffers of NCCL.
+
+example: mot rehearse paper/qwen3-8b --gpus 8 --memory 80
+example: mot rehearse paper/qwen3-14b --gpus 16 --memory 80 --quick rounds.layout=parallel train.lora_rank=16''')
+    _settings(c, 'paper/qwen3-8b')
+    _overrides(c, ' to change, such as train.micro_tokens=8192')
+    c.add_argument('--gpus', type=int, metavar='N', default=8, help='GPUs of the machines you think of (default: 8)')
+    c.add_argument('--memory', type=float, metavar='GB', default=80, help='memory of each (default: 80)')
+    c.add_argument('--quick', action='store_true', help='rehearses 4 and 6 layers and goes along the line to all of them')
+    c.add_argument('--layers', type=int, metavar='N', help='a student of fewer layers, for a look')
+
 # %% ../../nbs/app/10_parser.ipynb #ba49ce5f
 def _eval(commands):
     c = _command(commands, 'eval', 'Scores one student on held-out problems of a pool, or all that a run kept.', '''
@@ -255,7 +271,7 @@ def make_parser():
     p.add_argument('--version', action='version', version=f'mot_nb {__version__}')
     commands = p.add_subparsers(dest='command', metavar='COMMAND', parser_class=_Parser)
     _command(commands, 'doctor', 'Looks at this machine: versions, memory, disk, GPU, students; each with what to do.')
-    for add in (_run, _plan, _eval, _answers, _traces, _merge, _verify, _report, _course, _grade, _completion,
+    for add in (_run, _plan, _rehearse, _eval, _answers, _traces, _merge, _verify, _report, _course, _grade, _completion,
                 _schema):
         add(commands)
     return p

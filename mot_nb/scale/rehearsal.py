@@ -14,7 +14,7 @@ from ..core.settings import TrainSettings
 from .shapes import Shape, config_of, shape_of
 from .tally import GPU, Tally, fused_attention, stand_in
 
-# %% ../../nbs/scale/20_rehearsal.ipynb #c66970b6
+# %% ../../nbs/scale/20_rehearsal.ipynb #75016d52
 @dataclass(frozen=True)
 class Case:
     "One rank's part of a round."
@@ -37,9 +37,8 @@ class Case:
         return getattr(torch, self.train.compute)
 
     @classmethod
-    def read(cls, text): # what `json.dumps(asdict(case))` gave
-        "The case that was written as JSON."
-        d = json.loads(text)
+    def of(cls, d): # what `asdict(case)` gave, also read back from JSON
+        "The case that was written as a dict."
         train = {k: tuple(v) if isinstance(v, list) else v for k, v in d['train'].items()}
         return cls(**{**d, 'shape': Shape(**d['shape']), 'train': TrainSettings(**train)})
 
@@ -222,6 +221,7 @@ def _whole(case, tally):
     with _placed(tally, case, model):
         model = model.to_empty(device=case.device)
         model.tie_weights()
+        for p in model.parameters() if case.device != GPU else (): torch.nn.init.normal_(p, std=.02)
     return model
 
 # %% ../../nbs/scale/20_rehearsal.ipynb #4f1d2874
@@ -279,13 +279,13 @@ def rehearse_here(case): # `Case`
     return {'stages': stages, 'collectives': calls, 'operations': tally.calls,
             'seconds': time.process_time() - began}
 
-# %% ../../nbs/scale/20_rehearsal.ipynb #f95bbb24
+# %% ../../nbs/scale/20_rehearsal.ipynb #a7044098
 _SCRIPT = '''
 import json, sys, warnings
 warnings.simplefilter('ignore')
 from mot_nb.scale.rehearsal import Case, rehearse_here
 for line in sys.stdin:
-    if line.strip(): print('rehearsed', json.dumps(rehearse_here(Case.read(line))), flush=True)
+    if line.strip(): print('rehearsed', json.dumps(rehearse_here(Case.of(json.loads(line)))), flush=True)
 '''
 
 # %% ../../nbs/scale/20_rehearsal.ipynb #09fce4f5
