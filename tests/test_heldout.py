@@ -104,7 +104,7 @@ def test_asked_for_later(made, tmp_path):
 
 
 def test_paired_interval(made):
-    "The difference of two students by hand: linearised by problem, a mean of two ratios; the interval is the t interval."
+    "The difference of two students by hand: linearised by problem, a mean of two ratios, its t interval."
     students = heldout_students(read_run(made).rows)
     d = heldout_difference(students, 'mot', 'base')
     by_teacher = [[students[s][0][t] for s in ('mot', 'base')] for t in ('plain', 'verbose')]

@@ -149,7 +149,7 @@ def _asked(s, out, n, students, seeds, device, dtype):
 
 # %% ../../nbs/analysis/15_confidence_runs.ipynb #ffc7d4d6
 def _traces_held_out(data, seed, teachers, n):
-    "([Trace], True) from teachers_heldout/ of a folder, where each teacher that is asked for has traces; None elsewhere."
+    "([Trace], True) from teachers_heldout/, where each teacher that is asked for has traces; None elsewhere."
     if data.pool not in ('gsm', 'programs', 'folder'): return None          # of the others `unseen_traces` knows
     found = heldout_traces(data, seed, n)
     from mot_nb.data.pools import load_pool

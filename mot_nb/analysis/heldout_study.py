@@ -20,8 +20,8 @@ from .run_reading import Answer
 
 # %% ../../nbs/analysis/55_heldout_study.ipynb #96173515
 STUDY = 'scores/five-teachers'  # of data/recorded
-STAND_IN = ('name=toy stand-in', 'seeds=[0,1,2]', 'data.teachers=[plain,verbose]', 'data.n_train=16', 'data.n_heldout=0',
-            'train.steps=2', 'train.batch=8', 'eval.every_round=false', 'eval.heldout_loss=true',
+STAND_IN = ('name=toy stand-in', 'seeds=[0,1,2]', 'data.teachers=[plain,verbose]', 'data.n_train=16',
+            'data.n_heldout=0', 'train.steps=2', 'train.batch=8', 'eval.every_round=false', 'eval.heldout_loss=true',
             'eval.n_heldout_traces=12')  # on smoke/toy
 
 def heldout_study(record=''): # of a run with eval.heldout_loss; '': scores/five-teachers
@@ -68,6 +68,6 @@ def heldout_answer(result, # with eval.heldout_loss
     if level: parts.append(f'not significantly different from that of {_listed(level)}')
     if higher: parts.append(f'higher than that of {_listed(higher)}')
     mean = heldout_mean(name, students[name])
-    said = f'On held-out traces the loss of {student_words(name)}, {mean.value:.3f} nats a token, is ' + '; '.join(parts)
+    said = f'On held-out traces the loss of {student_words(name)}, {mean.value:.3f} nats a token, is '
     few = '' if mean.seeds > 2 else ' (too few seeds for a verdict)'
-    return Answer(f'{said}{few}.')
+    return Answer(f"{said}{'; '.join(parts)}{few}.")

@@ -6,7 +6,6 @@
 __all__ = ['heldout_files', 'heldout_traces']
 
 # %% ../../nbs/data/13_heldout_traces.ipynb #d144bcd9
-import random
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +13,7 @@ from ..core.errors import MotError, unknown_name
 from ..core.files import data_folder
 from ..core.hashes import derive_seed
 from .corpora import HELDOUT_FOLDER, Corpus, filter_correct, read_corpus
-from .pools import HELDOUT_SEED, Pool, check_agreement, check_apart, corpus_files, instruction_of, load_pool
+from .pools import HELDOUT_SEED, check_agreement, check_apart, corpus_files, instruction_of, load_pool
 from .problems import Problem, read_problems
 
 # %% ../../nbs/data/13_heldout_traces.ipynb #b1045e63

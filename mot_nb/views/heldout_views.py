@@ -18,15 +18,15 @@ _TWO = {'student 1': ('vermilion', (.30, .25, .05, .40, .10, .80, .30, .45)),
 
 def _answers(ax):
     "The panel of accuracies: both zero."
-    for x, (name, (hue, _)) in enumerate(_TWO.items()):
+    for x, (hue, _) in enumerate(_TWO.values()):
         ax.bar(x, .6, color=PALETTE[hue], width=.5)
         ax.text(x, 3, '0 of 30', ha='center', va='bottom')
     ax.set_xticks(range(2), list(_TWO))
     ax.set(ylim=(0, 100), ylabel='answers right, %', title='accuracy: no difference')
 
 # %% ../../nbs/views/30_heldout_views.ipynb #7523771f
-FLOOR_IN_WORDS = ('Left: two students, both 0 of 30 answers right. Right: the probability each gives to every next word of a '
-                  "teacher's solution; student 2 gives more to each. Drawn, not measured.")
+FLOOR_IN_WORDS = ('Left: two students, both 0 of 30 answers right. Right: the probability each gives to every next '
+                  "word of a teacher's solution; student 2 gives more to each. Drawn, not measured.")
 
 # %% ../../nbs/views/30_heldout_views.ipynb #1b151239
 @styled
