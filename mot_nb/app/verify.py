@@ -178,11 +178,12 @@ def _train_record(path, head, rows, checks, found):
     "One branch of a recorded run, made again."
     from mot_nb.methods.remade import Again, other_environment
     from mot_nb.methods.reopened import with_threads
-    from mot_nb.methods.run_record_checks import check_run_branch
+    from mot_nb.methods.run_record_checks import check_run_branch, weights_kind
     made = head.get('environment') or {}
     again = Again(checks, other_environment(made))
     with with_threads(made.get('threads')):
-        name = check_run_branch(found['labs'], rows, int(found['hash'][:12], 16), path.name, again)
+        pick, kind = int(found['hash'][:12], 16), weights_kind(head)
+        name = check_run_branch(found['labs'], rows, pick, path.name, again, kind)
     checks.note(f'trained again: {name}' if name else 'no branch of these rows starts from the base')
 
 # %% ../../nbs/app/05_verify.ipynb #8b6de415

@@ -10,7 +10,7 @@ __all__ = ['FORMAT', 'student_files', 'command_line', 'only_process', 'check_run
 import contextlib, json, sys, time
 from pathlib import Path
 from ..core.errors import MotError
-from ..core.hashes import hash_file
+from ..core.hashes import WEIGHTS_HASH, hash_file
 from ..core.files import is_leftover, write_atomic
 from ..core.machine import environment
 from ..core.experiment import amended, identity
@@ -19,7 +19,7 @@ from ..student.students import student_folder
 from ..data.pools import data_hash, load_pool
 
 # %% ../../nbs/methods/11_manifest.ipynb #ff7e3261
-FORMAT = 2   # of ledger and folders; older runs are read by the version that made them
+FORMAT = 3   # of ledger and folders; older runs are read by the version that made them
 
 # %% ../../nbs/methods/11_manifest.ipynb #6ee33d15
 def student_files(settings): # RunSettings
@@ -96,8 +96,8 @@ def opened(settings, # RunSettings of this call
            out):     # the run folder
     "(manifest, settings of the run): a new folder's, or a run's that this call goes on with or amends."
     out = Path(out)
-    now = {'format': FORMAT, 'identity': identity(settings), 'environment': environment(), 'environments': [],
-           'command': command_line(sys.argv), 'data': {}}
+    now = {'format': FORMAT, 'weights_hash': WEIGHTS_HASH, 'identity': identity(settings),
+           'environment': environment(), 'environments': [], 'command': command_line(sys.argv), 'data': {}}
     if not ((out/'manifest.json').exists() and (out/'settings.yaml').exists() and begun(out)):
         write_atomic(out/'manifest.json', json.dumps(now, indent=1))       # first: it makes this a run's folder
         return now, settings

@@ -88,7 +88,8 @@ def record_run(out,   # a finished run folder
     merges = {str(p.relative_to(out)): json.loads(p.read_text()) for p in sorted(Path(out).rglob('merges/*.json'))}
     head = {'kind': 'run', 'hash': result.hash, 'commit': commit, 'command': command_line(manifest['command'].split()),
             'environment': manifest['environment'], 'environments': len(manifest['environments']),
-            'engine': manifest.get('engine', 'transformers'), 'settings': settings_dict(result.settings),
+            'engine': manifest.get('engine', 'transformers'),
+            'weights_hash': manifest.get('weights_hash', 'sha256'), 'settings': settings_dict(result.settings),
             'marks': _marks_of(student_scores(result, 'all')), 'merges': merges}
     write_atomic(path, ''.join(json.dumps(r) + '\n' for r in [sealed(head, result.rows), *result.rows]))
     return Path(path)

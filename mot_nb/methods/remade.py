@@ -10,6 +10,7 @@ __all__ = ['NEAR', 'other_environment', 'Again', 'at_hand', 'check_losses', 'che
 import json, math
 from pathlib import Path
 from ..core.checks import same_json
+from ..core.hashes import WEIGHTS_HASH, hash_tensors
 from ..core.machine import environment
 from ..student.loss import corpus_loss
 from .device import merge_branches
@@ -134,10 +135,11 @@ def check_trained(lab,     # an empty `SeedLab`
                   student, # one of its branches
                   row,     # of its loss, as it stands on file
                   name, line, # where it stands
-                  again):  # `Again`
+                  again,   # `Again`
+                  kind=WEIGHTS_HASH): # of the row's hash
     "Trains a branch; raises `Differs` where weights or loss are not those of the row."
     spot, state = again.checks.at('values of a branch trained again', name, line), lab.weights(student)
-    again.weights(spot, 'hash', row['hash'], lab.place.hash(state))
+    again.weights(spot, 'hash', row['hash'], hash_tensors(state, kind))
     again.fields(spot, row, _loss(lab, state))
 
 # %% ../../nbs/methods/18_remade.ipynb #fc5b17d2

@@ -6,13 +6,14 @@
 __all__ = ['merge_folders']
 
 # %% ../../nbs/student/11_merge_folders.ipynb #649580a2
-import contextlib, glob, hashlib, json, math, os, shutil, signal, sys, threading
+import contextlib, glob, json, math, os, shutil, signal, sys, threading
 from contextlib import ExitStack
 from pathlib import Path
 
 import torch
 
 from ..core.errors import MotError
+from ..core.hashes import weights_hasher
 from ..core.files import atomic_folder, is_leftover, write_atomic
 from .merge import CHUNK, branch_weights, bytes_of, check_keys, float_dtype, merge_tensor, unequal_buffer
 from .merge_report import MergeReport, UpdateSums, layer_of, layer_reports
@@ -120,8 +121,8 @@ class _FolderMerge:
         self.branches, self.base, self.names, self.weights = branches, base, names, weights
         self.stored = _stored(branches, dtype)
         self.size = sum(math.prod(shape)*t.itemsize for t, shape in self.stored.values())
-        self.seen = [hashlib.sha256() for _ in branches] if hashes else None
-        self.written = hashlib.sha256() if hashes else None
+        self.seen = [weights_hasher() for _ in branches] if hashes else None
+        self.written = weights_hasher() if hashes else None
         self.shards, self.places, self.sums, self.same, self.ended = {}, {}, {}, 0, None
         for key in self.stored: self.shards.setdefault(branches[0].file_of[key][0], {})[key] = self.stored[key]
 
@@ -260,7 +261,7 @@ def merge_folders(folders,           # K Hugging Face folders, or branch name ->
                   dtype=None,        # type of the stored numbers; None: float32; 'keep': as in the files
                   base=None,         # folder of the round's start, for the report's agreement numbers
                   diagnostics=True,  # take them, where a base is given
-                  hashes=True,       # hash branches and result; costs more time than the merge itself
+                  hashes=True,       # hash branches and result
                   progress=None):    # function (tensors done, of how many), for a bar
     "Writes the weighted mean of K students as a folder transformers loads; returns the report (MoT, merge step)."
     paths, names = named_folders(folders)
