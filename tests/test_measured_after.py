@@ -1,4 +1,4 @@
-"Students that are measured after the training, each process students of its own: the same numbers, and what can go wrong."
+"Students that are measured after the training, each process its own: the same numbers, and what can go wrong."
 import os
 import shutil
 import subprocess
@@ -71,8 +71,8 @@ def test_two_processes_share_the_students(during, tmp_path):
     alone, shared = tmp_path/'alone', tmp_path/'shared'
     for out in (alone, shared): shutil.copytree(during.folder, out)
     words, port = ['eval', str(shared), 'eval.k=2', '--device', 'cpu'], free_port()
-    ranks = [subprocess.Popen([sys.executable, '-m', 'mot_nb', *words], env={**os.environ, **environment_of(r, 2, port)})
-             for r in range(2)]
+    command = [sys.executable, '-m', 'mot_nb', *words]
+    ranks = [subprocess.Popen(command, env={**os.environ, **environment_of(r, 2, port)}) for r in range(2)]
     assert [p.wait(240) for p in ranks] == [0, 0]
     assert read_run(shared).rows == measure_run(alone, ['eval.k=2'], progress=False).rows
     said = ''.join(p.read_text() for p in (shared/'logs').glob('rank-*.log'))
@@ -104,10 +104,12 @@ def test_options_that_a_run_has_answered(during, capsys):
     assert "['--pool', '--n']" in capsys.readouterr().err
 
 
-def test_another_engine_may_measure_what_several_processes_trained():
+def test_another_engine_may_measure_what_several_processes_trained(tmp_path, monkeypatch):
+    from contextlib import ExitStack
     from mot_nb.core.settings import load_settings
-    from mot_nb.methods.runs import _check
-    _check(load_settings(settings(after=True, engine='vllm')), 'vllm', 8)
-    with pytest.raises(MotError, match='eval.after=true'): _check(load_settings(settings(engine='vllm')), 'vllm', 8)
-
-
+    from mot_nb.methods import runs
+    monkeypatch.setattr(runs, 'pick_engine', lambda name: name)
+    asked = [load_settings(settings(engine='vllm', after=after)) for after in (True, False)]
+    with ExitStack() as lock: assert runs.begin_run(asked[0], tmp_path/'a', 8, lock)['manifest']['engine'] == 'vllm'
+    with ExitStack() as lock, pytest.raises(MotError, match='eval.after=true'):
+        runs.begin_run(asked[1], tmp_path/'b', 8, lock)

@@ -92,6 +92,40 @@ def test_killed_launcher_leaves_nobody(tmp_path):
     assert any('the launcher' in l.read_text() and 'is dead' in l.read_text() for l in logs)
 
 
+@pytest.mark.long
+def test_two_machines_one_is_lost(tmp_path):
+    """Two launchers, as on two machines; one is killed with its rank: the other ends by itself. Three ranks of one
+    launcher then go on, and end where one process ends, to rounding."""
+    from safetensors.torch import load_file
+    from mot_nb.methods.runs import run, seed_folder
+    from ranks import free_port
+    settings = load_settings({
+        'student': {'name': 'toy-tiny'},
+        'data': {'pool': 'toy', 'teachers': ['plain', 'verbose'], 'n_train': 16, 'n_heldout': 2},
+        'train': {'lr': 1e-4, 'steps': 8, 'batch': 6, 'eps': 1e-6, 'compute': 'float32', 'micro_tokens': 128,
+                  'checkpoint_every': 1},
+        'rounds': {'rounds': 2, 'methods': ['mot'], 'keep': 'merged'}, 'eval': {'max_new_tokens': 8, 'loss_rows': 4}})
+    (tmp_path/'s.yaml').write_text(to_yaml(settings))
+    one = run(settings, tmp_path/'one', progress=False)
+    words = ['-m', 'mot_nb', 'run', str(tmp_path/'s.yaml'), '--out', str(tmp_path/'two'), '--device', 'cpu']
+    def launcher(node, nodes, ranks, port):
+        how = [f'--nnodes={nodes}', f'--node_rank={node}', f'--nproc_per_node={ranks}', '--master_addr=127.0.0.1',
+               f'--master_port={port}']
+        return subprocess.Popen([sys.executable, '-m', 'torch.distributed.run', *how, *words], env=ENV,
+                                start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    port = free_port()
+    pair, begin = [launcher(n, 2, 1, port) for n in range(2)], time.time()
+    ledger = tmp_path/'two'/'seed-0'/'ledger.jsonl'
+    while not (ledger.exists() and 'measure mot-r1' in ledger.read_text()): # the first round is done
+        assert time.time() - begin < 240 and pair[0].poll() is None
+        time.sleep(.05)
+    os.killpg(pair[1].pid, signal.SIGKILL)
+    assert pair[0].wait(120) != 0
+    assert launcher(0, 1, 3, free_port()).wait(600) == 0
+    a, b = (load_file(seed_folder(x, 0)/'students'/'mot-r2'/'model.safetensors') for x in (one.folder, tmp_path/'two'))
+    assert max(float((a[n] - b[n]).abs().max()) for n in a) < 1e-5
+
+
 def test_layouts():
     "The choice from branches, ranks, rows and memory; what cannot be is refused with the numbers."
     groups = lambda *a, **kw: choose_layout(*a, **kw).groups

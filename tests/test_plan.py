@@ -184,7 +184,7 @@ def test_saved_plans_are_those_of_the_profile_that_ships(capsys):
     "The pages that show a plan were run after the last change of its profile."
     assert main(['plan', 'paper/qwen3-8b', '--gpus', '8', '--memory', '80', '--tokens-per-second', '2000']) == 0
     fresh = capsys.readouterr().out.splitlines()[1]
-    for page in ('app/20_cli', 'paper/58_eight_gpus'):
+    for page in ('app/25_cli', 'paper/58_eight_gpus'):
         saved = [l.rstrip() for c in json.loads((house.ROOT/'nbs'/f'{page}.ipynb').read_text())['cells']
                  for o in c.get('outputs', ()) for l in o.get('text', ()) if l.startswith('-> ')]
         assert saved == [fresh], f'{page}: run this notebook again'

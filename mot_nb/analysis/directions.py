@@ -37,8 +37,14 @@ class LateDirection(Direction):
         self.draw = draw
 
     def __getitem__(self, name): return self.draw(name) if name in self else super().__getitem__(name)
-    def values(self): return (self[n] for n in self) # of all tensors, one at a time
-    def items(self): return ((n, self[n]) for n in self) # likewise
+
+    def values(self):
+        "Tensors, one at a time."
+        return (self[n] for n in self)
+
+    def items(self):
+        "(name, tensor), one at a time."
+        return ((n, self[n]) for n in self)
 
 # %% ../../nbs/analysis/18_directions.ipynb #5de80b84
 DRAWN_THERE = 2**30 # numbers: larger students on a GPU have their directions drawn there

@@ -13,6 +13,7 @@ from ..core.records import recorded, recorded_names
 from ..core.settings import profile_settings
 from ..core.tables import Table
 from ..answers.heldout_loss import heldout_best_std, heldout_difference, heldout_mean, heldout_students
+from ..methods.manifest import FORMAT
 from ..methods.recorded import read_record
 from ..methods.runs import found_run
 from .claims import student_words
@@ -30,7 +31,7 @@ def heldout_study(record=''): # of a run with eval.heldout_loss; '': scores/five
         raise MotError('there is no such record', where=str(record), cure="give a recorded run, or '' for the study")
     if not record and STUDY in recorded_names(): record = recorded(STUDY)
     if record: return read_record(record)[0]
-    return found_run(profile_settings('smoke', 'toy', STAND_IN), cache_folder()/'runs'/'heldout-stand-in')
+    return found_run(profile_settings('smoke', 'toy', STAND_IN), cache_folder()/'runs'/f'heldout-stand-in-{FORMAT}')
 
 # %% ../../nbs/analysis/55_heldout_study.ipynb #69929ec7
 def study_facts(result): # of `heldout_study`

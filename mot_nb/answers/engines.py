@@ -249,9 +249,10 @@ def sample_with(engine,     # 'transformers', 'vllm' or 'auto'
                        cure='transformers or vllm; a server is for teachers: mot traces NAME --url ...')
     if engine == 'transformers': return sample_problems(model, tokenizer, prompts, path, model_hash, **how)
     dtype = str(next(model.parameters()).dtype).removeprefix('torch.')
-    with _folder_of(folder, model, tokenizer, Path(path).parent) as held:
-        with VllmEngine(held, tokenizer, model_hash, model=model, dtype=dtype) as e:
-            return e.sample(prompts, path, **how)
+    with contextlib.ExitStack() as open_:
+        held = open_.enter_context(_folder_of(folder, model, tokenizer, Path(path).parent))
+        engine = open_.enter_context(VllmEngine(held, tokenizer, model_hash, model=model, dtype=dtype))
+        return engine.sample(prompts, path, **how)
 
 # %% ../../nbs/answers/03_engines.ipynb #3dd23b2a
 _MEASURED = ('engine', 'decoding', 'tokens/s', 'tokens per CPU-s', 'start, s', 'truncated', 'same answers')

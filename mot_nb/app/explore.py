@@ -10,6 +10,7 @@ import contextlib, inspect, sys, tempfile
 from pathlib import Path
 from ..core.errors import MotError, unknown_name
 from ..core.files import cache_folder
+from ..core.hashes import hash_json
 from ..core.progress import Progress
 from ..core.experiment import identity
 from ..core.settings import load_settings, profile_settings
@@ -18,6 +19,7 @@ from ..methods import runs
 from ..methods.lab import SeedLab
 from ..methods.launch import launched, named_settings
 from ..methods.looking import shortened_middle
+from ..methods.manifest import FORMAT
 from ..methods.methods import METHODS
 from ..methods.runs import RunResult, begin_run, carry_out, note_run, open_place, seed_folder
 from ..methods.recorded import student_scores
@@ -130,7 +132,7 @@ def _mesh(device):
 def _opened(settings, out, ranks, lock):
     "(folder, start) of a lab; the usual folder, or a fresh one while another process works there."
     usual = out is None
-    folder = Path(out or cache_folder()/'labs'/f'{settings.name}-{identity(settings)[:10]}')
+    folder = Path(out or cache_folder()/'labs'/f'{settings.name}-{hash_json([FORMAT, identity(settings)])[:10]}')
     try: return folder, begin_run(settings, folder, ranks, lock)
     except MotError as e:
         if not usual or 'another process' not in e.what: raise

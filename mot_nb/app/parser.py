@@ -82,9 +82,10 @@ def _plan(commands):
                    'without network and weights; exit code 1 if something would stop the run')
 
 # %% ../../nbs/app/10_parser.ipynb #rehears3
+_REHEARSE = "Rehearses a round at its real size on this CPU, by the kit's own code on fake tensors, beside mot plan."
+
 def _rehearse(commands):
-    c = _command(commands, 'rehearse', "Rehearses a round at its real size on this CPU, with the kit's own code on fake "
-                 'tensors, beside mot plan.', '''
+    c = _command(commands, 'rehearse', _REHEARSE, '''
 No weights, no network, no GPU. Prints bytes a rank by stage and kind, what is sent, and the ratio to the plan; exit
 code 1 where it does not fit. It cannot see workspaces of kernels, gaps in the allocator, and buffers of NCCL.
 
@@ -94,18 +95,19 @@ example: mot rehearse paper/qwen3-14b --gpus 16 --memory 80 --quick rounds.layou
     _overrides(c, ' to change, such as train.micro_tokens=8192')
     c.add_argument('--gpus', type=int, metavar='N', default=8, help='GPUs of the machines you think of (default: 8)')
     c.add_argument('--memory', type=float, metavar='GB', default=80, help='memory of each (default: 80)')
-    c.add_argument('--quick', action='store_true', help='rehearses 4 and 6 layers and goes along the line to all of them')
+    c.add_argument('--quick', action='store_true', help='rehearses 4 and 6 layers, and a line through both to all')
     c.add_argument('--layers', type=int, metavar='N', help='a student of fewer layers, for a look')
 
 # %% ../../nbs/app/10_parser.ipynb #ba49ce5f
 def _eval(commands):
     c = _command(commands, 'eval', 'Scores one student on held-out problems of a pool, or all that a run kept.', '''
-Answers are kept in a file; an interrupted command resumes with it. Of a run, answers and numbers become its own; torchrun
-starts it on several processes, each with students of its own.
+Answers are kept in a file; an interrupted command resumes with it. Of a run, answers and numbers become its own;
+torchrun starts it on several processes, each with students of its own.
 
 example: mot eval smollm2-135m --pool words --n 100 eval.k=4 eval.temperature=0.6
 example: torchrun --nproc-per-node 8 -m mot_nb eval runs/a eval.k=16 eval.temperature=0.6 eval.engine=vllm''')
-    c.add_argument('student', metavar='STUDENT', help='a known name (toy, smollm2-135m), a folder, a hub id; or a run folder')
+    c.add_argument('student', metavar='STUDENT',
+                   help='a known name (toy, smollm2-135m), a folder, a hub id; or a run folder')
     _overrides(c, ' of the groups data and eval, such as eval.max_new_tokens=256')
     c.add_argument('--pool', help='toy, words, gsm, champ or folder (with data.path=...)')
     c.add_argument('--set', metavar='NAME', help='a problem set instead of a pool: aime24, aime25, amc23, math500, '
@@ -207,7 +209,8 @@ What is done already is not done again. Of runs of one's own: 80 the best teache
 83 the landscape (of students that were kept), 84 two runs side by side.
 
 example: mot report laptop
-example: mot report runs/a runs/b --templates 81,84''')
+example: mot report runs/a runs/b --templates 81,84
+example: mot report runs/a 82.problems=100 device=cuda''')
     c.add_argument('runs', metavar='PROFILE|RUN', nargs='+', help='smoke (minutes) or laptop (under 20 minutes on two '
                    'cores); or run folders, folders that hold some, recorded runs')
     c.add_argument('--out', metavar='FOLDER', help='where to write (default: reports/NAME)')
@@ -271,8 +274,8 @@ def make_parser():
     p.add_argument('--version', action='version', version=f'mot_nb {__version__}')
     commands = p.add_subparsers(dest='command', metavar='COMMAND', parser_class=_Parser)
     _command(commands, 'doctor', 'Looks at this machine: versions, memory, disk, GPU, students; each with what to do.')
-    for add in (_run, _plan, _rehearse, _eval, _answers, _traces, _merge, _verify, _report, _course, _grade, _completion,
-                _schema):
+    for add in (_run, _plan, _rehearse, _eval, _answers, _traces, _merge, _verify, _report, _course, _grade,
+                _completion, _schema):
         add(commands)
     return p
 

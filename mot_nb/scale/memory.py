@@ -180,7 +180,8 @@ def _at_the_end(r, packs):
     elif r.c == 4: weights = (2 * r.s.tied + (packs > 1)) * 4 * r.Vh
     else: weights = 2 * r.P + (packs > 1) * 4 * r.Vh
     narrow = r.c == 2 and not r.mesh
-    what = '2 P, in bfloat16, and the largest in float32' if narrow else 'embedding and head' + ', and their sum' * r.s.tied
+    both = 'embedding and head' + ', and their sum' * r.s.tied
+    what = '2 P, in bfloat16, and the largest in float32' if narrow else both
     return [Part('gradient on its way', (not r.lora) * weights, what)]
 
 # %% ../../nbs/scale/14_memory.ipynb #hand0ver

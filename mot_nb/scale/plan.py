@@ -76,7 +76,7 @@ class Plan:
 # %% ../../nbs/scale/18_plan.ipynb #sentbyte
 def sent_bytes(shape,   # anything `shape_of` takes
                compute='bfloat16'): # or 'float32': type in which weights are gathered
-    "name -> bytes that the ranks of one branch put together for one pack: weights gathered, gradients added up (FSDP2)."
+    "name -> bytes that the ranks of a branch put together for one pack: weights gathered, gradients added up (FSDP2)."
     s, c = shape_of(shape), 2 if compute == 'bfloat16' else 4
     P, root = parameters(s), s.vocabulary * s.hidden * (1 if s.tied else 2) + s.hidden
     return {'all_gather': c * (2 * (P - root) + root), 'reduce_scatter': 4 * P}    # layers forward and backward
@@ -120,7 +120,7 @@ ROWS = 256           # answers that vLLM has under way at once, at most
 
 # %% ../../nbs/scale/18_plan.ipynb #dec0ding
 def _decoding(case, rates, tokens):
-    "(seconds of one evaluation, formula): memory is read once a token, or layers are asked for; by transformers or vLLM."
+    "(seconds of one evaluation, formula): memory is read once a token, or layers are asked for; either engine."
     s, e, c = case.shape, case.settings.eval, 2 if case.compute == 'bfloat16' else 4
     each, mine, own = 2 * s.layers * s.v * c, math.ceil(case.samples / case.ranks), e.engine == 'vllm'
     most = max(1, int((case.room - c * parameters(s)) / (each * tokens)))

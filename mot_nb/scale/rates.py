@@ -45,8 +45,8 @@ class Rates:
 # %% ../../nbs/scale/16_rates.ipynb #2d955138
 _LINKS, _READING = 300e9, 0.6 * 3.35e12    # NVLink: two thirds of 450 GB/s each way; HBM3: 60 % of the data sheet
 ASSUMED = Rates(0.35 * 989e12, links=_LINKS, reading=_READING, sparse=0.5,
-                said='assumed: 35 % of the 989 TFLOP/s (bfloat16) on the data sheet of an H100 or H800, experts at half '
-                     'of it; give --rate with what yours achieves')
+                said='assumed: 35 % of the 989 TFLOP/s (bfloat16) on the data sheet of an H100 or H800, experts at '
+                     'half of it; give --rate with what yours achieves')
 
 # %% ../../nbs/scale/16_rates.ipynb #b4104e82
 def _timed(f, enough=0.06, least=3):

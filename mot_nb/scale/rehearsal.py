@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 import torch
 from ..core.errors import MotError
 from ..core.settings import TrainSettings
-from .shapes import Shape, config_of, shape_of
+from .shapes import Shape, config_of
 from .tally import GPU, Tally, fused_attention, stand_in
 
 # %% ../../nbs/scale/20_rehearsal.ipynb #75016d52
@@ -330,6 +330,7 @@ def rehearse_few(case,    # `Case`
     few, more = by(*small)
     n = case.shape.layers
     stages = list(_stretch(few['stages'], more['stages'], at, n, ('stage', 'place'), ['kinds']))
+    stages = [r for r in stages if r['stage'] != 'load']   # the larger of two moments: no line
     calls = list(_stretch(few['collectives'], more['collectives'], at, n, ('stage', 'name'), ['number', 'bytes']))
     return {'stages': stages, 'collectives': calls, 'operations': few['operations'] + more['operations'],
             'seconds': few['seconds'] + more['seconds'], 'layers': list(at)}

@@ -58,15 +58,16 @@ def beside_plan(case,  # `Case`
 
 # %% ../../nbs/scale/21_rehearsed.ipynb #a42920ec
 def _sent_text(case, found):
-    "Collectives of a step beside the plan."
+    "Collectives of a step beside the plan; not of a line through two rehearsals, whose stages hold other layers."
+    if 'layers' in found: return ''
     pairs = sent_ratio(case, found).items()
     return ''.join(f'; {n} {size_text(a)}, planned {size_text(b)}' for n, (a, b) in pairs)
 
 def _how(found):
     "Whether all layers were rehearsed, and what was not seen."
     few = f", from {' and '.join(map(str, found['layers']))} layers along a line" if 'layers' in found else ''
-    return f"; {found['seconds']:.0f} s of processor time{few}; not seen: workspaces of kernels, gaps in the allocator, "\
-           'buffers of NCCL, context and libraries of a GPU'
+    unseen = 'workspaces of kernels, gaps in the allocator, buffers of NCCL, context and libraries of a GPU'
+    return f"; {found['seconds']:.0f} s of processor time{few}; not seen: {unseen}"
 
 # %% ../../nbs/scale/21_rehearsed.ipynb #527a1a30
 def rehearsed_beside_planned(rows=None): # lines of data/recorded/checks/rehearsal.jsonl; None: those

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['compute_dtype', 'student_state', 'load_state', 'computing_in', 'no_dropout', 'hold_memory', 'StoredWeights',
-           'FullWeights', 'lora_targets', 'LoraWeights']
+           'FullWeights', 'lora_targets', 'LoraParts', 'LoraWeights']
 
 # %% ../../nbs/student/05_weights.ipynb #01beeee2
 import contextlib
@@ -197,8 +197,8 @@ def _with_product(frozen, name, masters, scale): # a weight in main memory, its 
     return (frozen.to(a.device).double() + scale * (b.double() @ a.double())).float()
 
 # %% ../../nbs/student/05_weights.ipynb #02c386b3
-class LoraWeights(FullWeights):
-    "LoRA adapters of a model under training; the frozen weights wait in float32 in main memory."
+class LoraParts(FullWeights):
+    "LoRA adapters of a model and its frozen weights, which wait in float32 in main memory."
     def __init__(self, model,      # a transformers causal LM, taken over until `close`
                  dtype,            # it computes in
                  train,            # TrainSettings with a `lora_rank`
@@ -222,6 +222,9 @@ class LoraWeights(FullWeights):
         "name -> float32 tensor of the whole student, copied, in main memory."
         return {n: t.to('cpu', copy=t is self.base[n]) for n, t in self.walk()}
 
+# %% ../../nbs/student/05_weights.ipynb #8d2354ab
+class LoraWeights(LoraParts):
+    "LoRA adapters of a model under training: it answers with them, and is given back at the end."
     @contextlib.contextmanager
     def answering(self):
         "The model with the products put into its weights for a while: the student that `state` gives answers."

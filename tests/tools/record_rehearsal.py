@@ -2,8 +2,8 @@
 
     python tests/tools/record_rehearsal.py WORK [--only qwen3-8b,...] [--ranks 1,4,8,16] [--out FILE]
 
-WORK: a folder that keeps what is done; the same command goes on where it stopped. Each case is rehearsed with few layers
-and stretched along a line; --full rehearses all layers of the cases it names (student/ranks/layout/lora), as a check.
+WORK: a folder that keeps what is done; the same command goes on where it stopped. Each case is rehearsed with few
+layers and stretched along a line; --full rehearses all layers of the cases it names (student/ranks/layout/lora).
 """
 from dataclasses import asdict, replace
 
