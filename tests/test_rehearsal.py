@@ -61,19 +61,20 @@ def test_the_plan_beside_the_rehearsal(found, name):
 
 
 def test_layers_along_a_line(found):
-    "Nine layers from four and six are nine layers rehearsed."
+    "Nine layers from four and six are nine layers rehearsed; a merge is the larger of two moments, so nearly."
     from mot_nb.scale.rehearsal import rehearse_few
     given = {4: found['serial'][1], 6: found['six'][1]}
     line = rehearse_few(found['nine'][0], by=lambda *cases: [given[c.shape.layers] for c in cases])
     whole = found['nine'][1]
     for r in (r for r in line['stages'] if r['place'] == 'gpu'):
-        assert sum(r['kinds'].values()) == pytest.approx(at(whole, r['stage'], 'gpu'), rel=.03), r['stage']
+        near = .05 if r['stage'] in ('merge', 'save') else .03
+        assert sum(r['kinds'].values()) == pytest.approx(at(whole, r['stage'], 'gpu'), rel=near), r['stage']
 
 
 def test_what_waits_in_main_memory_is_not_on_the_gpu(found):
     "LoRA's float32 numbers lie in main memory; the whole copy at a branch's end is seen."
     P = sum(r['kinds'].get('working copy', 0) for r in found['alone'][1]['stages']
             if r['stage'] == 'optimiser' and r['place'] == 'gpu') / 2
-    assert at(found['lora'][1], 'optimiser', 'gpu') < 2.5 * P < at(found['alone'][1], 'optimiser', 'gpu')
+    assert at(found['lora'][1], 'optimiser', 'gpu') < 3 * P < at(found['alone'][1], 'optimiser', 'gpu')
     held = next(r for r in found['alone'][1]['stages'] if r['stage'] == 'branch is held' and r['place'] == 'gpu')
     assert held['kinds']['copy of the student'] == pytest.approx(4 * P, rel=.01)

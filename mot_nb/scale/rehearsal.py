@@ -218,11 +218,17 @@ def _merge_and_save(case, tally, mesh, row, fold, start, hollow):
 def _whole(case, tally):
     "The whole student on its device."
     model = _hollow(case)
+    buffers = {n: b.clone() for n, b in model.named_buffers()}
     with _placed(tally, case, model):
         model = model.to_empty(device=case.device)
         model.tie_weights()
-        for p in model.parameters() if case.device != GPU else (): torch.nn.init.normal_(p, std=.02)
+        if case.device != GPU: _fill(model, buffers)
     return model
+
+def _fill(model, buffers):
+    "Gives real memory numbers: drawn weights, and the buffers that were there."
+    for p in model.parameters(): torch.nn.init.normal_(p, std=.02)
+    for n, b in model.named_buffers(): b.copy_(buffers[n])
 
 # %% ../../nbs/scale/20_rehearsal.ipynb #4f1d2874
 def _alone(case, tally):
