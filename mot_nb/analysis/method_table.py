@@ -5,16 +5,16 @@
 # %% auto #0
 __all__ = ['REFERENCE', 'SAID', 'BUDGETS', 'by_rate', 'at_best_rate', 'standing', 'method_differences', 'still_standing',
            'method_table', 'standings', 'standings_table', 'budget_of', 'budget_table', 'rates_table', 'edges_table',
-           'models_table', 'not_recorded', 'for_and_against']
+           'models_table', 'answer_methods', 'for_and_against']
 
 # %% ../../nbs/analysis/52_method_table.ipynb #650982de
 from collections import defaultdict
 import numpy as np
 from ..core.intervals import add_halves, around, at_level, half_width
 from ..core.tables import Table
-from .many_methods import WAYS
 from .map_reading import MARGIN, points
 from .method_units import marks_from_text
+from .run_reading import Answer
 
 # %% ../../nbs/analysis/52_method_table.ipynb #3a8034dc
 REFERENCE = 'MoT (mean)'    # what all are compared with
@@ -186,17 +186,22 @@ def models_table(rows): # of a record
                                f'{np.mean(list(taught.values())):.3f}', f'{mot:.3f}')])
     return Table(['world', 'the best model', 'all models', REFERENCE], cells, 'share right of the models that teach')
 
-# %% ../../nbs/analysis/52_method_table.ipynb #e5c2dce0
-def not_recorded(rows): # of a record
-    "Which of `WAYS` the record does not hold, in words; '' where it holds all."
-    there = {r['method'] for r in rows}
-    left = [name for name in WAYS if name not in there]
-    return f"Written, and not yet recorded ({len(left)}): {', '.join(left)}." if left else ''
-
 # %% ../../nbs/analysis/52_method_table.ipynb #ac97d828
 def _listed(found, standing):
     "'x +3.1 [+1.0, +5.2], y …' of the methods that stand so, or 'none'."
     return ', '.join(f"{d['method']} {points(d)}" for d in found if d['standing'] == standing) or 'none'
+
+# %% ../../nbs/analysis/52_method_table.ipynb #6253a9a2
+def answer_methods(rows): # of a record
+    "The `Answer` to: which method is worth more than MoT? How many of each world are, and the best of them."
+    said = []
+    for world, by in standings(rows).items():
+        found = [d for d in method_differences(rows) if d['world'] == world and d['standing'] == 'ahead']
+        most = max(found, key=lambda d: d['value'], default=None)
+        best = f', most of all {most["method"]} ({points(most)} points)' if most else ''
+        said.append(f"in '{world}' {len(by['ahead'])} are ahead of MoT{best}, and {len(by['behind'])} behind")
+    n = len({r['method'] for r in rows}) - 1
+    return Answer(f"it depends on the world; of {n} other methods, each at its own rate, {'; '.join(said)}.")
 
 # %% ../../nbs/analysis/52_method_table.ipynb #2a63d5a9
 def for_and_against(rows): # of a record
