@@ -294,8 +294,8 @@ def test_sharpness_of_transposed_weights(tmp_path):
     loss = lambda m: [(float((m.weight.detach().double()**4).sum()), 1)]
     from mot_nb.analysis import directions
     real = torch.randn
-    def drawn(shape, generator):
-        first = real(5, 3, generator=generator)
+    def drawn(shape, generator, **where):
+        first = real(5, 3, generator=generator, **where)
         return first if tuple(shape) == (5, 3) else first.T
     with pytest.MonkeyPatch.context() as m:
         m.setattr(directions.torch, 'randn', drawn)

@@ -22,6 +22,10 @@ OTHER_COMPARISON = {ast.Lt: (ast.LtE, ast.Gt), ast.LtE: (ast.Lt, ast.Gt), ast.Gt
                     ast.GtE: (ast.Gt, ast.Lt), ast.Eq: (ast.NotEq,), ast.NotEq: (ast.Eq,)}
 # (function, changed line as unparsed) -> why it is no mistake
 EQUIVALENT = {
+    ('seen_or_not', 'return (bool(enough), float(d.mean()), bool(abs(d.mean()) >= 1.96 * d.std(ddof=1) / len(d) ** '
+     '0.5))'): 'no difference is exactly an interval',
+    ('seen_or_not', 'return (bool(enough), float(d.mean()), bool(abs(d.mean()) > 1.96 * d.std(ddof=2) / len(d) ** '
+     '0.5))'): 'of sixty problems: one part in 118 of an interval, which no difference is that near to',
     ('standard_errors', 'a, b = (np.array(b, float), np.array(a, float))'): 'the standard error has no direction',
     ('standard_errors', 'return (float(np.sqrt(a.var(ddof=1) / n + b.var(ddof=1) / n)), '
      'float((b - a).std(ddof=1) / np.sqrt(n)))'): 'the standard error has no direction',
