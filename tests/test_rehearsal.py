@@ -78,3 +78,15 @@ def test_what_waits_in_main_memory_is_not_on_the_gpu(found):
     assert at(found['lora'][1], 'optimiser', 'gpu') < 3 * P < at(found['alone'][1], 'optimiser', 'gpu')
     held = next(r for r in found['alone'][1]['stages'] if r['stage'] == 'branch is held' and r['place'] == 'gpu')
     assert held['kinds']['copy of the student'] == pytest.approx(4 * P, rel=.01)
+
+
+@pytest.mark.parametrize('name', ['serial', 'parallel'])
+def test_start_and_sum_wait_in_main_memory(found, name):
+    "Ranks: 10 bytes a weight beside the GPU at the merge, and the base student's 4; on it one tensor at a time."
+    c, r = found[name]
+    peak = {p: next(x['kinds'] for x in r['stages'] if (x['stage'], x['place']) == ('branch is held', p))
+            for p in ('gpu', 'cpu')}
+    masters = peak['gpu']['parameters']                                    # 4 bytes a weight of this rank
+    largest = 4 * c.shape.vocabulary * c.shape.hidden / c.shards
+    assert 14 / 4 * masters < sum(peak['cpu'].values()) + 1e4 < 14 / 4 * masters + 1.1 * largest
+    assert masters < sum(peak['gpu'].values()) - 2 * masters < masters + 4 * largest       # masters, moments, a tensor

@@ -18,7 +18,7 @@ from ..core.files import read_lines
 from ..core.records import made_by, read_recorded, recorded
 from ..core.settings import profile_settings
 from ..core.tables import Table
-from ..scale.memory import memory
+from ..scale.memory import USABLE, memory
 from ..scale.options import better_layout, layouts
 from ..scale.parts import size_text
 from ..scale.shapes import shape_of
@@ -94,14 +94,14 @@ def fits_table(ranks=8,    # GPUs
     rows, data = [], []
     for name in PAPER_RUNS:
         s = profile_settings('paper', name)
-        best = better_layout(s.student.name, ranks, branches, room, **asked_for(s))
+        best = better_layout(s.student.name, ranks, branches, USABLE * room, **asked_for(s))
         part = max(best.memory.parts, key=lambda p: p.value)
         rows.append([shape_of(s.student.name).name, f'{s.train.micro_tokens:,}', f'{best.branches} x {best.shards}',
                      size_text(best.memory.total), f'{part.name}, {size_text(part.value)}',
                      'yes' if best.fits else ('no', True)])
         data.append(dict(branches=best.branches, shards=best.shards, fits=best.fits, total=best.memory.total))
     return Table(['student', 'rows of up to, tokens', 'branches x GPUs', 'a GPU needs', 'most of it', 'fits'], rows,
-                 f'{ranks} GPUs of {size_text(room)}, {branches} teachers, each with the settings of its profile; '
+                 f'{ranks} GPUs of {size_text(room)}, {100*USABLE:.0f} % of it to use, {branches} teachers, each with the settings of its profile; '
                  'counted', data)
 
 # %% ../../nbs/analysis/56_scale_reading.ipynb #b1135449
@@ -137,7 +137,7 @@ def logits_table(shards=8): # GPUs of a branch
     rows = []
     for name in PAPER_RUNS:
         s = profile_settings('paper', name)
-        need = [memory(s.student.name, shards=shards, mesh=True, held=10, **more, **asked_for(s)).total
+        need = [memory(s.student.name, shards=shards, mesh=True, **more, **asked_for(s)).total
                 for more in ({}, dict(head_tokens=s.train.micro_tokens))]
         rows.append([shape_of(s.student.name).name, f'{s.train.micro_tokens:,}', *map(size_text, need)])
     return Table(['student', 'rows of up to, tokens', 'logits in chunks', 'all at once'], rows,

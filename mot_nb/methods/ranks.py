@@ -20,7 +20,7 @@ from ..student.branch import Branch
 from ..student.loss import loss_of_rows
 from ..student.merge import MergeReport
 from ..student.operators import mean
-from ..scale.sharded import Pieces, Sharded, emptied
+from ..scale.sharded import Pieces, Sharded, emptied, in_main_memory
 from ..scale.teams import CopyTeam, ShardTeam
 from ..scale.fold import Fold, stored_loss
 from ..scale.shares import join_samples, losses_of_share, sample_share, samples_there
@@ -75,7 +75,7 @@ class Sums(Held):
         for merge, i, start in merges:
             if (student.key, merge.key) in self.known: continue
             if merge.by.function is mean: self.fold(merge, start).add(i, merge.branch_weights[i])
-            elif student.key not in self.pieces: self.pieces[student.key] = self.place.row.copy('cpu')
+            elif student.key not in self.pieces: self.pieces[student.key] = self.place.row.copy()
 
     def get(self, student, wanted): # see `Shelf.get`
         "Nothing: a branch is never whole here."
@@ -154,7 +154,7 @@ class RankTensors(RankFiles):
 
     def own(self, state): # whole tensors by name
         "What of them lies here."
-        return Pieces({n: self.row.piece(n, t).to(self.device) for n, t in state.items()})
+        return Pieces({n: in_main_memory(self.row.piece(n, t)) for n, t in state.items()})
 
     def pairs(self, a, b): # `Pieces` of two students
         "Yields (name, whole tensor of the first, of the second)."
@@ -162,7 +162,8 @@ class RankTensors(RankFiles):
 
     def elementwise(self, f, *states): # (name, tensors …) -> tensors; `Pieces`
         "[result] of a function of tensors, on this rank's pieces."
-        out = {n: f(n, *(s[n].to(states[0][n].device) for s in states)) for n in states[0]}
+        made = lambda n: f(n, *(s[n].to(self.device) for s in states))
+        out = {n: [t if t is None else in_main_memory(t) for t in made(n)] for n in states[0]}
         return [Pieces({n: t[i] for n, t in out.items() if t[i] is not None}) for i in range(2)]
 
     def loss_in_bfloat16(self, before, after): # `Pieces`
@@ -201,7 +202,7 @@ class RankMerges(RankTensors):
         options, names, out = operator_options(merge, merge.lab), branch_names(merge), Pieces()
         for n, base, *branches in _together(self, merge, start, whole, shelf):
             merged = merge.by({n: base}, {k: {n: t} for k, t in zip(names, branches)}, **options)[n]
-            if n in self.row.params: out[n] = self.row.piece(n, merged).clone()
+            if n in self.row.params: out[n] = in_main_memory(self.row.piece(n, merged))
         numbers, total = sum(p.numel() for p in self.row.params.values()), len(self.names)
         report = MergeReport(tuple(names), tuple(merge.branch_weights), 'float32', len(out), total - len(out), total,
                              numbers)
@@ -225,7 +226,7 @@ def _together(place, merge, start, whole, shelf):
 
 def _walk(place, pieces):
     "The whole tensors of a branch on the group that has it; None on the others."
-    return None if pieces is None else place.row.walk({n: t.to(place.device) for n, t in pieces.items()})
+    return None if pieces is None else place.row.walk(pieces)
 
 def _spread(place, part, like):
     "The tensor of the first group that has it, on every group."
@@ -314,7 +315,7 @@ class RankBranches(RankMeasures):
         self.row.load(start)
         self.everyone = self._sharded(self.mesh.whole)
         self.everyone.take(self.row.walk())
-        return self.everyone, self.everyone.copy('cpu')
+        return self.everyone, self.everyone.copy()
 
     def taken(self, branch, hashed=True): # `Branch`; whether the hash is needed
         "(None, hash of its weights, or None): the weights stay where they are."
@@ -346,7 +347,7 @@ class Ranks(RankBranches):
         row.take(mesh.hand_out(weights, shapes))
         weights.clear()
         self.model = emptied(model).to(mesh.device)
-        self.base, self.names, self.everyone = row.copy('cpu'), row.names, None
+        self.base, self.names, self.everyone = row.copy(), row.names, None
 
     def _read(self):
         "(weights on rank 0, nothing elsewhere; hash of the base student): the others never hold a whole student."

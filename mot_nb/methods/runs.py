@@ -397,7 +397,7 @@ def _bytes_of_a_rank(model, train, device):
                compute=str(compute_dtype(train, device)).split('.')[1], held=HELD[kind], mesh=True, device=kind)
     def need(shards):
         try: return memory(model.config, shards, train.micro_tokens, **how).total
-        except MotError: return 30 * numbers / shards     # a shape that cannot be counted: masters, moments, sums
+        except MotError: return (20 + HELD[kind]) * numbers / shards     # not counted: masters, moments, products
     return need
 
 def _room(mesh):

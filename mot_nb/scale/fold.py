@@ -11,7 +11,7 @@ import torch
 import torch.distributed as dist
 from ..core.errors import MotError
 from ..student.merge_report import LayerReport, MergeReport, layer_key, layer_of
-from .sharded import Pieces
+from .sharded import Pieces, in_main_memory
 
 # %% ../../nbs/scale/04_fold.ipynb #022758e1
 def _batches(tensors, most):
@@ -26,21 +26,29 @@ def _batches(tensors, most):
     return out
 
 # %% ../../nbs/scale/04_fold.ipynb #ddfac740
+def _joined(parts, device):
+    "(one tensor on a device with these numbers, each part's place in it)."
+    if len(parts) == 1: return (flat := parts[0].to(device)), [flat]
+    flat = parts[0].new_empty(sum(map(len, parts)), device=device)
+    places = flat.split([len(p) for p in parts])
+    for there, part in zip(places, parts): there.copy_(part)
+    return flat, places
+
 def sum_over(tensors, # name -> tensor, changed in place
              group,   # process group
+             device,  # where they are summed
              most=2**26): # numbers summed at once
-    "All-reduces many tensors, small ones together."
+    "All-reduces many tensors, small ones together, wherever they lie."
     for names in _batches(tensors, most):
         parts = [tensors[n].view(-1) for n in names]
-        flat = torch.cat(parts) if len(parts) > 1 else parts[0]
+        flat, places = _joined(parts, device)
         dist.all_reduce(flat, group=group)
-        if len(parts) == 1: continue
-        for part, summed in zip(parts, flat.split([len(p) for p in parts])): part.copy_(summed)
+        for part, summed in zip(parts, places): part.copy_(summed)
 
 # %% ../../nbs/scale/04_fold.ipynb #fc166e1f
 def _square(t): return float(torch.linalg.vector_norm(t).double()**2)
 
-def _counter(local): return {n: torch.zeros(t.shape, dtype=torch.uint8, device=t.device) for n, t in local.items()}
+def _zeros(local, dtype): return {n: in_main_memory(torch.zeros_like(t, dtype=dtype)) for n, t in local.items()}
 
 # %% ../../nbs/scale/04_fold.ipynb #cdf08190
 def _own_lengths(norms, at, K):
@@ -55,10 +63,10 @@ def _own_lengths(norms, at, K):
 def _merged_sums(fold, at, K):
     "[layer, 4]: squared lengths of the merged update and of the start, weights moved alike, weights moved by all."
     rows = torch.zeros(len(at), 4, dtype=torch.float64)
-    for n, t in fold.sum.items():   # the same on every branch group, different on every shard
-        u, v, d = fold.up[n], fold.down[n], t - fold.start[n].to(t.device)
+    for n in fold.sum:              # the same on every branch group, different on every shard
+        merged, start, u, v = fold.on_device(n)
         alike, all_moved = float(((u == K) | (v == K)).sum()), float((u + v == K).sum())
-        sums = [_square(d), _square(fold.start[n]), alike, all_moved]
+        sums = [_square(merged - start), _square(start), alike, all_moved]
         rows[at[layer_of(n)]] += torch.tensor(sums, dtype=torch.float64)
     dist.all_reduce(rows, group=fold.student.comm)
     return rows
@@ -87,9 +95,9 @@ def _layer_reports(fold, weights):
     return (*table, _layer_report('all', list(params.values()), sums.sum(0), weights))
 
 # %% ../../nbs/scale/04_fold.ipynb #c0e7f553
-def _check_finite(pieces, names):
+def _check_finite(pieces, device, names):
     "Raises on all ranks where some rank has a number that is none."
-    bad = torch.tensor([float(sum(int((~torch.isfinite(t)).sum()) for t in pieces.values()))])
+    bad = torch.tensor([float(sum(int((~torch.isfinite(t.to(device))).sum()) for t in pieces.values()))])
     dist.all_reduce(bad)
     if not bad.item(): return
     raise MotError('the merged student has numbers that are not finite', where=', '.join(names),
@@ -98,13 +106,17 @@ def _check_finite(pieces, names):
 
 # %% ../../nbs/scale/04_fold.ipynb #c33d9a62
 class Fold:
-    "The weighted sum of branches in float32, piece by piece on every rank (MoT, merge step)."
+    "The weighted sum of branches in float32, piece by piece on every rank, in main memory (MoT, merge step)."
     def __init__(self, student,  # `Sharded`: shapes and axis
                  start):         # `Pieces` of the round's start
         self.student, self.start = student, start
-        self.sum = {n: torch.zeros_like(t) for n, t in student.local.items()}
-        self.up, self.down = _counter(student.local), _counter(student.local)
+        self.sum = _zeros(student.local, torch.float32)
+        self.up, self.down = (_zeros(student.local, torch.uint8) for _ in range(2))
         self.norms = {}   # branch number -> layer -> squared norm of its update, of this rank's pieces
+
+    def on_device(self, name): # of a weight
+        "Its pieces of sum, start, steps up and steps down, where the student computes."
+        return [t[name].to(self.student.device) for t in (self.sum, self.start, self.up, self.down)]
 
     @torch.no_grad()
     def add(self, number,  # of the branch, 0 … K-1
@@ -112,10 +124,11 @@ class Fold:
         "Adds the student as it stands, times its weight; no communication."
         norms = self.norms[number] = {}
         for n, p in self.student.local.items():
-            self.sum[n].add_(p, alpha=weight)
-            d = p - self.start[n].to(p.device)
-            self.up[n] += d > 0
-            self.down[n] += d < 0
+            total, start, up, down = self.on_device(n)
+            d = p - start
+            self.sum[n].copy_(total.add_(p, alpha=weight))
+            self.up[n].copy_(up.add_(d > 0))
+            self.down[n].copy_(down.add_(d < 0))
             norms[layer_of(n)] = norms.get(layer_of(n), 0.) + _square(d)
 
     @torch.no_grad()
@@ -123,9 +136,10 @@ class Fold:
               weights,      # K branch weights
               names):       # K branch names
         "(`Pieces` of the merged student, `MergeReport`): one all-reduce over the branch axis; called by all ranks."
-        for tensors in (self.sum, self.up, self.down): sum_over(tensors, mesh.between)
-        layers, st = _layer_reports(self, weights), self.student
-        _check_finite(self.sum, names)
+        st = self.student
+        for tensors in (self.sum, self.up, self.down): sum_over(tensors, mesh.between, st.device)
+        layers = _layer_reports(self, weights)
+        _check_finite(self.sum, st.device, names)
         note = 'merged in memory by all-reduce: the cosines of two branches are not taken, as no rank sees two branches'
         numbers = sum(p.numel() for p in st.params.values())
         return Pieces(self.sum), MergeReport(tuple(names), tuple(weights), 'float32', len(st.params), len(st.buffers),
@@ -147,7 +161,7 @@ def stored_loss(student, # `Sharded`: axis
                 end):    # `Pieces` of its result
     "`merge.bfloat16_loss` of pieces: what is left of an update stored in bfloat16; called by all ranks of an axis."
     s = torch.zeros(7, dtype=torch.float64)
-    for n, t in end.items(): s += _rounding_sums(start[n].to(t.device), t)
+    for n in end: s += _rounding_sums(start[n].to(student.device), end[n].to(student.device))
     dist.all_reduce(s, group=student.comm)
     n, moved, gone, update, lost, kept, cross = s.tolist()
     return {'parameters': int(n), 'moved': int(moved), 'vanished': gone / moved if moved else None,

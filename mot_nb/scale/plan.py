@@ -10,7 +10,7 @@ import math
 from ..core.errors import MotError
 from ..core.escape import markdown_text
 from .flops import flops
-from .memory import HELD, LIBRARIES, answer_memory
+from .memory import HELD, LIBRARIES, WAITING, answer_memory
 from .options import better_layout, layout_table
 from .parts import Part, Parts, size_text, time_text
 from .rates import ASSUMED
@@ -105,6 +105,7 @@ class _Case:
         self.want = settings.rounds.layout if ranks > 1 else 'auto'     # one process has nothing to divide
         self.best = better_layout(self.shape, ranks, branches, room, self.want, **self.how)
         self.samples = settings.eval.k * settings.data.n_heldout
+        self.sharing = 1 if settings.eval.after else ranks      # of one evaluation; afterwards each has its own
 
     def step(self, rates):
         "Seconds of a step of one branch on its shards."
@@ -122,7 +123,7 @@ ROWS = 256           # answers that vLLM has under way at once, at most
 def _decoding(case, rates, tokens):
     "(seconds of one evaluation, formula): memory is read once a token, or layers are asked for; either engine."
     s, e, c = case.shape, case.settings.eval, 2 if case.compute == 'bfloat16' else 4
-    each, mine, own = 2 * s.layers * s.v * c, math.ceil(case.samples / case.ranks), e.engine == 'vllm'
+    each, mine, own = 2 * s.layers * s.v * c, math.ceil(case.samples / case.sharing), e.engine == 'vllm'
     most = max(1, int((case.room - c * parameters(s)) / (each * tokens)))
     rows = min(mine, ROWS, most) if own else min(mine, e.batch)
     read = (c * parameters(s, active=rows < s.experts) + rows * tokens / 2 * each) / rates.reading
@@ -142,9 +143,9 @@ def _evaluation(case, tokens_per_second, answer_tokens, rates):
     if not tokens_per_second and counted: part = Part('one evaluation', *_decoding(case, rates, tokens))
     elif not tokens_per_second: part = Part('one evaluation', 0, 'not counted: give --tokens-per-second')
     else:
-        rate = f"({case.ranks} x {tokens_per_second:,.0f} tokens/s)"
+        rate = f"({case.sharing} x {tokens_per_second:,.0f} tokens/s)"
         length = f"{tokens:,.0f} tokens{'' if answer_tokens else ' (the bound)'}"
-        part = Part('one evaluation', case.samples * tokens / tokens_per_second / case.ranks,
+        part = Part('one evaluation', case.samples * tokens / tokens_per_second / case.sharing,
                     f'{e.k} x {data.n_heldout} problems x {length} / {rate}')
     return Parts('evaluation', 's', [part])
 
@@ -156,10 +157,13 @@ def _time(case, step, steps, evaluation, evaluations):
     busy = f' / {o.busy:.2f} busy' if o.busy < 1 else ''
     runs = _many(seeds, 'seed')
     training = f'{steps:,} steps x {runs} x {time_text(step.total)} x {o.shards} shards / {case.ranks} ranks{busy}'
-    measuring = f'{evaluations} evaluations x {runs} x {time_text(evaluation.total)}'
+    apart = case.ranks // case.sharing                  # evaluations at the same time
+    turns = math.ceil(evaluations / apart)
+    measuring = f'{evaluations} evaluations' + f' on {apart} ranks, {turns} turns' * (apart > 1)
+    measuring += f' x {runs} x {time_text(evaluation.total)}'
     return Parts('time of the run', 's', [
         Part('training', steps * seeds * wall, training),
-        Part('evaluation', evaluations * seeds * evaluation.total, measuring if evaluation.total else 'not counted')])
+        Part('evaluation', turns * seeds * evaluation.total, measuring if evaluation.total else 'not counted')])
 
 # %% ../../nbs/scale/18_plan.ipynb #d3fc5dd9
 class _Answers:
@@ -167,9 +171,10 @@ class _Answers:
     def __init__(self, case):
         e, S, P = case.settings.eval, case.best.shards, parameters(case.shape)
         beside = HELD[case.device] if case.ranks > 1 else 4 * (case.K + 1) * (case.device == 'cpu')
-        self.rows = min(e.batch, math.ceil(case.samples / case.ranks)) or 1
-        self.memory = answer_memory(case.shape, self.rows, e.max_new_tokens,
-                                    (4 + beside) * P / S, case.compute)
+        held = 0. if e.after else (4 + beside) * P / S
+        batch = 1 if e.engine == 'vllm' else e.batch            # vLLM takes as many as there is room for
+        self.rows = min(batch, math.ceil(case.samples / case.sharing)) or 1
+        self.memory = answer_memory(case.shape, self.rows, e.max_new_tokens, held, case.compute)
         self.fit = self.memory.total <= case.room or not case.samples
         self.room = case.room
 
@@ -178,18 +183,26 @@ class _Answers:
         cache = self.memory['keys and values']
         rest = lambda r: self.memory.total - cache * (1 - r / self.rows)
         fewer = next((r for r in range(self.rows - 1, 0, -1) if rest(r) <= self.room), 0)
-        return f'eval.batch={fewer} does' if fewer else 'measure it by itself, with vLLM: mot eval'
+        return f'eval.batch={fewer} does' if fewer else 'eval.after=true: when nothing of the run is held'
 
 # %% ../../nbs/scale/18_plan.ipynb #b030aaca
+def _waiting(case, node):
+    "What of a round waits in main memory."
+    P, S = parameters(case.shape), case.best.shards
+    if case.ranks == 1:
+        return Part('start, branches of a round, merge', (case.K + 2) * 4 * P, f'({case.K} + 2) x 4 P')
+    what = f'{node} processes x {WAITING} P / {S} shards'
+    return Part('start, sum of the branches, counts of signs', node * WAITING * P / S, what)
+
 def _main_memory(case):
     "Bytes of main memory on a node of GPUs."
-    node, P, alone = min(case.ranks, 8), parameters(case.shape), case.ranks == 1
+    node, P = min(case.ranks, 8), parameters(case.shape)
     lora = bool(case.settings.train.lora_rank)
     return Parts('main memory of a node', 'B', [
         Part('the student, read by one rank', 4 * P, '4 P, once'),
         Part('the base student, kept', node * 4 * P / case.best.shards,
              f'{node} processes x 4 P / {case.best.shards} shards'),
-        Part('start, branches of a round, merge', alone * (case.K + 2) * 4 * P, f'({case.K} + 2) x 4 P'),
+        _waiting(case, node),
         Part('float32 numbers of the frozen student', lora * node * 4 * P, f'{node} x 4 P: LoRA'),
         Part('libraries', node * LIBRARIES['cpu'], f"{node} x {size_text(LIBRARIES['cpu'])}")])
 

@@ -180,8 +180,7 @@ def _on_ranks(case, tally):
     with tally:
         with tally.making('parameters', 'load'), _placed(tally, case, shell := copy.deepcopy(hollow)):
             row = Sharded(shell, mesh.row, case.dtype, case.train.checkpointing)
-        base = row.copy('cpu')
-        with tally.making('start'): start = row.copy()
+        base, start = row.copy(), row.copy()
         tally.account.begin('branch begins')
         with tally.making('sums'): fold = Fold(row, start) if turns > 1 else None
         model, team = _team(case, row, tally, hollow)

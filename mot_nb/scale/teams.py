@@ -49,7 +49,7 @@ class ShardedWeights:
 
     def state(self):
         "`Pieces` of the student as it stands, copied to main memory."
-        return self.student.copy('cpu')
+        return self.student.copy()
 
     def write(self, stage,  # folder on the axis' first rank, None on the others
               file,         # its name, without ending

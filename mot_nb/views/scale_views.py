@@ -77,7 +77,6 @@ def draw_layouts(teachers=('plain', 'verbose', 'checker', 'foreign'), # names
 
 # %% ../../nbs/views/31_scale_views.ipynb #b2a031bb
 _PARTS = {'masters, gradients, moments': ('masters', 'gradients', 'Adam moments'),
-          'start and running sum': ('held beside the branch',),
           'gathered weights': ('gathered weights', 'gradient on its way'),
           'activations': ('activations', 'layer computed again'), 'logits': ('logits',), 'libraries': ('libraries',)}
 _LOOKS = (('blue', ''), ('sky', '//'), ('green', ''), ('orange', '\\\\'), ('vermilion', ''), ('purple', '..'))

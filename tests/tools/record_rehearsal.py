@@ -17,14 +17,15 @@ from units import arguments, cpu_minutes, made_units, rows_of
 
 STUDENTS = 'qwen3-8b', 'qwen3-14b', 'qwen3-30b-a3b'
 LORA = 16
+LAYOUTS = 'serial', '2 at a time', 'parallel'
 
 
 def case_of(student, ranks, layout, lora):
     "The `Case` of a profile of the paper."
     s = named_settings(f'paper/{student}')
     K = len(s.data.teachers)
-    return Case(shape_of(s.student.name), ranks, min(K, ranks) if layout == 'parallel' else 1, K,
-                replace(s.train, lora_rank=lora))
+    groups = {'serial': 1, '2 at a time': min(2, ranks), 'parallel': min(K, ranks)}[layout]
+    return Case(shape_of(s.student.name), ranks, groups, K, replace(s.train, lora_rank=lora))
 
 
 def here(*cases):
@@ -45,7 +46,7 @@ def units(asked):
     out = []
     for n in map(int, asked.ranks.split(',')):
         for lora in (0, LORA):
-            for layout in (('serial', 'parallel') if n > 1 else ('serial',)):
+            for layout in LAYOUTS[:3 if n > 2 else n]:
                 out += [(s, n, layout, lora, (s, str(n), layout, str(lora)) in full) for s in asked.only.split(',')]
     return out
 
