@@ -100,9 +100,10 @@ def fits_table(ranks=8,    # GPUs
                      size_text(best.memory.total), f'{part.name}, {size_text(part.value)}',
                      'yes' if best.fits else ('no', True)])
         data.append(dict(branches=best.branches, shards=best.shards, fits=best.fits, total=best.memory.total))
+    note = f'{ranks} GPUs of {size_text(room)}, {100*USABLE:.0f} % of it to use; {branches} teachers; '\
+           'counted, with the settings of each profile'
     return Table(['student', 'rows of up to, tokens', 'branches x GPUs', 'a GPU needs', 'most of it', 'fits'], rows,
-                 f'{ranks} GPUs of {size_text(room)}, {100*USABLE:.0f} % of it to use, {branches} teachers, each with the settings of its profile; '
-                 'counted', data)
+                 note, data)
 
 # %% ../../nbs/analysis/56_scale_reading.ipynb #b1135449
 def answer_gpus(apart, fits): # what `apart_table` and `fits_table` returned
