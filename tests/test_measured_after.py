@@ -113,3 +113,20 @@ def test_another_engine_may_measure_what_several_processes_trained(tmp_path, mon
     with ExitStack() as lock: assert runs.begin_run(asked[0], tmp_path/'a', 8, lock)['manifest']['engine'] == 'vllm'
     with ExitStack() as lock, pytest.raises(MotError, match='eval.after=true'):
         runs.begin_run(asked[1], tmp_path/'b', 8, lock)
+
+
+def test_mot_eval_answers_in_the_type_of_the_run(tmp_path, capsys):
+    "A kept student asked by `mot eval` gives its run's answers and first line, in bfloat16, and says which type."
+    from mot_nb.app.cli import main
+    asked = {**SETTINGS, 'train': {**SETTINGS['train'], 'compute': 'bfloat16'},
+             'eval': {**SETTINGS['eval'], 'temperature': 0., 'every_round': False}}
+    found = run(asked, tmp_path/'run', progress=False)
+    folder = seed_folder(found.folder, 0)
+    words = ['eval', folder/'students'/'mot-r2', '--pool', 'toy', '--n', 6, '--out', tmp_path/'own.jsonl',
+             'eval.max_new_tokens=24']
+    assert main([*map(str, words), 'train.compute=bfloat16']) == 0
+    assert 'bfloat16' in capsys.readouterr().err
+    own, runs = ((p.read_text().splitlines()) for p in (tmp_path/'own.jsonl', folder/'samples'/'mot-r2.jsonl'))
+    assert own == runs and '"dtype": "bfloat16"' in own[0]
+    assert main([*map(str, words), 'train.compute=float32']) == 1          # the file is of another type
+    assert 'another model or of other settings' in capsys.readouterr().err

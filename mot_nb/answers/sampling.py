@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from ..core.errors import MotError
 from ..core.hashes import derive_seed, hash_bytes, hash_json
+from ..core.machine import dtype_name
 from ..core.files import append_line, read_lines
 from ..data.chat import decode_answer, end_of_turn, render_prompt
 from ..data.thought import prompt_state
@@ -417,12 +418,14 @@ def generate(model,              # a causal LM of transformers, any device
 # %% ../../nbs/answers/00_sampling.ipynb #51253083
 def samples_header(model_hash,         # hash of the weights, as in the ledger
                    tokenizer,          # its template and vocabulary decide what is asked
-                   temperature=0.0, top_p=1.0, top_k=0, max_new_tokens=128, seed=0, system=None): # see `generate`
+                   temperature=0.0, top_p=1.0, top_k=0, max_new_tokens=128, seed=0, system=None, # see `generate`
+                   dtype='float32'):   # that the student computed in
     "The first line of a sample file: everything that determines a sample but its prompt; greedy needs less."
     words = str(getattr(tokenizer, 'chat_template', None)) + json.dumps(sorted(tokenizer.get_vocab().items()))
     d = dict(model=model_hash, tokenizer=hash_bytes(words.encode()), temperature=float(temperature),
              max_new_tokens=int(max_new_tokens), system=system)
     if temperature: d |= dict(top_p=float(top_p), top_k=int(top_k), seed=int(seed))
+    if dtype != 'float32': d |= dict(dtype=dtype)
     return dict(kind='samples', hash=hash_json(d), **d)
 
 # %% ../../nbs/answers/00_sampling.ipynb #8c3657ef
@@ -565,7 +568,7 @@ def sample_problems(model,         # a causal LM
     check_sampling(k, temperature, top_p, top_k, max_new_tokens, batch)
     pids, how = list(pool_prompts), (temperature, top_p, top_k, max_new_tokens, seed)
     at, total = {p: i for i, p in enumerate(pids)}, len(pids) * k
-    head = samples_header(model_hash, tokenizer, *how, system)
+    head = samples_header(model_hash, tokenizer, *how, system, dtype_name(model.dtype))
     with open_samples(path, head, pool_prompts, k) as (found, left, keep):
         if missing := {(at[p], s) for p, s in left}:
             ids = render_all(list(pool_prompts.values()), tokenizer, system, max_new_tokens, model)

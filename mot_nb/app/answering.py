@@ -11,6 +11,7 @@ import sys, time
 from ..core.errors import MotError
 from ..core.escape import terminal_text
 from ..core.hashes import hash_tensors
+from ..core.machine import compute_device, dtype_name
 
 # %% ../../nbs/app/11_answering.ipynb #9782aff4
 BOXED = '\nPlease reason step by step, and put your final answer within \\boxed{}.' # follows each question of a set
@@ -78,14 +79,8 @@ def _first(begun, line):
 # %% ../../nbs/app/11_answering.ipynb #5e5c89ad
 def device_for(asked, engine): # of --device, or None; 'transformers' or 'vllm'
     "Where the student computes: as asked, else on a GPU where there is one and nobody else needs it."
-    import torch
-    if not asked:     # vLLM has a process, and the GPU, to itself
-        return 'cuda' if engine == 'transformers' and torch.cuda.is_available() else 'cpu'
-    try: torch.empty(0, device=asked)
-    except (RuntimeError, AssertionError):
-        raise MotError('this device is not here', where='--device', values=asked,
-                       cure='cpu, or cuda where mot doctor shows a GPU') from None
-    return asked
+    if not asked and engine != 'transformers': return 'cpu'      # vLLM has a process, and the GPU, to itself
+    return str(compute_device(asked, '--device'))
 
 # %% ../../nbs/app/11_answering.ipynb #44bde09e
 def _tokenizer(folder):
@@ -123,15 +118,17 @@ def _by_student(args, s, prompts, file, how):
     from mot_nb.answers.engines import pick_engine
     from mot_nb.answers.sampling import sample_problems
     from mot_nb.student.students import load_student
-    from mot_nb.student.weights import student_state
+    from mot_nb.student.weights import compute_dtype, computing_in, student_state
     engine = pick_engine(s.eval.engine)
     device = device_for(args.device, engine)
-    note(f'answers by {engine}' + (f' on {device}' if engine == 'transformers' else ''), args.quiet)
+    where = f' on {device} in {dtype_name(compute_dtype(s.train, device))}' if engine == 'transformers' else ''
+    note(f'answers by {engine}{where}', args.quiet)
     model, tokenizer = load_student(s.student.name, seed=s.student.seed, device=device,
                                     template=s.student.template)
     weights = hash_tensors({n: t.cpu() for n, t in student_state(model).items()})
     if engine != 'transformers': return _by_vllm(args, s, model, tokenizer, weights, prompts, file, how), weights
-    return sample_problems(model, tokenizer, prompts, file, weights, **how), weights
+    with computing_in(model, compute_dtype(s.train, device)):           # as a run measures
+        return sample_problems(model, tokenizer, prompts, file, weights, **how), weights
 
 # %% ../../nbs/app/11_answering.ipynb #5bae08ef
 def decoding(s): # RunSettings

@@ -13,7 +13,7 @@ from .. import __version__
 from ..core.errors import MotError
 from ..core.escape import terminal_text
 from ..core.files import cache_folder, data_folder
-from ..core.machine import main_memory
+from ..core.machine import dtype_name, main_memory
 
 # %% ../../nbs/app/09_doctor.ipynb #a0b187d4
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def _gpu():
 
 def _bfloat16():
     from mot_nb.student.weights import compute_dtype
-    dtype = str(compute_dtype(device='cpu')).removeprefix('torch.')
+    dtype = dtype_name(compute_dtype(device='cpu'))
     cure = 'no fast bfloat16 products on this machine: training computes in float32, as it should'
     return _look('bfloat16', f'train.compute=auto means {dtype}', dtype == 'bfloat16', cure, 'note')
 

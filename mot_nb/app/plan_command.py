@@ -12,7 +12,7 @@ from pathlib import Path
 from ..core.errors import MotError
 from ..core.escape import terminal_text
 from ..core.files import cache_folder, data_folder
-from ..core.machine import main_memory
+from ..core.machine import dtype_name, main_memory
 from .doctor import Finding, free_space, gigabytes
 
 # %% ../../nbs/app/14_plan_command.ipynb #4574959a
@@ -94,7 +94,7 @@ def _this_machine(args, s, load):
     gpus = torch.cuda.device_count()
     device = 'cuda' if gpus else 'cpu'
     there = torch.cuda.get_device_properties(0).total_memory if gpus else main_memory()[1]
-    compute = str(compute_dtype(s.train, device)).removeprefix('torch.')
+    compute = dtype_name(compute_dtype(s.train, device))
     room = USABLE * (args.memory * 1e9 if args.memory else there)
     rates = _given_rates(args) or measure_rates(shape_of(s.student.name), s.train.micro_tokens,
                                                 round(load.tokens / load.rows), compute, device)

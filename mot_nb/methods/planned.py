@@ -102,9 +102,10 @@ def planned_traces(evaluation, # of a lab
     return [(r.problem_id, len(r) - r.n_prompt) for r in evaluation.held[teacher]]
 
 # %% ../../nbs/methods/16_planned.ipynb #8ecc0e70
-def planned_header(lab, model_hash): # hash of the weights that answer
+def planned_header(lab, model_hash, # hash of the weights that answer
+                   dtype='float32'): # that they answered in
     "The first line of a student's answers, as transformers writes it."
-    return samples_header(model_hash, lab.place.tokenizer, **lab.evaluation.decoding)
+    return samples_header(model_hash, lab.place.tokenizer, dtype=dtype, **lab.evaluation.decoding)
 
 # %% ../../nbs/methods/16_planned.ipynb #ff5b8120
 def planned_merge(lab, merge, hashes): # a `MergedStudent`; hashes of its branches ('' where not known), of the result

@@ -13,6 +13,7 @@ import torch
 import torch.distributed as dist
 from ..core.errors import MotError
 from ..core.hashes import hash_tensors
+from ..core.machine import dtype_name
 from ..student.students import empty_student, load_student
 from ..student.models import save_student
 from ..student.weights import compute_dtype, student_state
@@ -280,7 +281,8 @@ class RankMeasures(RankShares):
         for label, h in (x for part in self.collect([[l, h] for l, h, _ in jobs]) for x in part):
             if everyone.setdefault(label, h) != h: raise _torn(label, h, everyone[label])
         if not everyone: return {}
-        heads = {l: samples_header(h, self.tokenizer, **e.decoding) for l, h in everyone.items()}
+        type_ = dtype_name(self.dtype)
+        heads = {l: samples_header(h, self.tokenizer, dtype=type_, **e.decoding) for l, h in everyone.items()}
         done = self.share(lambda: {l: _lines(file(l), heads[l], e.asked) for l in heads})
         mine = [[l, self._share_of(l, h, answering, e, file(l), done[l], team, progress)] for l, h, answering in jobs]
         losses = {}

@@ -15,7 +15,7 @@ from ..core.errors import MotError
 from ..core.hashes import hash_json
 from ..core.files import cache_folder, is_leftover, read_lines, runs_folder, sweep, write_atomic
 from ..core.labels import Label
-from ..core.machine import main_memory
+from ..core.machine import dtype_name, main_memory
 from ..core.progress import Progress, watched
 from ..core.seals import SEAL, break_seal, write_seal
 from ..core.experiment import identity
@@ -394,7 +394,7 @@ def _bytes_of_a_rank(model, train, device):
     "A function: number of shards -> bytes one rank needs."
     numbers, kind = sum(p.numel() for p in model.parameters()), device.type
     how = dict(lora_rank=train.lora_rank, lora_targets=train.lora_targets, checkpointing=train.checkpointing,
-               compute=str(compute_dtype(train, device)).split('.')[1], held=HELD[kind], mesh=True, device=kind)
+               compute=dtype_name(compute_dtype(train, device)), held=HELD[kind], mesh=True, device=kind)
     def need(shards):
         try: return memory(model.config, shards, train.micro_tokens, **how).total
         except MotError: return (20 + HELD[kind]) * numbers / shards     # not counted: masters, moments, products

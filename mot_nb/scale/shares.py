@@ -10,6 +10,7 @@ import glob, json
 from pathlib import Path
 from ..core.errors import MotError
 from ..core.files import append_line, read_lines, write_atomic
+from ..core.machine import dtype_name
 from ..data.corpora import pack
 from ..student.loss import row_losses
 from ..answers.sampling import (check_sampling, plan_batches, read_samples, render_all, samples_header,
@@ -80,7 +81,8 @@ def sample_share(model, tokenizer, # a whole student and its tokenizer
     if not batches: return
     part = Path(path).with_name(f'{Path(path).stem}.part-{i:04d}.jsonl')
     choice = dict(temperature=temperature, top_p=top_p, top_k=top_k, max_new_tokens=max_new_tokens, seed=seed)
-    if not read_lines(part): append_line(part, samples_header(model_hash, tokenizer, system=system, **choice))
+    head = samples_header(model_hash, tokenizer, system=system, dtype=dtype_name(model.dtype), **choice)
+    if not read_lines(part): append_line(part, head)
     for out in stream_samples(model, tokenizer, ids, batches, pids, **choice, progress=progress):
         for s in out:
             p = pids[s.prompt_index]
