@@ -233,6 +233,28 @@ def test_a_mixture_of_experts_is_read_back(tmp_path):
     assert 'oneshot' in {r['student'] for r in read_lines(out/'seed-0/metrics.jsonl')}
 
 
+def test_experts_are_read_a_few_at_a_time(tmp_path, monkeypatch):
+    "The stacked experts of a folder, expert by expert, are what transformers stacks; no whole student is loaded."
+    import torch
+    from transformers import Qwen3MoeConfig, Qwen3MoeForCausalLM
+    from mot_nb.methods import device
+    from mot_nb.student.models import byte_tokenizer, save_student
+    from mot_nb.student.students import load_student
+    from mot_nb.student.weights import student_state
+    tokenizer = byte_tokenizer()
+    config = Qwen3MoeConfig(vocab_size=len(tokenizer), hidden_size=32, intermediate_size=64, moe_intermediate_size=16,
+                            num_hidden_layers=3, num_attention_heads=2, num_key_value_heads=1, head_dim=16,
+                            num_experts=12, num_experts_per_tok=2, decoder_sparse_step=1, mlp_only_layers=[0],
+                            eos_token_id=2, pad_token_id=0, bos_token_id=None)
+    folder = save_student(tmp_path/'moe', Qwen3MoeForCausalLM(config).float().eval(), tokenizer)
+    whole = student_state(load_student(str(folder))[0])
+    monkeypatch.setattr(device, 'load_student', lambda *how: pytest.fail('the whole student was loaded'))
+    stored = device.stored_weights(folder, list(whole))
+    assert set(stored) == set(whole) and all(torch.equal(stored[n], t) for n, t in whole.items())
+    for n in ('model.layers.1.mlp.experts.gate_up_proj', 'model.layers.2.mlp.experts.down_proj', 'lm_head.weight'):
+        assert torch.equal(stored.rows(n, 3, 7), whole[n][3:7]) and stored.rows(n, 5, 5).shape == whole[n][5:5].shape
+
+
 def _names(folder):
     from safetensors import safe_open
     with safe_open(str(folder/'model.safetensors'), 'pt') as f: return list(f.keys())

@@ -20,15 +20,16 @@ from ..student.weights import compute_dtype, computing_in, load_state, student_s
 from ..student.branch import Branch
 from ..student.merge import bfloat16_loss, merge_with_report
 from ..student.operators import mean
-from ..scale.sharded import Stored, emptied
+from ..scale.sharded import Stored, StoredExperts, emptied
 from ..answers.engines import sample_with
 
 # %% ../../nbs/methods/05_device.ipynb #0ccf8756
 def stored_weights(folder, # of a student
                    names): # of the model's tensors
-    "name -> tensor of a student's folder; through transformers where its files have other names (a mixture's experts)."
-    stored = Stored(folder)
-    return stored if set(stored) == set(names) else student_state(load_student(str(folder))[0])
+    "name -> tensor of a student's folder, read one at a time; whole, by transformers, where its files have other names."
+    for stored in (Stored(folder), StoredExperts(folder)):
+        if set(stored) == set(names): return stored
+    return student_state(load_student(str(folder))[0])
 
 # %% ../../nbs/methods/05_device.ipynb #3e36b1f3
 def read_student(folder, # of a student
