@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['rates_of', 'at_own_rate', 'study_scores', 'best_single', 'more_traces', 'gain', 'shrinking_gain', 'peer_gain',
-           'teacher_gain', 'suffices', 'points_of', 'difference_of', 'size_table', 'nearness_table', 'peers_table',
-           'heirs_table']
+           'teacher_gain', 'suffices', 'claim_differences', 'points_of', 'difference_of', 'size_table',
+           'nearness_table', 'peers_table', 'heirs_table']
 
 # %% ../../nbs/analysis/48_claim_study_reading.ipynb #c5acd129
 from collections import defaultdict
@@ -85,6 +85,14 @@ def suffices(lo,          # lower end of the interval of more traces minus 200
     kinds = {'equal within the margin': 'supported', 'supported': 'contradicted', 'contradicted': 'supported'}
     found = verdict_on(lo, hi, **{'margin': EQUAL_WITHIN, **rule})
     return kinds.get(found, found)
+
+# %% ../../nbs/analysis/48_claim_study_reading.ipynb #aebaadff
+def claim_differences(rows): # of a record of kind 'claim study'
+    "what is compared -> [seeds] difference: one a claim."
+    return {'5: gain of MTD, weakest − strongest start': shrinking_gain(rows),
+            '9: MoT from three peers − base': peer_gain(rows),
+            '12: taught by MoT − taught by the best STD': teacher_gain(rows),
+            '15: 800 traces − 200': more_traces(rows)}
 
 # %% ../../nbs/analysis/48_claim_study_reading.ipynb #c86b57be
 def points_of(values): # shares of right answers, one a seed

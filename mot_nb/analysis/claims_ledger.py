@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['STUDIES', 'IN_SHORT', 'NEEDS', 'Entry', 'study', 'ledger_entries', 'ClaimsLedger', 'claims_ledger', 'claim_table',
-           'ledger_in_short', 'map_in_words', 'scale_table']
+           'answer_claims', 'ledger_in_short', 'map_in_words', 'scale_table']
 
 # %% ../../nbs/analysis/49_claims_ledger.ipynb #385cf635
 from dataclasses import dataclass, replace
@@ -21,6 +21,7 @@ from ..methods.recorded import read_record
 from .best_teacher import differs, teacher_table
 from .claims import CLAIMS, judge, judge_without, scores_of
 from .best_judged import judge_best
+from .run_reading import Answer
 from .forgetting import against, read_forgetting
 from .confidence_record import consensus_parts, read_confidence
 from .landscape_record import read_landscape
@@ -428,6 +429,14 @@ def claim_table(*claims): # numbers
     found = [e for (claim, _), entries in ledger_entries().items() if claim in claims for e in entries]
     return Table(['claim', *_COLUMNS[2:-1]], [[_named(e), *_line(e)] for e in found], 'from the one ledger of page 0',
                  [vars(e) for e in found])
+
+# %% ../../nbs/analysis/49_claims_ledger.ipynb #22957af8
+def answer_claims(said): # claim -> what it says, in a few words
+    "The `Answer` that groups claims by their verdict in the one ledger."
+    by = {}
+    for (claim, part), found in ledger_entries().items():
+        if claim in said: by.setdefault(found[0].verdict, []).append(said[claim])
+    return Answer('; '.join(f"{verdict}: {', '.join(dict.fromkeys(claims))}" for verdict, claims in by.items()) + '.')
 
 # %% ../../nbs/analysis/49_claims_ledger.ipynb #f533f183
 def ledger_in_short(ledger=None): # a `ClaimsLedger`; None: that of the recorded studies

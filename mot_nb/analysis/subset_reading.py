@@ -5,15 +5,16 @@
 # %% auto #0
 __all__ = ['UNTRAINED', 'SubsetScores', 'by_seed', 'best_of_all', 'best_alone', 'leave_one_out', 'greedy_down', 'greedy_up',
            'by_error_rate', 'by_prediction', 'rules', 'gains', 'share_reached', 'rules_table', 'ceiling', 'role_table',
-           'order_table', 'choice_in_words']
+           'order_table', 'answer_choice']
 
 # %% ../../nbs/analysis/54_subset_reading.ipynb #6a370fc8
 from collections import defaultdict
 import numpy as np
 from .map_prediction import forecast
+from .run_reading import Answer
 from ..core.intervals import t_interval
 from ..core.tables import Table
-from ..core.verdicts import signed_interval
+from ..core.verdicts import signed, signed_interval
 
 # %% ../../nbs/analysis/54_subset_reading.ipynb #d9805adc
 class SubsetScores(dict):
@@ -185,12 +186,13 @@ def order_table(rows): # of a record
                  'the score of a teacher alone, where chosen; points, 95 % intervals over seeds')
 
 # %% ../../nbs/analysis/54_subset_reading.ipynb #1456d73b
-def choice_in_words(rows, fitted): # as for `rules_table`
-    "What the rules reach, in three sentences."
+def answer_choice(rows, fitted): # as for `rules_table`
+    "The `Answer` to: should all be merged, and which rule says who should? The best rules with and without training."
     seeds = by_seed(rows)
     found = {name: gains(seeds, rule) for name, (rule, _) in rules(fitted).items()}
-    best = found['all subsets tried']
-    said = lambda name: f'*{name}* {_points(found[name])} points'
-    tried = max((n for n in found if n not in ('all subsets tried', *UNTRAINED)), key=lambda n: found[n].mean())
-    return (f'Trying all fifteen subsets gains {_points(best)} points over merging all teachers. Of the cheaper rules '
-            f'that train students, {said(tried)} is first. Without training: {" and ".join(map(said, UNTRAINED))}.')
+    better = [n for n, g in found.items() if t_interval(g)[1] > 0]
+    trained = max((n for n in found if n not in UNTRAINED), key=lambda n: found[n].mean())
+    free = max(UNTRAINED, key=lambda n: found[n].mean())
+    by = lambda n: f'{signed(found[n].mean(), 100)} points where "{n}" chooses'
+    who = f"significantly so: {', '.join(better)}" if better else 'none of the rules does so significantly'
+    return Answer(f'leaving some out may gain: {by(trained)}, {by(free)}; {who}.')
