@@ -434,7 +434,7 @@ def claim_table(*claims): # numbers
 def answer_claims(said): # claim -> what it says, in a few words
     "The `Answer` that groups claims by their verdict in the one ledger."
     by = {}
-    for (claim, part), found in ledger_entries().items():
+    for (claim, _), found in ledger_entries().items():
         if claim in said: by.setdefault(found[0].verdict, []).append(said[claim])
     return Answer('; '.join(f"{verdict}: {', '.join(dict.fromkeys(claims))}" for verdict, claims in by.items()) + '.')
 
