@@ -87,7 +87,7 @@ section{padding-top:2.2rem;margin-top:3rem;border-top:1px solid var(--line)}
 @media(min-width:64rem){body{display:grid;grid-template-columns:17.5rem minmax(0,1fr)}\
 nav{position:sticky;top:0;height:100vh;overflow:auto;border-bottom:0;border-right:1px solid var(--line)}\
 nav label::after{content:""}nav label{cursor:default}nav ul.pages{display:block}main{padding:2rem 2.5rem 5rem}}
-@media(min-width:80rem){main{max-width:66rem}section>*{max-width:47rem}section>.out{max-width:none}.out p{max-width:47rem}}
+@media(min-width:80rem){main{max-width:66rem}section>*,.out p{max-width:47rem}section>.out{max-width:none}}
 '''
 
 # %% ../../nbs/app/06_document.ipynb #9a8a9381

@@ -26,7 +26,7 @@ from ..answers.engines import sample_with
 # %% ../../nbs/methods/05_device.ipynb #0ccf8756
 def stored_weights(folder, # of a student
                    names): # of the model's tensors
-    "name -> tensor of a student's folder, read one at a time; whole, by transformers, where its files have other names."
+    "name -> tensor of a student's folder, read one at a time; whole, by transformers, where files have other names."
     for stored in (Stored(folder), StoredExperts(folder)):
         if set(stored) == set(names): return stored
     return student_state(load_student(str(folder))[0])
