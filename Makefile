@@ -6,6 +6,7 @@
 #   make bench    run branch training, merges and a whole run beside TRL and mergekit, and print the tables (about 15 minutes)
 #   make vllm     install vLLM for CPUs into .venv/vllm (1.2 GB); used for answers where eval.engine is vllm or auto
 #   make site     write the documentation as pages into _site/ (searchable, light and dark, no network)
+#   make wheel    write the package as one file into dist/, for Colab or another machine
 #   make docs     write README.md from nbs/index.ipynb, and the card of data/recorded
 VENV    := .venv
 BIN     := $(VENV)/bin
@@ -23,9 +24,9 @@ PYTHON ?= $(shell for p in python3 python3.12 python3.13 python3.11; do $$p -c '
 # Threads that spin while they wait cost up to ten times the work on a shared machine.
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: help setup report lab test bench vllm site docs
+.PHONY: help setup report lab test bench vllm site docs wheel
 help:
-	@sed -n '2,9s/^# *//p' Makefile
+	@sed -n '2,11s/^# *//p' Makefile
 
 setup: $(READY)
 
@@ -96,6 +97,9 @@ $(SITE)/.ready: requirements-site.lock $(READY)
 
 site: $(SITE)/.ready
 	@$(SITE)/bin/python tests/tools/make_site.py _site
+
+wheel: $(READY)
+	@$(BIN)/python -m build --quiet --wheel --no-isolation --outdir dist . && ls dist/*.whl
 
 docs: $(READY)
 	@$(BIN)/python tests/tools/house.py docs

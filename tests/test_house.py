@@ -102,6 +102,9 @@ def test_wheel_installs_and_imports_without_nbdev(tmp_path):
     shipped = [n for n in house.tracked() if n.startswith('data/') and not Path(n).name.startswith('.')]
     assert int(out) >= len(shipped) > 0, (out, len(shipped))
     assert 'doctor' in run(venv/'bin'/'mot', '--help', cwd=tmp_path)
+    cells = json.loads((house.ROOT/'nbs/paper/62_fakes.ipynb').read_text(encoding='utf-8'))['cells']
+    code = '\n'.join(''.join(c['source']) for c in cells if c['cell_type'] == 'code')       # a page, as Colab has it
+    assert 'wins by 17' in run_python(code + '\nprint(answer_fakes(rows))', python=python, cwd=tmp_path)
 
 
 PLANTED = {'long cell': 'nbs/core/99_planted.ipynb: long', 'two definitions': 'one, two', 'long line': 'wide = "',
