@@ -7,7 +7,7 @@ import house
 
 PAGES = ('50_one_teacher', '51_one_branch', '52_averaging', '53_rounds', '54_scores', '54a_best_teacher',
          '54b_forgetting', '55_confidence', '56_landscape', '56a_basin', '57_theory', '58_eight_gpus', '59_map',
-         '62_fakes', '63_four_claims', '64_which_teachers')   # grows
+         '60_methods', '62_fakes', '63_four_claims', '64_which_teachers')   # grows
 LINES, COLUMNS = 12, 120   # of code before the first picture; of any line
 OPEN, INTERVALS = 14, 2    # lines of a cell that is not folded; intervals in a paragraph
 INTERVAL = re.compile(r'\[[+−-]?\d[\d.,]* ?%?, [+−-]?\d')

@@ -35,7 +35,7 @@ def _panel(ax, found, order):
         if d['lo'] is not None: ax.plot([100 * d['lo'], 100 * d['hi']], [y, y], color=colour, lw=1.6)
         ax.plot(100 * d['value'], y, marker, color=colour, mfc=colour if sure else 'white', ms=5.5)
     ax.grid(axis='y', visible=False)
-    ax.invert_yaxis()
+    ax.set_ylim(len(order) - .4, -.6)      # the first on top
 
 # %% ../../nbs/views/10_method_views.ipynb #e462128d
 def _legend(figure):
@@ -43,12 +43,12 @@ def _legend(figure):
     from matplotlib.lines import Line2D
     signs = [Line2D([], [], color=PALETTE[h], marker=m, ls='-', label=name) for name, h, m in FAMILIES.values()]
     signs.append(Line2D([], [], color='.3', marker='o', mfc='white', ls='none', label='hollow: interval includes 0'))
-    figure.legend(handles=signs, loc='outside lower center', ncols=5)
+    figure.legend(handles=signs, loc='outside lower center', ncols=3)
 
 # %% ../../nbs/views/10_method_views.ipynb #38f577c6
 @styled
 def draw_methods(rows,             # of a recorded table of methods
-                 size=(8.8, 8.6)): # inches
+                 size=(7.2, 9.2)): # inches
     "Axes, one a world: each method minus MoT with its 95 % interval, in points; grey: within the margin."
     found = method_differences(rows)
     worlds, order = list(dict.fromkeys(d['world'] for d in found)), _order(found)
@@ -56,7 +56,7 @@ def draw_methods(rows,             # of a recorded table of methods
     for ax, world in zip(axes, worlds):
         own = [d for d in found if d['world'] == world]
         _panel(ax, own, order)
-        ax.set_title(f"{world}\n{len(own[0]['gap'])} seeds", fontsize=10)
+        ax.set_title(f"{world.replace(', ', ',' + chr(10))}\n{len(own[0]['gap'])} seeds", fontsize=10)
         ax.set_xlabel('minus MoT, points')
         ax.set_yticks(range(len(order)), order if ax is axes[0] else [''] * len(order))
     _legend(axes[0].figure)
@@ -78,14 +78,14 @@ def _box(ax, x, y, text, colour='#FFFFFF'):
 
 def _arrow(ax, start, end):
     "From box to box."
-    ax.annotate('', end, start, arrowprops=dict(arrowstyle='->', color='.35', shrinkA=15, shrinkB=15))
+    ax.annotate('', end, start, zorder=1, arrowprops=dict(arrowstyle='->', color='.35', shrinkA=15, shrinkB=15))
 
 def _bare(ax, family, title):
     "Room for a drawing."
-    name, hue, _ = FAMILIES[family]
-    ax.set(xlim=(-.5, 2.5), ylim=(-.5, 2.5), title=title)
+    _, hue, _ = FAMILIES[family]
+    ax.set(xlim=(-.5, 2.5), ylim=(-.3, 2.5))
     ax.axis('off')
-    ax.title.set_color(PALETTE[hue])
+    ax.set_title(title, loc='left', color=PALETTE[hue], fontweight='bold')
 
 # %% ../../nbs/views/10_method_views.ipynb #bd3a8609
 def _draw_family(ax, family, title, ends, links):
@@ -97,9 +97,9 @@ def _draw_family(ax, family, title, ends, links):
 
 # %% ../../nbs/views/10_method_views.ipynb #9af58d11
 @styled
-def draw_families(size=(8.8, 2.6)): # inches
+def draw_families(size=(7.2, 4.6)): # inches
     "Axes: how the four families learn from several teachers."
-    axes = new_axes(1, 4, size)
+    axes = new_axes(2, 2, size).ravel()
     down = [((i, 2), (i, 1)) for i in range(3)]
     join, all_in = [((i, 1), (1, 0)) for i in range(3)], [((i, 2), (1, 1)) for i in range(3)]
     branches, students = [(i, 1, 'branch') for i in range(3)], [(i, 1, 'student') for i in range(3)]
