@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['PAPER_RUNS', 'Both', 'run_both', 'apart_table', 'asked_for', 'fits_table', 'answer_gpus', 'memory_rows',
-           'memory_in_words', 'logits_table', 'plan_against_measured', 'layouts_table', 'kills_table',
+           'memory_in_words', 'logits_table', 'waiting_table', 'plan_against_measured', 'layouts_table', 'kills_table',
            'kills_elsewhere_table', 'sent_table']
 
 # %% ../../nbs/analysis/56_scale_reading.ipynb #7edda1cd
@@ -18,7 +18,7 @@ from ..core.files import read_lines
 from ..core.records import made_by, read_recorded, recorded
 from ..core.settings import profile_settings
 from ..core.tables import Table
-from ..scale.memory import USABLE, memory
+from ..scale.memory import USABLE, WAITING, memory
 from ..scale.options import better_layout, layouts
 from ..scale.parts import size_text
 from ..scale.shapes import shape_of
@@ -144,6 +144,19 @@ def logits_table(shards=8): # GPUs of a branch
     return Table(['student', 'rows of up to, tokens', 'logits in chunks', 'all at once'], rows,
                  f'one GPU of {shards}; a supervised token has one number for each of '
                  f'{shape_of("Qwen3-8B").vocabulary:,} words, three times over in float32')
+
+# %% ../../nbs/analysis/56_scale_reading.ipynb #b4478bd6
+def waiting_table(at=(('qwen3-8b', 4), ('qwen3-8b', 8), ('qwen3-14b', 8), ('qwen3-30b-a3b', 16))): # (run, GPUs)
+    "A `Table` of what a GPU needs with the round's start, sum and counts in main memory, and beside the student."
+    rows = []
+    for name, shards in at:
+        s = profile_settings('paper', name)
+        need = [memory(s.student.name, shards=shards, mesh=True, held=held, **asked_for(s)).total
+                for held in (0, WAITING)]
+        rows.append([shape_of(s.student.name).name, f'{s.train.micro_tokens:,}', str(shards), size_text(need[0]),
+                     (size_text(need[1]), need[1] > USABLE * 80e9)])
+    return Table(['student', 'rows of up to, tokens', 'GPUs of a branch', 'in main memory', 'on the GPU'], rows,
+                 f'bold: more than the {size_text(USABLE * 80e9)} to use of a GPU of 80 GB; counted')
 
 # %% ../../nbs/analysis/56_scale_reading.ipynb #e22d7f0f
 def plan_against_measured(name='checks/plan'): # a recorded file
