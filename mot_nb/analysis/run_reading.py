@@ -46,17 +46,19 @@ def shipped_runs():
 
 # %% ../../nbs/analysis/07_run_reading.ipynb #b101a129
 def _run_cells(result):
-    "Student, teachers, rounds x steps, seeds, problems of a run, as text."
+    "Student, teachers, rounds x steps, passes, learning rate, seeds, problems of a run, as text."
     s, n = result.settings, {r['n'] for r in result.rows if r['metric'] == 'accuracy'}
     teachers = {r['teacher'] for r in result.rows if r['method'] == 'std'}
-    return [s.student.name, str(len(teachers)), f'{s.rounds.rounds} x {s.train.steps}', f'{s.train.lr:g}',
-            str(len(s.seeds)), str(max(n)) if n else 'losses only']
+    passes = s.rounds.rounds * s.train.steps * s.train.batch / s.data.n_train
+    return [s.student.name, str(len(teachers)), f'{s.rounds.rounds} x {s.train.steps}', f'{passes:.2g}',
+            f'{s.train.lr:g}', str(len(s.seeds)), str(max(n)) if n else 'losses only']
 
 # %% ../../nbs/analysis/07_run_reading.ipynb #cc2a168c
 def runs_table(runs): # name -> RunResult
-    "A `Table` of what was run: student, teachers, rounds x steps, learning rate, seeds, problems, limits."
+    "A `Table` of what was run: student, teachers, steps, passes over traces, learning rate, seeds, problems, limits."
     rows = [[name, *_run_cells(r), limits_in_words(r) or '–'] for name, r in runs.items()]
-    return Table(['run', 'student', 'teachers', 'rounds x steps', 'learning rate', 'seeds', 'problems', 'limit'], rows)
+    columns = ['run', 'student', 'teachers', 'rounds x steps', 'passes', 'learning rate', 'seeds', 'problems', 'limit']
+    return Table(columns, rows, 'passes: how often a branch reads each trace of its teacher')
 
 # %% ../../nbs/analysis/07_run_reading.ipynb #5803e611
 def made_table(shipped): # what `shipped_runs` returned

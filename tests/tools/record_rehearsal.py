@@ -17,6 +17,7 @@ from units import arguments, cpu_minutes, made_units, rows_of
 
 STUDENTS = 'qwen3-8b', 'qwen3-14b', 'qwen3-30b-a3b'
 LORA = 16
+ATTENTION = 'q_proj', 'k_proj', 'v_proj', 'o_proj'
 LAYOUTS = 'serial', '2 at a time', 'parallel'
 
 
@@ -25,7 +26,9 @@ def case_of(student, ranks, layout, lora):
     s = named_settings(f'paper/{student}')
     K = len(s.data.teachers)
     groups = {'serial': 1, '2 at a time': min(2, ranks), 'parallel': min(K, ranks)}[layout]
-    return Case(shape_of(s.student.name), ranks, groups, K, replace(s.train, lora_rank=lora))
+    shape, train = shape_of(s.student.name), replace(s.train, lora_rank=lora)
+    if shape.experts: train = replace(train, lora_targets=ATTENTION)      # its experts are no linear layers
+    return Case(shape, ranks, groups, K, train)
 
 
 def here(*cases):
