@@ -135,6 +135,9 @@ def _union_depth_words(): return _judged(4, 'runs/words', 'depth')
 @study(4, '53_rounds', 'equal compute')
 def _union_compute(): return _judged(4, budget='compute')
 
+@study(4, '53_rounds', 'equal compute')
+def _union_compute_words(): return _judged(4, 'runs/words', 'compute')
+
 # %% ../../nbs/analysis/49_claims_ledger.ipynb #ad039436
 @study(6, '53_rounds')
 def _ceiling(): return _judged(6)
