@@ -242,3 +242,15 @@ def test_template_80_on_data_of_ones_own(own, tmp_path):
         at, n = names['corpus_folder']('all')
         there = sorted(p.stem for p in (at/'teachers').glob('*.jsonl'))
         assert n > 0 and (there == teachers if teachers else len(there) > 1) and names['corpora'] == ['all']
+
+
+def test_two_runs_of_one_student_stand_apart():
+    "Template 80 on runs with the same student, corpus and seeds: each place is called by its run; others keep theirs."
+    from mot_nb.analysis.best_teacher import named_apart
+    row = lambda teacher, seed, score, corpus='toy': dict(student='tiny', corpus=corpus, teacher=teacher, seed=seed,
+                                                          score=score, marks={str(i): i % 3 == 0 for i in range(12)})
+    a, b = ([row(t, s, .4) for t in ('base', 'plain', 'verbose') for s in (0, 1)] for _ in range(2))
+    rows = named_apart([a, b + [row('plain', 0, .5, 'other')]], ['a', 'b'])
+    assert {r['corpus'] for r in rows} == {'toy (a)', 'toy (b)', 'other'}
+    more = named_apart([a, [row(t, 2, .4) for t in ('base', 'plain', 'verbose')]], ['a', 'b'])
+    assert {r['corpus'] for r in more} == {'toy'}                  # other seeds of one place belong together

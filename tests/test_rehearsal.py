@@ -90,3 +90,13 @@ def test_start_and_sum_wait_in_main_memory(found, name):
     largest = 4 * c.shape.vocabulary * c.shape.hidden / c.shards
     assert 14 / 4 * masters < sum(peak['cpu'].values()) + 1e4 < 14 / 4 * masters + 1.1 * largest
     assert masters < sum(peak['gpu'].values()) - 2 * masters < masters + 4 * largest       # masters, moments, a tensor
+
+
+def test_the_recorded_cases_agree_with_the_plan():
+    "Every profile of the paper, all weights and LoRA, 1 to 16 ranks, every layout: today's plan within 10 %."
+    from mot_nb.scale.rehearsed import rehearsed_beside_planned
+    data = rehearsed_beside_planned().data
+    students = 'Qwen3-8B', 'Qwen3-14B', 'Qwen3-30B-A3B'
+    assert {(d['student'], d['ranks'], d['lora'] > 0) for d in data} == {
+        (s, n, lora) for s in students for n in (1, 4, 8, 16) for lora in (False, True)}
+    assert all(abs(d['ratio'] - 1) < .1 for d in data), [d for d in data if abs(d['ratio'] - 1) >= .1]

@@ -4,11 +4,12 @@
 
 # %% auto #0
 __all__ = ['PAPER_STUDENTS', 'PAPER_CORPORA', 'PAPER_TEACHERS', 'PAPER', 'Contrast', 'seed_spread', 'contrast', 'simulate_place',
-           'together', 'may_be_best', 'best_teachers_at', 'teacher_table', 'differs', 'Known', 'fits_grid',
-           'paper_table']
+           'together', 'may_be_best', 'named_apart', 'best_teachers_at', 'teacher_table', 'differs', 'Known',
+           'fits_grid', 'paper_table']
 
 # %% ../../nbs/analysis/00_best_teacher.ipynb #5a194616
 import itertools, math
+from collections import Counter
 from dataclasses import dataclass
 import numpy as np
 from ..core.errors import MotError, unknown_name
@@ -135,6 +136,16 @@ def _same_questions(place, of): # (student, corpus), {teacher: {seed: Score}}
                                where=f"{' on '.join(place)}, {teacher or 'base'}",
                                values=f'{s.n} problems x {s.k}, elsewhere {first.n} x {first.k}',
                                cure='score every student of a place on one set with one k')
+
+# %% ../../nbs/analysis/00_best_teacher.ipynb #b9669ec1
+def named_apart(sources, # [rows] of several files or runs, as for `teacher_table`
+                names):  # of each
+    "All rows; a place that two of them have with the same seed is called by its source as well."
+    times = Counter((r['student'], r['corpus'], r['teacher'], r['seed']) for rows in sources for r in rows)
+    twice = {key[:2] for key, n in times.items() if n > 1}
+    called = lambda r, name: {**r, 'corpus': f"{r['corpus']} ({name})"}
+    return [called(r, name) if (r['student'], r['corpus']) in twice else r
+            for rows, name in zip(sources, names) for r in rows]
 
 # %% ../../nbs/analysis/00_best_teacher.ipynb #3609d230
 def _places(rows):
