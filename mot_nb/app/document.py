@@ -82,7 +82,7 @@ nav ul.pages{display:none}#fold:checked~ul.pages{display:block}\
 '''
 
 # %% ../../nbs/app/06_document.ipynb #8cae6d53
-_WIDE = '''main{padding:1.2rem 1rem 4rem;max-width:52rem;margin:0 auto;min-width:0}\
+_WIDE = '''main{padding:1.2rem 1rem 4rem;width:100%;max-width:52rem;margin:0 auto;min-width:0}\
 section{padding-top:2.2rem;margin-top:3rem;border-top:1px solid var(--line)}
 @media(min-width:64rem){body{display:grid;grid-template-columns:17.5rem minmax(0,1fr)}\
 nav{position:sticky;top:0;height:100vh;overflow:auto;border-bottom:0;border-right:1px solid var(--line)}\

@@ -634,8 +634,8 @@ area('ranks', 'scale.teams', 'scale/03_teams',
      ('adapters are not summed', 'dist.all_reduce(flat, group=group)\n    for p, g', 'for p, g'))
 
 area('ranks', 'scale.fold', 'scale/04_fold',
-     ('a mean without weights', 'self.sum[n].add_(p, alpha=weight)', 'self.sum[n].add_(p, alpha=.5)'),
-     ('updates from nothing', 'd = p - self.start[n].to(p.device)\n', 'd = p\n'))
+     ('a mean without weights', 'total.add_(p, alpha=weight)', 'total.add_(p, alpha=.5)'),
+     ('updates from nothing', 'd = p - start\n', 'd = p\n'))
 
 area('ranks', 'scale.shares', 'test_shares.py::test_every_sample_is_drawn_once_and_of_this_student',
      ('every rank every pack', 'if j % n == i: out.append(', 'if j % n <= i: out.append(', 'scale/05_shares'),
