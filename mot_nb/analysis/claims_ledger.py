@@ -27,7 +27,7 @@ from .confidence_record import consensus_parts, read_confidence
 from .landscape_record import read_landscape
 from .skill_reading import deciding_part, reading_verdict, skill_gaps, skill_verdict
 from .claim_study_reading import more_traces, peer_gain, shrinking_gain, suffices, teacher_gain
-from .map_reading import DIALS, MARGIN, map_differences, places, pooled, tuned
+from .map_reading import DIALS, MARGIN, map_differences, opponent_in_words, places, pooled, tuned
 
 # %% ../../nbs/analysis/49_claims_ledger.ipynb #2a7e6b67
 @dataclass(frozen=True, repr=False)
@@ -288,7 +288,6 @@ def _flatness_words(): return _flatness('words')
 @cache
 def _map_rows(): return read_recorded(recorded('map/toy'), 'map')[1]
 
-_NAMES = {'mtd depth': 'MTD (depth)', 'mtd compute': 'MTD (compute)', 'oneshot': 'one-shot merge'}
 _REGIMES = {'no errors': ('none', False), 'random errors kept': ('random', False)}
 
 def _of_map(opponent, regime):
@@ -296,7 +295,7 @@ def _of_map(opponent, regime):
     errors, filtered = _REGIMES[regime]
     d, = (x for x in pooled(map_differences(_map_rows(), opponent), 'errors', 'filtered')
           if (x['errors'], x['filtered']) == (errors, filtered))
-    what, where = f'MoT − {_NAMES.get(opponent, opponent)}', f"map, {regime}, {d['places']} worlds"
+    what, where = f'MoT − {opponent_in_words(opponent)}', f"map, {regime}, {d['places']} worlds"
     return _map_entry(what, where, d['value'], d['lo'], d['hi'])
 
 def _map_entry(what, where, value, lo, hi):

@@ -14,7 +14,7 @@ from ..core.intervals import around, ratio_interval
 from ..core.tables import Table
 from .before_training import place_features
 from .drops import clustered_auc, half_of_influences
-from .map_reading import DIALS, MARGIN, map_differences
+from .map_reading import DIALS, MARGIN, map_differences, opponent_in_words
 
 # %% ../../nbs/analysis/43_map_prediction.ipynb #8e5b3b75
 ANSWERS = ('error', 'error kept', 'disagree', 'unsolved', 'outvoted')
@@ -172,7 +172,7 @@ def prediction_table(rows,    # of a recorded map
     cases = {o: map_cases(rows, before, o) for o in PREDICTED}
     body = [[name, *(_cell(cases[o], names) for o in PREDICTED)] for name, names in FEATURES.items()]
     body.append(['the other seeds of the place', *(_auc_text(other_seeds_auc(rows, o)) for o in PREDICTED)])
-    return Table(['the sign of MoT minus', *PREDICTED], body,
+    return Table(['the sign of MoT minus', *map(opponent_in_words, PREDICTED)], body,
                  'AUC on worlds that were not learnt from (always guessing the same: 0.50); 95 % intervals over worlds')
 
 # %% ../../nbs/analysis/43_map_prediction.ipynb #cb67c479
@@ -184,7 +184,7 @@ def pooled_table(rows,    # of a recorded map
         cases, asked = (map_cases(rows, before, o, pooled) for pooled in (False, True))
         far = np.abs(asked.gap) > MARGIN
         aucs = [_cell(cases, FEATURES[n], asked, least) for least in (0., MARGIN) for n in ('error rate alone', 'all')]
-        body.append([o, *aucs, str(far.sum()), f'{asked.ahead[far].mean():.0%}'])
+        body.append([opponent_in_words(o), *aucs, str(far.sum()), f'{asked.ahead[far].mean():.0%}'])
     return Table(['MoT minus', 'all places: error rate', 'all features', 'beyond 3 points: error rate', 'all features',
                   'places', 'MoT ahead'], body, 'AUC on worlds not learnt from; 95 % intervals over worlds')
 

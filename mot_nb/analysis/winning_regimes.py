@@ -12,7 +12,7 @@ import numpy as np
 from ..core.intervals import add_halves, t_interval
 from ..core.tables import Table
 from ..data.worlds import World
-from .map_reading import points
+from .map_reading import opponent_in_words, points
 from .world_map import Unit, map_rows
 
 # %% ../../nbs/analysis/44_winning_regimes.ipynb #5c036a6b
@@ -76,20 +76,24 @@ def agreement(here,   # value, lo, hi in shares, of `regime_differences`
     return 'agree' if abs(here['value'] - value) <= half else 'differ'
 
 # %% ../../nbs/analysis/44_winning_regimes.ipynb #c2aa126d
-def regime_table(rows): # of `regime_rows`
+def regime_table(rows,     # of `regime_rows`
+                 made=''): # how they were made, for the caption
     "What was reported, what is found here, and whether they agree."
     cells, of = [], regime_differences(rows)
     for name, found in of.items():
         for opponent, there in REGIMES[name].reported.items():
             here = found[opponent]
             said = points(dict(zip(('value', 'lo', 'hi'), (v / 100 for v in there))))
-            cells.append([name, opponent, said, (points(here), here['lo'] * here['hi'] > 0), agreement(here, there)])
+            cells.append([name, opponent_in_words(opponent), said, (points(here), here['lo'] * here['hi'] > 0),
+                          agreement(here, there)])
+    caption = 'points; 95 % intervals over 6 seeds each; bold: the interval here excludes 0'
     return Table(['regime', 'MoT minus', 'independent implementation', 'here', ''], cells,
-                 'points; 95 % intervals over 6 seeds each; bold: the interval here excludes 0')
+                 caption + f'; {made}'*bool(made))
 
 # %% ../../nbs/analysis/44_winning_regimes.ipynb #95a5b345
 def all_regimes_table(rows): # of `regime_rows`
     "Every regime against every opponent, as found here."
     cells = [[name, *((points(d), d['lo'] * d['hi'] > 0) for d in found.values())]
              for name, found in regime_differences(rows).items()]
-    return Table(['MoT minus', *AGAINST], cells, 'points; 95 % intervals over seeds; bold: the interval excludes 0')
+    return Table(['MoT minus', *map(opponent_in_words, AGAINST)], cells,
+                 'points; 95 % intervals over seeds; bold: the interval excludes 0')

@@ -7,6 +7,7 @@ __all__ = ['draw_calibration']
 
 # %% ../../nbs/views/09_calibration_view.ipynb #6d3d0624
 import numpy as np
+from ..analysis.map_reading import opponent_in_words
 from ..analysis.map_prediction import FEATURES, PREDICTED, calibration, halves, map_cases
 from ..analysis.map_prediction import predict_other_half, split_auc
 from .plots import PALETTE, new_axes, styled
@@ -26,13 +27,14 @@ def draw_calibration(rows,               # of a recorded map
                      before,             # of `world_features`, one a world and seed
                      features='all',     # a name of `FEATURES`
                      opponents=PREDICTED, # one panel each
-                     size=(9.4, 3.6)):   # inches
+                     size=(7.2, 3.2)):   # inches
     "Axes: share of places and seeds where MoT was ahead, by predicted probability, on worlds not learnt from."
     axes = np.atleast_1d(new_axes(1, len(opponents), size))
     for ax, o in zip(axes, opponents):
         cases = map_cases(rows, before, o)
         predicted = predict_other_half(cases, FEATURES[features], halves(cases.world))
         _draw_bins(ax, calibration(predicted, cases), cases.ahead.mean())
-        ax.set_title(f'MoT − {o}: AUC {split_auc(predicted, cases)[0]:.2f}', loc='left')
+        auc = split_auc(predicted, cases)[0]
+        ax.set_title(f'MoT − {opponent_in_words(o)}\nAUC {auc:.2f}', loc='left')
     axes[0].set_ylabel('MoT came out ahead')
     return axes

@@ -14,7 +14,7 @@ from ..core.escape import html_text
 from ..core.intervals import t_interval
 from ..core.tables import Table
 from ..data.worlds import World
-from ..analysis.map_reading import DIALS, OPPONENTS, errors_in_words, opponents_in_words, places, points
+from ..analysis.map_reading import DIALS, OPPONENTS, errors_in_words, opponent_in_words, places, points
 from ..analysis.map_reading import tuned
 from ..analysis.world_map import Unit, map_rows
 from .plots import PALETTE, Control, View, in_states, name_rows, new_axes, one_at_a_time
@@ -77,7 +77,7 @@ def draw_place(place,     # of `place_at`
     ax.figure.suptitle(_sizes(place), x=.01, ha='left', fontsize=10.5)
     ax.axvline(0, color='.4', lw=1)
     for y, o in enumerate(names): _draw_row(ax, y, gaps[o], (live or {}).get(o))
-    name_rows(ax, [f'MoT − {opponents_in_words(o)}' for o in names])
+    name_rows(ax, [f'MoT − {opponent_in_words(o)}' for o in names])
     reach = max(.3, *(np.abs(g).max() for g in gaps.values()), *map(abs, (live or {}).values())) + .03
     ax.set(xlim=(-reach, reach), xlabel='difference in share of right answers (right: MoT is ahead)')
     return ax
@@ -88,7 +88,7 @@ def place_table(gaps,      # of `place_gaps`
     "What `draw_place` shows, as a `Table` in points."
     found = {o: dict(zip(('value', 'lo', 'hi'), t_interval(g))) for o, g in gaps.items()}
     fresh = [] if live is None else ['live, one fresh seed']
-    cells = [[opponents_in_words(o), (points(d), d['lo'] * d['hi'] > 0), *(f'{100 * live[o]:+.0f}' for _ in fresh)]
+    cells = [[opponent_in_words(o), (points(d), d['lo'] * d['hi'] > 0), *(f'{100 * live[o]:+.0f}' for _ in fresh)]
              for o, d in found.items()]
     seeds = len([*gaps.values()][0])
     return Table(['MoT minus', f'mean of {seeds} seeds', *fresh], cells, 'points; 95 % intervals over seeds')
@@ -99,9 +99,9 @@ def place_said(place,     # of `place_at`
                live=None): # of `run_place`
     "What `draw_place` shows, in words."
     means = {o: dict(zip(('value', 'lo', 'hi'), t_interval(g))) for o, g in gaps.items()}
-    said = '; '.join(f'{opponents_in_words(o)} {points(d)}' for o, d in means.items())
+    said = '; '.join(f'{opponent_in_words(o)} {points(d)}' for o, d in means.items())
     fresh = '' if live is None else ' Live, one fresh seed: ' + '; '.join(
-        f'{opponents_in_words(o)} {100 * v:+.0f}' for o, v in live.items()) + '.'
+        f'{opponent_in_words(o)} {100 * v:+.0f}' for o, v in live.items()) + '.'
     return f'{_sizes(place)}. MoT minus each, in points, mean of {len(gaps["mtd compute"])} seeds: {said}.{fresh}'
 
 # %% ../../nbs/views/08_map_dials.ipynb #256ce520

@@ -116,7 +116,7 @@ def draw_choice(size=(7.2, 2.4)): # inches
 # %% ../../nbs/views/11_study_views.ipynb #44344419
 @styled
 def draw_same_student(tries,            # share of right answers in each try of one student
-               size=(7.2, 1.7)): # inches
+                      size=(7.2, 1.7)): # inches
     "Axis: one dot a try of the very same weights."
     ax, points = new_axes(size=size), 100*np.asarray(tries)
     ax.plot(points, np.zeros(len(points)), 'o', ms=8, alpha=.45, color=PALETTE['blue'])
