@@ -95,7 +95,8 @@ def answer_best(data,               # of `teacher_table`
     clear = sum(d['best'] and not d['tied'] for d in data)
     said = lambda t: next((v for v in ('yes', 'no') if t.data and any(d['verdict'] == v for d in t.data)), 'undecided')
     return Answer(f'rarely: one teacher is best without a tie in {clear} of {len(places)} places; whether the best '
-                  f'differs by student is {said(by_student)} here, and by corpus {said(by_corpus)}.')
+                  f'differs from student to student: {said(by_student)} here; from corpus to corpus: '
+                  f'{said(by_corpus)}.')
 
 # %% ../../nbs/analysis/28_best_reading.ipynb #1a2f01a3
 def _two_best(rows, place):

@@ -482,8 +482,8 @@ def judge_without(full,    # RunResult with all teachers
 
 # %% ../../nbs/analysis/01_claims.ipynb #134e0480
 _LEDGER = ('; '.join(f'{name}: {meaning}' for name, meaning in VERDICTS.items()) + '. Certainty: A primary text, '
-           'B a summary of it. Intervals at 95 %; parts of one claim share the five per cent. Each claim is judged by '
-           'itself: of twenty true ties, one would be expected to be called decided.')
+           'B a summary of it. Intervals at 95 %; several parts of one claim share the 5 % that may err. Each claim is '
+           'judged by itself: of twenty true ties, one would be expected to be called decided.')
 
 # %% ../../nbs/analysis/01_claims.ipynb #fbf717d5
 def ledger(judgements): # a list of `Judgement`

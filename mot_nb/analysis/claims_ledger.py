@@ -295,7 +295,7 @@ def _of_map(opponent, regime):
     errors, filtered = _REGIMES[regime]
     d, = (x for x in pooled(map_differences(_map_rows(), opponent), 'errors', 'filtered')
           if (x['errors'], x['filtered']) == (errors, filtered))
-    what, where = f'MoT − {opponent_in_words(opponent)}', f"map, {regime}, {d['places']} worlds"
+    what, where = f'MoT − {opponent_in_words(opponent)}', f"map, {regime}, {d['places']} places"
     return _map_entry(what, where, d['value'], d['lo'], d['hi'])
 
 def _map_entry(what, where, value, lo, hi):
@@ -313,13 +313,13 @@ for _claim, _part, _opponent in ((3, '', 'best teacher'), (4, 'equal depth', 'mt
 # %% ../../nbs/analysis/49_claims_ledger.ipynb #946a657f
 @study(7, '')
 def _shifted_in_map():
-    "Claim 7 over the worlds of the map whose last teacher is shifted."
+    "Claim 7 over the places of the map whose last teacher is shifted."
     gaps = []
     for place, by_rate in places(_map_rows()).items():
         if dict(zip(DIALS, place))['styles'] != 'shifted': continue
         foreign = {lr: [{**r, 'mot': r['std']['foreign']} for r in rows] for lr, rows in by_rate.items()}
         gaps.append(tuned(foreign, 'mot')[1] - tuned(by_rate, 'base')[1])
-    return _map_entry('STD foreign − base', f'map, {len(gaps)} worlds', *t_interval(np.mean(gaps, 0)))
+    return _map_entry('STD foreign − base', f'map, {len(gaps)} places', *t_interval(np.mean(gaps, 0)))
 
 # %% ../../nbs/analysis/49_claims_ledger.ipynb #f04807fd
 _STUDIES = 'studies/toy'
@@ -393,9 +393,10 @@ def _full_line(e, folder):
     return [str(e.claim), ', '.join(filter(None, (IN_SHORT[e.claim], e.part))), *_line(e), page]
 
 _COLUMNS = ['claim', 'the paper says', 'measured here', 'on', 'verdict', 'page']
-_CAPTION = ('One number a claim, with its 95 % interval over seeds and problems; another level is named: parts of a '
-            'claim share the five per cent. toy: a tiny student, five teachers that never err, one learning rate for '
-            'all; words: SmolLM2-135M. A verdict is about these students and teachers, not about the paper\'s.')
+_CAPTION = ('One number per claim, with its 95 % interval over seeds and problems. Where a claim has several parts '
+            'they share the 5 % that may err, and the level is named. toy: a tiny student, five teachers that never '
+            'err, one learning rate for all; words: SmolLM2-135M. A verdict is about these students and teachers, not '
+            'about the paper\'s.')
 
 # %% ../../nbs/analysis/49_claims_ledger.ipynb #15b7b6a3
 class ClaimsLedger(Table):
@@ -410,7 +411,7 @@ class ClaimsLedger(Table):
         "A `Table` of second evidence: other students, and the map of toy worlds."
         more = [e for found in self.entries.values() for e in found[1:]]
         return Table(['claim', *_COLUMNS[2:-1]], [[_named(e), *_line(e)] for e in more],
-                     'On the map every method has its own learning rate; all worlds answer the same 100 problems, so '
+                     'On the map every method has its own learning rate; all places have the same 100 problems, so '
                      'its intervals are over seeds alone: shown, not judged.', [vars(e) for e in more])
 
     def verdicts(self):
@@ -438,7 +439,7 @@ def answer_claims(said): # claim -> what it says, in a few words
     by = {}
     for (claim, _), found in ledger_entries().items():
         if claim in said: by.setdefault(found[0].verdict, []).append(said[claim])
-    return Answer('; '.join(f"{verdict}: {', '.join(dict.fromkeys(claims))}" for verdict, claims in by.items()) + '.')
+    return Answer('; '.join(f"{', '.join(dict.fromkeys(claims))}: {verdict}" for verdict, claims in by.items()) + '.')
 
 # %% ../../nbs/analysis/49_claims_ledger.ipynb #f533f183
 def ledger_in_short(ledger=None): # a `ClaimsLedger`; None: that of the recorded studies
@@ -452,14 +453,14 @@ def ledger_in_short(ledger=None): # a `ClaimsLedger`; None: that of the recorded
 
 # %% ../../nbs/analysis/49_claims_ledger.ipynb #9a4f45f4
 def map_in_words():
-    "Where MoT is ahead and where not, by the recorded map, in two sentences."
+    "Where MoT is ahead and where not, by the recorded map, in three sentences."
     points = lambda opponent, regime: _of_map(opponent, regime).number.removesuffix(' points')
     kept, clean = 'random errors kept', 'no errors'
     return (f'On the map of toy worlds MoT is ahead where teachers err at random and their errors are kept: '
             f'{points("best teacher", kept)} points against the best single teacher and {points("mtd compute", kept)} '
             f'against MTD of equal compute. Where teachers do not err it is level with both '
-            f'({points("best teacher", clean)} and {points("mtd compute", clean)}); and in no regime is it ahead of '
-            f'the one-shot merge ({points("oneshot", kept)} and {points("oneshot", clean)}).')
+            f'({points("best teacher", clean)} and {points("mtd compute", clean)}). In no regime is it ahead of the '
+            f'one-shot merge ({points("oneshot", kept)} with such errors, {points("oneshot", clean)} without errors).')
 
 # %% ../../nbs/analysis/49_claims_ledger.ipynb #b72a0289
 def _scale_line(name):
@@ -477,7 +478,7 @@ def _map_line():
     of = lambda key: ' or '.join(dict.fromkeys(str(r[key]) for r in rows))
     steps = ' or '.join(dict.fromkeys(f"{r['rounds']} × {r['steps']}" for r in rows))
     passes = sorted({r['rounds']*r['steps']*8/r['traces'] for r in rows})
-    return [f'map, {len(places(rows))} worlds', 'toy-tiny', of('teachers'), steps, '8',
+    return [f'map, {len(places(rows))} places', 'toy-tiny', of('teachers'), steps, '8',
             f'{passes[0]:.1f} or {passes[-1]:.1f}', str(len({r['seed'] for r in rows})), f"{rows[0]['n']} problems"]
 
 # %% ../../nbs/analysis/49_claims_ledger.ipynb #a04351cd

@@ -90,10 +90,10 @@ def answer_mean(barrier,  # (mean minus average of the branches, lo, hi), nats
     "The `Answer` to: why is a mean of students a student, and what does it keep? One sentence, two numbers at most."
     from mot_nb.analysis.run_reading import Answer
     level = 'below' if barrier[2] < 0 else 'above' if barrier[1] > 0 else 'not significantly off'
-    if not (shared and quirk): return Answer(f'the loss of the mean is {level} the average of its branches.')
+    if not (shared and quirk): return Answer(f'the loss of the mean is {level} the average loss of its branches.')
     more, less = shared[1] > quirk[2], shared[2] < quirk[1]
     keeps = 'keeps more' if more else 'keeps less' if less else 'does not keep significantly more'
-    return Answer(f'the loss of the mean is {level} the average of its branches, and it {keeps} of what '
+    return Answer(f'the loss of the mean is {level} the average loss of its branches, and the mean {keeps} of what '
                   f'teachers share ({100*shared[0]:.0f} %) than of quirks ({100*quirk[0]:.0f} %).')
 
 # %% ../../nbs/analysis/09_mean_reading.ipynb #701eed55

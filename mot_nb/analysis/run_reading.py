@@ -134,8 +134,8 @@ def answer_highest(result, # RunResult with single teachers
     "The `Answer` to: is the best teacher known from one seed? Who is highest, in how many seeds."
     tops = [_highest(result, s)[0] for s in result.settings.seeds]
     top = max(tops, key=tops.count)
-    if set(tops) == {top}: return Answer(f'{where}, {top} has the highest number in all {len(tops)} seeds.')
-    return Answer(f'the teacher with the highest number changes from seed to seed: {where} it is {top} in '
+    if set(tops) == {top}: return Answer(f'{where}, the student of {top} scores highest in all {len(tops)} seeds.')
+    return Answer(f'the teacher whose student scores highest changes from seed to seed: {where} it is {top} in '
                   f'{tops.count(top)} of {len(tops)} seeds.')
 
 # %% ../../nbs/analysis/07_run_reading.ipynb #e265bb14
@@ -184,9 +184,13 @@ def answer_mot(result,       # RunResult with MoT
     if limit := limits_in_words(result): return Answer(f'{where}, accuracies cannot tell the methods apart: {limit}.')
     gaps = mot_gaps(result, scores)
     ahead, behind = ([g for g in gaps if verdict(g) == v] for v in ('supported', 'contradicted'))
-    names = lambda found: ', '.join(g.b for g in found) or 'none'
-    return Answer(f'{where}, of {len(gaps)} opponents MoT is significantly ahead of {names(ahead)}, and behind '
-                  f'{names(behind)}.')
+    return Answer(f'{where}, of {len(gaps)} opponents MoT is significantly ahead of {_listed(ahead)}, and behind '
+                  f'{_listed(behind)}.')
+
+def _listed(gaps): # `Gap`s
+    "The opponents in one phrase: 'a, b and c'."
+    names = [g.b for g in gaps]
+    return ' and '.join(filter(None, [', '.join(names[:-1]), *names[-1:]])) or 'none'
 
 # %% ../../nbs/analysis/07_run_reading.ipynb #79fb96f6
 def last_in_words(result,   # RunResult

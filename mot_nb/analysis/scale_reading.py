@@ -110,9 +110,9 @@ def answer_gpus(apart, fits): # what `apart_table` and `fits_table` returned
     "The `Answer` to: is the result that of one process, and what does a GPU need? How far apart; how Qwen3-8B runs."
     from mot_nb.analysis.run_reading import Answer
     first, turns = fits.data[0], {1: 'one branch', 2: 'two branches', 4: 'four branches'}
-    return Answer(f'several processes reach the weights of one to {apart.data[0]["weights"]:.0e}; the paper\'s '
-                  f'Qwen3-8B runs {turns[first["branches"]]} at a time on eight GPUs, each of which needs '
-                  f'{first["total"]/1e9:.0f} GB, by count.')
+    return Answer(f'several processes reach the weights of one process to within {apart.data[0]["weights"]:.0e}; by '
+                  f'count, the paper\'s Qwen3-8B runs {turns[first["branches"]]} at a time on eight GPUs and needs '
+                  f'{first["total"]/1e9:.0f} GB of each.')
 
 # %% ../../nbs/analysis/56_scale_reading.ipynb #c80f4186
 def memory_rows(at=(('qwen3-8b', 8), ('qwen3-14b', 8), ('qwen3-30b-a3b', 8), ('qwen3-30b-a3b', 16)), # (run, GPUs)

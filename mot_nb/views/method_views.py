@@ -112,6 +112,6 @@ def draw_families(size=(7.2, 4.6)): # inches
     return axes
 
 # %% ../../nbs/views/10_method_views.ipynb #c9c26d44
-FAMILIES_IN_WORDS = ('Four drawings. Merge: a branch a teacher, and their merged student. Mix: traces of all teachers '
-                     'are chosen and teach one student. Models: a model a teacher, whose distributions one student '
-                     'learns. Pick: a student a teacher; one, or the majority, answers.')
+FAMILIES_IN_WORDS = ('Four drawings. Merge: one branch per teacher, and their merged student. Mix: traces of all '
+                     'teachers are chosen and teach one student. Models: one model per teacher, whose distributions '
+                     'one student learns. Pick: one student per teacher; one, or the majority, answers.')
