@@ -17,6 +17,7 @@ from ..methods.playground import (TEACHERS_HERE, Dials, Playground, compare_stat
                                        play_round, playground_code)
 from ..student.operators import OPERATORS
 from .plots import Control, View, colours, new_axes, show, styled
+from .words_playground_view import WordsButton, plane_of
 
 # %% ../../nbs/views/16_playground_view.ipynb #7b51ae19
 def weights_plane(play): # `Playground`
@@ -25,11 +26,7 @@ def weights_plane(play): # `Playground`
     students += [(place.name, t, flat) for place in play.path for t, flat in place.branches.items()]
     flats = torch.stack([s[2] for s in students]).double()
     moved = flats - flats[0]
-    values, vectors = torch.linalg.eigh(moved @ moved.T)     # K students: far fewer than weights
-    along = vectors[:, -2:].flip(1) * values[-2:].flip(0).clamp(min=0).sqrt()
-    if len(students) < 3: along = torch.zeros(len(students), 2, dtype=torch.float64)
-    along = along - along[0]
-    share = float(values[-2:].clamp(min=0).sum() / values.clamp(min=1e-30).sum())
+    along, share = plane_of(moved @ moved.T)
     return [(n, t, *map(float, xy)) for (n, t, _), xy in zip(students, along)], share
 
 # %% ../../nbs/views/16_playground_view.ipynb #4d589dbd
@@ -122,9 +119,10 @@ def _dial_widgets():
 # %% ../../nbs/views/16_playground_view.ipynb #90697ce2
 class _Buttons:
     "What the buttons do; `shown` follows (ipywidgets)."
-    def __init__(self, play):
+    def __init__(self, play, student):
         import ipywidgets as w
         self.play, self.dials = play, _dial_widgets()
+        self.words = WordsButton(student, play.seed, lambda: self.dials['merge'].value)
         self.shown, self.note = w.HTML(playground_view(play).source), w.HTML('')
         doing = {'one round': self.one, 'five rounds': self.five, 'back': self.back, 'from the base': self.reset,
                  'keep': self.keep, 'as code': self.code}
@@ -138,10 +136,17 @@ class _Buttons:
             self.shown.value = playground_view(self.play).source
     def back(self): go_back(self.play, 1)
     def reset(self): go_back(self.play)
+    def plays(self):
+        "The toy, and the language model once it has been through a round."
+        words = self.words.play
+        return [self.play, *[words] * bool(words and words.path[1:])]
     def keep(self):
-        keep_state(self.play, f'state {len(self.play.kept) + 1}')
-        return compare_states(self.play)._repr_html_()
-    def code(self): return f'<pre>{html_text(playground_code(self.play))}</pre>'
+        name, plays = f'state {len(self.play.kept) + 1}', self.plays()
+        for p in plays: keep_state(p, name)
+        return compare_states(*plays)._repr_html_()
+    def code(self):
+        lines = '\n\n'.join(map(playground_code, self.plays()))
+        return f'<pre>{html_text(lines)}</pre>'
 
 # %% ../../nbs/views/16_playground_view.ipynb #c39aa6f9
 def _press(self, do, _):
@@ -156,17 +161,25 @@ def _press(self, do, _):
 _Buttons.press = _press
 
 # %% ../../nbs/views/16_playground_view.ipynb #4023f507
-def _box(play):
-    "Dials at the left, buttons over the picture (ipywidgets)."
+def _box(play, student):
+    "Dials at the left, buttons over the picture; the language model below (ipywidgets)."
     import ipywidgets as w
-    it = _Buttons(play)
+    it = _Buttons(play, student)
     right = w.VBox([w.HBox(list(it.buttons.values())), it.note, it.shown])
-    box = w.HBox([w.VBox(list(it.dials.values())), right])
+    box = w.VBox([w.HBox([w.VBox(list(it.dials.values())), right]), it.words.box()])
     box.it = it
     return box
 
+# %% ../../nbs/views/16_playground_view.ipynb #57111a51
+def _still(play):
+    "The still picture, and what stands here in JupyterLab."
+    view, more = playground_view(play), 'In JupyterLab dials stand here, and buttons: one round, five rounds, back, ' \
+        'from the base, keep, as code, and the same with SmolLM2.'
+    return View(f'{view.source}<p><em>{more}</em></p>', f'{view.text}\n{more}')
+
 # %% ../../nbs/views/16_playground_view.ipynb #1286732f
-def playground(play=None): # `Playground`; None: a new one
+def playground(play=None, # `Playground`; None: a new one
+               student='smollm2-135m'): # of the button *the same with …*
     "The playground as a `Control`: dials and buttons in JupyterLab, a still picture elsewhere."
     play = play or Playground()
-    return Control(functools.cache(lambda: playground_view(play)), lambda: _box(play))
+    return Control(functools.cache(lambda: _still(play)), lambda: _box(play, student))
