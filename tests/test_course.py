@@ -2,6 +2,7 @@
 text otherwise; wrong answers are named."""
 import re
 
+import numpy as np
 import pytest
 
 import course, course_answers, course_mutants, house
@@ -73,7 +74,7 @@ def test_the_checks_can_fail():
     assert isinstance(course.run(open_)[1][1], AssertionError)
 
 
-QUICK = ('50', '54', '58', '60')    # pages whose checks take milliseconds
+QUICK = ('50', '54', '58', '60')    # pages whose checks take seconds at most
 
 
 @pytest.mark.parametrize('page', QUICK)
@@ -97,6 +98,35 @@ def test_every_task_has_answers():
     assert sorted(names) == sorted(course_answers.REWRITES) == sorted(course_answers.MISTAKES)
     assert all(len(r) == 3 for r in course_answers.REWRITES.values())
     assert all(len(m) >= 3 for m in course_answers.MISTAKES.values())
+
+
+TASKS = {name: cells for p in course.solutions() for name, cells in course.tasks(course.read(p)).items()}
+
+
+@pytest.mark.parametrize('name', course_answers.GUESSES)
+def test_a_guess_is_taken_before_anything_is_trained(name):
+    "Any guess of the kind asked passes, one of another kind is named, and how far it was comes with the training."
+    cell, check = TASKS[name]
+    first, trains = course.source_of(check).split('# only now: the training\n')
+    assert re.search('you(r| guessed)', trains)
+    def says(source):                                     # where nothing that trains is known
+        names = {'check': checks.check, 'expect': checks.expect, 'np': np, 'teachers': ['plain', 'verbose', 'foreign']}
+        try: exec(f'{source}\n{first}', names)
+        except checks.NotYet as e: return str(e).splitlines()[0]
+    assert not says(course.source_of(cell))
+    assert 'replace the dots' in says(course.SOLUTION.sub(r'\1...', course.source_of(cell)))
+    assert not [b for b in course_answers.REWRITES[name] if says(course_mutants.rewritten(cell, b))]
+    said = {m: says(course_mutants.edited(cell, *m[:2])) or '' for m in course_answers.MISTAKES[name]}
+    assert all(m[2] in s for m, s in said.items()), said
+
+
+def test_every_page_predicts_first_and_trains():
+    "One exercise that asks before the run, and one that trains and looks; on 54 and later one exercise is both."
+    for path in course.solutions():
+        text = '\n'.join(course.source_of(c) for c in course.read(path)['cells'])
+        titles = re.findall(r'^## \d · (.+)$', text, re.M)
+        both = any('Predict, then train' in t for t in titles)
+        assert both or any('Guess first' in t for t in titles) and any(t.startswith('Train') for t in titles), path.stem
 
 
 def test_a_quiz_without_script():

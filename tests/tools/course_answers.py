@@ -402,7 +402,134 @@ REWRITES = {
     layer, optimiser = one_step(width, dtype)
     parts = [layer.weight, layer.weight.grad] + [t for t in optimiser.state[layer.weight].values() if t.dim() == 2]
     each = 4 if dtype == torch.float32 else 8
-    return [16*width**2*each//4, sum(t.numel() for t in parts)*each]''']}
+    return [16*width**2*each//4, sum(t.numel() for t in parts)*each]'''],
+'my_order': ['''
+    return 'foreign', 'verbose', 'plain\'''', '''
+    return sorted(teachers, reverse=True)''', '''
+    order = list(teachers)
+    order.reverse()
+    return order'''],
+'does_it_stay': ['''
+    def of(student):
+        found = [(right(student.learn_from(t, steps)), t) for t in pair]
+        (m, name), (n, _) = sorted(found, key=lambda x: x[0].sum(), reverse=True)
+        return name, lead(m, n)
+    (a, x), (b, y) = of(starts['base']), of(starts[second])
+    word = 'undecided'
+    if not x.tied and not y.tied: word = 'stays' if a == b else 'changes'
+    return (a, b), (x.value*100, y.value*100), word''', '''
+    names, gaps = [], []
+    for s in ('base', second):
+        plain, foreign = (right(starts[s].learn_from(t, steps=steps)) for t in pair)
+        ahead = plain.mean() >= foreign.mean()
+        names.append('plain' if ahead else 'foreign')
+        gaps.append(lead(plain, foreign) if ahead else lead(foreign, plain))
+    sure = not (gaps[0].tied or gaps[1].tied)
+    same = 'stays' if len(set(names)) == 1 else 'changes'
+    return names, np.array([g.value for g in gaps])*100, same if sure else 'undecided\'''', '''
+    out = []
+    for student in starts['base'], starts[second]:
+        sums = {t: right(student.learn_from(t, steps=steps)) for t in pair}
+        better = max(pair, key=lambda t: sums[t].sum())
+        other, = [t for t in pair if t != better]
+        d = lead(sums[better], sums[other])
+        out.append((better, 100*d.value, d.lo > 0 or d.hi < 0))
+    names, points, sure = zip(*out)
+    return names, list(points), 'undecided' if not all(sure) else 'changes' if names[0] != names[1] else 'stays\''''],
+'my_falls': ['''
+    return [2, 2]''', '''
+    return -3.5, np.float32(.5)''', '''
+    same = 1
+    return same, same'''],
+'rate_or_steps': ['''
+    at = lambda r, n: unseen(lab_at(r*lr).base.learn_from(traces, n*steps))
+    given, rate, more = at(1, 1), at(2, 1), at(1, 2)
+    mean, lo, hi = t_interval(more - rate)
+    word = 'steps' if hi < 0 else 'rate' if lo > 0 else 'undecided'
+    return {'steps': more.mean(), 'rate': rate.mean(), 'given': given.mean()}, word''', '''
+    given = lab_at(lr).base.learn_from(traces, steps)
+    losses = [unseen(s) for s in (given, lab_at(lr + lr).base.learn_from(traces, steps),
+                                  given.learn_from(traces, steps))]      # the same teacher again: the branch goes on
+    _, lo, hi = t_interval(losses[1] - losses[2])
+    said = 'undecided' if lo <= 0 <= hi else 'steps' if lo > 0 else 'rate'
+    return dict(zip(('given', 'rate', 'steps'), [x.mean() for x in losses])), said''', '''
+    from scipy.stats import sem, t
+    mean = {}
+    for k, r, n in (('given', lr, steps), ('rate', 2*lr, steps), ('steps', lr, 2*steps)):
+        mean[k] = unseen(lab_at(r).base.learn_from(traces, steps=n))
+    d = mean['rate'].astype(float) - mean['steps']
+    z = d.mean()/sem(d)/t.ppf(.975, len(d) - 1)
+    return {k: np.mean(x) for k, x in mean.items()}, 'steps' if z > 1 else 'rate' if z < -1 else 'undecided\''''],
+'my_loss': ['''
+    return 0''', '''
+    return np.float64(4.2)''', '''
+    return (.223 + .267)/2'''],
+'meet': ['''
+    branches = [starts[s].learn_from(t, steps) for s, t in zip(('base', second), teachers)]
+    found = [loss(s, teachers) for s in [*branches, lab.merge(branches)]]
+    barrier = found[2] - np.mean(found[:2])
+    return found, barrier, ('no barrier', 'a barrier')[int(barrier > 0)]''', '''
+    a = lab.base.learn_from(teachers[0], steps=steps)
+    b = starts[second].learn_from(teachers[1], steps=steps)
+    key = f'own {teachers} {second} {steps}'
+    bench.made[key] = bench.made[a.key]/2 + bench.made[b.key]/2
+    x, y, z = loss(a, teachers), loss(b, teachers), loss(Student(lab, key), teachers)
+    return (x, y, z), z - x/2 - y/2, 'a barrier' if 2*z > x + y else 'no barrier\'''', '''
+    students = {}
+    for name, start, teacher in (('a', 'base', teachers[0]), ('b', second, teachers[1])):
+        students[name] = starts[start].learn_from(teacher, steps=steps)
+    students['mean'] = mot.merge([*students.values()], by='mean', weights=[.5, .5])
+    a, b, mean = [loss(s, teachers) for s in students.values()]
+    return [a, b, mean], ((mean - a) + (mean - b))/2, 'no barrier' if mean - a <= b - mean else 'a barrier\''''],
+'my_leads': ['''
+    return 0, 0''', '''
+    return [-5, 12.5]''', '''
+    return np.float64(3), np.int64(30)'''],
+'what_it_costs': ['''
+    branches = [1, 2, *[3]*rounds][:rounds]
+    lab = toy_lab(rounds, steps)
+    few = merge_of_thought(lab, introduce=one_more)
+    work = few.work
+    return steps*sum(branches), work, points(few) - points(merge_of_thought(toy_lab(rounds, steps)))''', '''
+    predicted = 0
+    for t in range(rounds): predicted += (1, 2, 3)[min(t, 2)]*steps
+    all_ = points(merge_of_thought(toy_lab(rounds, steps)))
+    few = toy_lab(rounds, steps)
+    student = one_by_one(few)
+    return [predicted, student.work, points(student) - all_]''', '''
+    told = steps*(3*rounds - 3) if rounds > 1 else steps
+    lab = toy_lab(rounds, steps)
+    lab.ask('mot', introduce=one_more)
+    student = lab.marks[-1].student
+    return told, float(student.work), points(student) - points(merge_of_thought(lab))'''],
+'mot_minus': ['''
+    from scipy.stats import sem, t
+    labs = open_labs(rounds, steps)
+    for lab in labs: methods.merge_of_thought(lab)
+    for lab in labs: {'oneshot': methods.one_shot, 'mtd': methods.union}[opponent](lab)
+    other = {'oneshot': 'oneshot', 'mtd': f'mtd-compute-r{rounds}'}[opponent]
+    d = np.array([s[f'mot-r{rounds}'] - s[other] for s in scores(labs)])
+    half = t.ppf(.975, len(d) - 1)*sem(d)
+    word = 'undecided' if abs(d.mean()) <= half else 'ahead' if d.mean() > 0 else 'behind'
+    return d.mean(), d.mean() - half, d.mean() + half, word''', '''
+    d = []
+    for lab in open_labs(rounds, steps):
+        lab.ask('mot')
+        lab.ask(opponent)
+        s, = scores([lab])
+        mine = [v for k, v in s.items() if k.startswith('mot')]
+        other = [v for k, v in s.items() if k.startswith(('oneshot', 'mtd-compute'))]
+        d.append(mine[-1] - other[-1])
+    mean, lo, hi = t_interval(d)
+    if lo > 0: return mean, lo, hi, 'ahead'
+    return [mean, lo, hi, 'behind' if hi < 0 else 'undecided']''', '''
+    labs = open_labs(rounds, steps)
+    for lab in labs: [lab.ask(m) for m in ('mtd', 'oneshot', 'mot')]
+    table = scores(labs)
+    name = opponent if opponent == 'oneshot' else 'mtd-compute-r' + str(rounds)
+    mine, other = ([row[k] for row in table] for k in (f'mot-r{rounds}', name))
+    found = t_interval(np.subtract(mine, other))
+    return *found, 'undecided' if found[1] <= 0 <= found[2] else 'ahead' if found[0] > 0 else 'behind\'''']}
 
 # function -> [(words of the solution, what stands there instead, words of the hint)]
 MISTAKES = {'highest_of': [('.max(1)', '.min(1)', 'lowest'),
@@ -580,4 +707,94 @@ MISTAKES = {'highest_of': [('.max(1)', '.min(1)', 'lowest'),
                             ('[w, w.grad, ', '[w, ', 'leaves out the gradient'),
                             ('torch.finfo(dtype).bits//8', '4', 'ignores dtype'),
                             ('width**2', 'width', 'width weights'),
-                            (' if t.shape == w.shape', '', 'number of steps')]}
+                            (' if t.shape == w.shape', '', 'number of steps')],
+'my_order': [
+    ("'plain', 'foreign', 'verbose'", "'plain', 'foreign'", 'leaves a teacher out'),
+    ("'plain', 'foreign', 'verbose'", "'plain', 'plain', 'verbose'", 'twice'),
+    ("['plain', 'foreign', 'verbose']", '[2, 1, 3]', 'is no name'),
+    ("'plain'", "'plane'", 'unknown name'),
+    ("['plain', 'foreign', 'verbose']", "'plain'", 'no list')],
+'does_it_stay': [
+    ('starts[second])', "starts['base'])", 'trains copies of the base twice'),
+    (', steps=steps', '', 'the steps of the lab'),
+    ('-marks[t]', 'marks[t]', 'worse teacher'),
+    ('100*', '', 'gives shares'),
+    ('any(', 'all(', 'both leads are tied'),
+    ("'undecided' if any(d.tied for d in leads) else ", '', 'whatever the intervals'),
+    ("'stays' if names[0] == names[1] else 'changes'",
+     "'changes' if names[0] == names[1] else 'stays'",
+     'mixes up stays'),
+    ('marks[other])', 'right(student))', 'lead over the student itself'),
+    ('student.learn_from', "starts['base'].learn_from", 'trains copies of the base twice'),
+    ('student.learn_from', 'starts[second].learn_from', 'trains copies of starts[second] twice')],
+'my_falls': [
+    ('1.5, 1.5', '1.5', 'not two values'),
+    ('1.5, 1.5', "'more', 1.5", 'is no number'),
+    ('1.5, 1.5', '150, 150', 'out of range'),
+    ('1.5, 1.5', '1.5, 1.5, 1.5', 'not two values'),
+    ('1.5, 1.5', '1.5, True', 'is no number')],
+'rate_or_steps': [
+    ('2*lr', 'lr', 'leaves the rate'),
+    ('2*steps', 'steps', 'leaves the steps'),
+    ('lab_at(lr).base.learn_from(traces, steps=2*steps)',
+     'lab_at(2*lr).base.learn_from(traces, steps=2*steps)',
+     'branch of more steps too'),
+    ('2*lr', 'lr/2', 'half the rate'),
+    ('2*steps', '3*steps', 'three times the steps'),
+    ('(traces,', "('checker',", 'always trains on checker'),
+    ('.mean()', '.sum()', 'adds up the losses'),
+    ("losses['rate'] - losses['steps']", "losses['steps'] - losses['rate']", 'mixes up the words'),
+    ("'rate' if hi < 0 else 'steps' if lo > 0 else 'undecided'",
+     "'rate' if losses['rate'].mean() < losses['steps'].mean() else 'steps'",
+     'by the means alone'),
+    ('lab_at(lr).base.learn_from(traces, steps=2*steps)',
+     'lab_at(lr).base.learn_from(traces, steps=steps).learn_from(traces, steps=2*steps)',
+     'three times the steps')],
+'my_loss': [
+    ('.2', '20', 'out of range'),
+    ('.2', '-.2', 'out of range'),
+    ('.2', "'lower'", 'no number'),
+    ('.2', '[.2, .3]', 'no number'),
+    ('.2', 'float("nan")', 'out of range')],
+'meet': [
+    ('starts[second]', "starts['base']", 'begins both branches at one start'),
+    ("starts['base'].learn_from(teachers[0]",
+     'starts[second].learn_from(teachers[0]',
+     'begins both branches at one start'),
+    ('starts[second].learn_from', 'a.learn_from', 'where the first ended'),
+    ('teachers[1], steps=steps', 'teachers[1], steps=2*steps', 'twice the steps'),
+    (', steps=steps', '', 'the steps of the lab'),
+    ('(a, b, mot.merge([a, b]))', '(mot.merge([a, b]), a, b)', 'merge first'),
+    ('teachers[1], steps', 'teachers[0], steps', 'both on one teacher'),
+    ('(first + last)/2', 'min(first, last)', 'less the lower loss'),
+    ('loss(s, teachers)', 'loss(s, teachers[:1])', 'first teacher alone'),
+    ("'a barrier' if barrier > 0 else 'no barrier'", "'no barrier' if barrier > 0 else 'a barrier'", 'mixes up')],
+'my_leads': [
+    ('10, 5', '10', 'not two values'),
+    ('10, 5', "'a lot', 5", 'is no number'),
+    ('10, 5', '1000, 5', 'out of range'),
+    ('10, 5', '10, 5, 1', 'not two values')],
+'what_it_costs': [
+    ('min(t + 1, 3)', '3', 'MoT with everybody'),
+    ('min(t + 1, 3)', '1', 'one branch a round'),
+    ('min(t + 1, 3)', '(t + 1)', 'more branches than there are teachers'),
+    ('min(t + 1, 3)', 'min(t, 3)', 'no branch in the first round'),
+    ('steps*min', 'min', 'predicts branches'),
+    ('few.work', 'few.step', 'steps in sequence'),
+    ('few.work', 'everybody.work', 'MoT with everybody'),
+    ('points(few) - points(everybody)', 'points(everybody) - points(few)', 'MoT minus one more'),
+    ('points(few) - points(everybody)', 'points(few)', 'points of one more each round'),
+    ('points(few) - points(everybody)', '(points(few) - points(everybody))/100', 'a share')],
+'mot_minus': [
+    ("f'mot-r{rounds}'", "'mot-r1'", 'first round of MoT'),
+    ('compute', 'depth', 'equal depth'),
+    ("s[f'mot-r{rounds}'] - s[name]", "s[name] - s[f'mot-r{rounds}']", 'opponent minus MoT'),
+    ("s[f'mot-r{rounds}']", "max(v for k, v in s.items() if k.startswith('mot'))", 'best round of MoT'),
+    ('lo > 0', 'mean > 0', 'by the mean alone'),
+    ('for s in scores(labs)]', 'for s in scores(labs[1:])]', 'leaves out the first seed'),
+    ("'ahead' if lo > 0 else 'behind' if hi < 0", "'behind' if lo > 0 else 'ahead' if hi < 0", 'mixes up'),
+    ('s[name]', "s['base']", 'with the base'),
+    ('lo > 0', 'hi > 0', 'only the upper end')]}
+
+# guesses: whatever is of the kind asked is right, so a changed number is no mistake
+GUESSES = ('my_order', 'my_falls', 'my_loss', 'my_leads')

@@ -3,7 +3,8 @@
     python tests/tools/course_mutants.py [FUNCTION|PAGE ...] [--every=N] [--rows=FILE]
 
 A change is one edit of the syntax tree: a sign, an operator, a number, a comparison, two arguments, mean for sum, a
-call left out. The setup of a notebook is run once; each mutant is its function and the check, nothing else.
+call left out. The setup of a notebook is run once; each mutant is its function and the check, nothing else. A guess has
+no mutants: whatever is of the kind asked is right.
 --every=N: each Nth mutant, 0: none. --rows=FILE: keeps the counts of each page, goes on where it stopped, and when all
 pages are there writes data/recorded/checks/course_mutants.jsonl
 """
@@ -11,7 +12,7 @@ import ast, contextlib, copy, io, sys, time
 from pathlib import Path
 
 import course, house
-from course_answers import MISTAKES, REWRITES
+from course_answers import GUESSES, MISTAKES, REWRITES
 
 GENERAL = ('gives another value than asked', 'is right in ')     # a check that says only this has named nothing
 OTHER_CALL = {'max': 'min', 'min': 'max', 'mean': 'sum', 'sum': 'mean', 'var': 'std', 'std': 'var', 'argmin': 'argmax',
@@ -43,6 +44,10 @@ EQUIVALENT = {
     ('smallest_E', 'while abs(fixed_point(pair, eta, E)[1]) > near:'): 'no distance is exactly near',
     ('seen_or_not', 'enough = smallest_detectable(60, sd=sd) < gap'): 'no difference is exactly a gap',
     ('bytes_held', 'return (sum((t.numel() * t.element_size() for t in held)), predicted)'): 'the two are equal',
+    ('meet', "return ([first, last, middle], barrier, 'a barrier' if barrier >= 0 else 'no barrier')"):
+        'no barrier is exactly 0',
+    ('meet', "return ([first, last, middle], barrier, 'a barrier' if barrier > 1 else 'no barrier')"):
+        'none of the barriers lies between 0 and 1',
     ('trust', 'inverse = 2 / np.asarray(losses, dtype=float)'): 'the factor goes with the division by the sum',
     ('trust', 'inverse = 1 / np.asarray(losses)'): 'whole numbers are divided as floats'}
 
@@ -204,6 +209,7 @@ def examine(path, only=(), every=1):
         out.append((name, 'blank', '', page.says(blank, check)))
         out += [(name, 'rewrite', body.strip(), page.says(rewritten(cell, body), check, 60)) for body in REWRITES[name]]
         out += [(name, 'mistake', m, page.says(edited(cell, *m[:2]), check)) for m in MISTAKES[name]]
+        if name in GUESSES: continue
         setup = before[:before.rindex('def ' + name)]
         for i, (kind, what, source) in enumerate(mutants(cell)):
             if every and i % every == 0: out.append((name, kind, what, page.says(setup + source, check)))
