@@ -7,16 +7,17 @@ import pytest
 
 import house
 from mot_nb.methods.recorded import read_record
-from record_words import METHODS, asked_of, best_by_method, chosen_rates
+from record_words import METHODS, asked_of, best_by_method, best_rate, rates_to_try
 
 TINY = ['rounds.rounds=1', 'train.steps=1', 'data.n_train=8', 'eval.max_new_tokens=4', 'train.compute=float32']
 
 
 def test_each_method_has_its_own_rate():
-    "The highest on the choosing problems, the lower rate of equals; what shares a rate shares a run."
-    flat = dict.fromkeys(METHODS, .5)
-    chosen = chosen_rates({'1e-4': flat | {'mot': .6}, '5e-5': flat | {'std': .7}, '2.5e-5': flat})
-    assert chosen == dict.fromkeys(METHODS, '2.5e-5') | {'mot': '1e-4', 'std': '5e-5'}
+    "The highest on the choosing problems, the lower rate of equals; at an edge the next rate is tried, four at most."
+    found = {'mot': {1: .5, 2: .6}, 'std': {1: .5, 2: .5}, 'oneshot': {1: .5, 2: .6, 4: .6},
+             'mtd-depth': {1: .1, 2: .2, 4: .3, 8: .4}}
+    assert {m: best_rate(by) for m, by in found.items()} == {'mot': 2, 'std': 1, 'oneshot': 2, 'mtd-depth': 8}
+    assert rates_to_try(found) == {4: ['mot'], .5: ['std']}
     assert asked_of(['oneshot', 'mtd-compute']) == ('rounds.methods=[std,oneshot,mtd]', 'rounds.mtd_budgets=[compute]')
     assert asked_of(['mot']) == ('rounds.methods=[mot]', 'rounds.mtd_budgets=[depth]')
 
@@ -34,7 +35,9 @@ def test_a_tiny_study(tmp_path, arm):
     files = sorted((tmp_path/'out').glob('*.jsonl'))
     before = [f.read_bytes() for f in files]
     rates = [f for f in files if '-rate-' in f.name]
-    assert len(rates) == 2 and len(files) in (3, 4) and all(f.name.startswith(arm) for f in files)
-    assert all(set(best_by_method(read_record(f)[0])) == set(METHODS) for f in rates)
+    assert len(rates) >= 3 and len(files) == len(rates) + 1 and all(f.name.startswith(arm) for f in files)
+    tried = [set(best_by_method(read_record(f)[0])) for f in rates]
+    assert sum(t == set(METHODS) for t in tried) >= 2 and set().union(*tried) == set(METHODS)
+    assert set(read_record(tmp_path/'out'/f'{arm}.jsonl')[0].settings.rounds.rates) == set(METHODS)
     subprocess.run(words, check=True, env=env, cwd=house.ROOT)
     assert [f.read_bytes() for f in files] == before

@@ -29,6 +29,7 @@ def setting(default,       # its value where none is given
     limits = dict(above=above, least=least, most=most, below=below, choices=choices)
     limits |= dict(once=once, filled=filled, check=check, read=read, later=later)
     given = {k: v for k, v in limits.items() if v is not None and v is not False and v != ()}   # 0 is a limit
+    if default == {}: return field(default_factory=dict, hash=False, metadata=given)
     return field(default=default, metadata=given)
 
 # %% ../../nbs/core/03_settings.ipynb #28535f5c
@@ -105,6 +106,19 @@ class OuterSettings:
     momentum: float = setting(0.0, least=0, below=1)  # share of the last step that is taken again
     nesterov: bool = True                             # look ahead by the momentum; without momentum no difference
 
+# %% ../../nbs/core/03_settings.ipynb #2e844a60
+_METHODS, _BUDGETS = ('mot', 'std', 'mtd', 'oneshot'), ('depth', 'branch', 'compute')
+_RATED = (*_METHODS, *(f'mtd-{b}' for b in _BUDGETS))
+
+def _rates(where, value):
+    "Refuses a learning rate of a method that does not exist, and one that is none."
+    for name, rate in value.items():
+        if name not in _RATED: raise unknown_name('method', name, _RATED, where=where)
+        number = isinstance(rate, (int, float)) and not isinstance(rate, bool)
+        if not number or rate <= 0:
+            raise MotError('this learning rate is out of range', where=f'{where}.{name}', values=repr(rate),
+                           cure='give a number above 0')
+
 # %% ../../nbs/core/03_settings.ipynb #9c556ba6
 _LAYOUTS = ('auto', 'parallel', 'serial')
 
@@ -120,10 +134,11 @@ class RoundSettings:
     "The rounds and what they are compared with."
     rounds: int = setting(5, above=0)        # T (the paper: 5)
     # what to run; oneshot needs std
-    methods: tuple[str, ...] = setting(('mot', 'std', 'mtd', 'oneshot'), choices=('mot', 'std', 'mtd', 'oneshot'),
-                                       once=True, filled=True)
+    methods: tuple[str, ...] = setting(('mot', 'std', 'mtd', 'oneshot'), choices=_METHODS, once=True, filled=True)
     # union baseline: 'depth' T*E steps, 'branch' E*K, 'compute' T*E*K
-    mtd_budgets: tuple[str, ...] = setting(('depth',), choices=('depth', 'branch', 'compute'), once=True)
+    mtd_budgets: tuple[str, ...] = setting(('depth',), choices=_BUDGETS, once=True)
+    # learning rates of methods that have their own, for example {mot: 1e-4, mtd-compute: 5e-5}; others: train.lr
+    rates: dict = setting({}, check=_rates, later=True)
     weights: tuple[float, ...] = ()          # branch weights in the order of the teachers; empty: uniform
     # where finished branches are held until merged: 'memory', 'disk' (a killed run loses none), or 'auto': memory where
     # K students take at most a quarter of what is free and train.checkpoint_every is 0
@@ -136,7 +151,7 @@ class RoundSettings:
     # what merges the branches
     merge: str = setting('mean', choices=('mean', 'task_arithmetic', 'ties', 'dare', 'model_stock'))
     # its options, for example {density: 0.3}
-    merge_options: dict = field(default_factory=dict, hash=False)
+    merge_options: dict = setting({})
     outer: OuterSettings = field(default_factory=OuterSettings) # the step from a round's start to its merge
     introduce: str = setting('everyone', choices=('everyone', 'one_more')) # a round's teachers: all, or one more each
     rows: str = setting('every_row', choices=('every_row', 'short_first')) # a round's traces: all, or short ones first
@@ -378,7 +393,8 @@ def parse_yaml(text,   # of a settings file, or of one value
 # %% ../../nbs/core/03_settings.ipynb #a3646536
 def _written(s):
     "The fields of a settings dataclass that are written down: all but younger ones at their default."
-    return [f for f in dataclasses.fields(s) if not f.metadata.get('later') or getattr(s, f.name) != f.default]
+    own = lambda f: f.default if f.default_factory is dataclasses.MISSING else f.default_factory()
+    return [f for f in dataclasses.fields(s) if not f.metadata.get('later') or getattr(s, f.name) != own(f)]
 
 # %% ../../nbs/core/03_settings.ipynb #455e1f9c
 def settings_dict(s): # a settings dataclass

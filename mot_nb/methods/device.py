@@ -312,9 +312,10 @@ class Device(DeviceMeasures):
 
     def branch(self, start,          # weights
                rows, total,          # list of Row; steps of the schedule
-               union=False, **how):  # of all corpora; see `Branch`
+               union=False,          # of all corpora
+               train=None, **how):   # `TrainSettings`; None: the run's. See `Branch`
         "A branch that starts from these weights."
-        return Branch(self.model, rows, self.train, total, state=start, **how)
+        return Branch(self.model, rows, train or self.train, total, state=start, **how)
 
     def taken(self, branch, hashed=True): # `Branch`; whether the hash is needed
         "(its weights in main memory, their hash)."

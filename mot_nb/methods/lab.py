@@ -87,19 +87,38 @@ def _content(row):
     ids = row.input_ids
     return [list(ids), row.n_prompt, *[list(row.targets)] * (row.targets != ids[row.n_prompt:])]
 
+# %% ../../nbs/methods/09_lab.ipynb #62e081c9
+def _above_0(lr):
+    "A learning rate; raises where it is none."
+    if isinstance(lr, (int, float)) and not isinstance(lr, bool) and 0 < lr < float('inf'): return float(lr)
+    raise MotError('this learning rate is out of range', where='train', values=repr(lr), cure='give a number above 0')
+
+# %% ../../nbs/methods/09_lab.ipynb #d8da79f8
+class Rated:
+    "Which learning rate a method trains with."
+    asked = ''   # the named method that is gone through
+
+    def rate(self, method): # its name; of the union baseline with the budget: 'mtd-depth'
+        "The learning rate of a method: its own, or that of the settings."
+        own = self.settings.rounds.rates
+        return own.get(method) or own.get(method.partition('-')[0]) or self.settings.train.lr
+
 # %% ../../nbs/methods/09_lab.ipynb #e73ce6ec
-class Verbs:
+class Verbs(Rated):
     "What a method says: `train`, `merge`, `step`, `mark`."
     def train(self, student,   # where it starts
               teachers,        # a name, or several for their union
               steps=None,      # how many; None: E
               until=None,      # instead: up to which step
               total=None,      # steps of the whole schedule; None: T*E
-              rows=every_row): # which rows at which step
+              rows=every_row,  # which rows at which step
+              lr=None):        # learning rate; None: that of the method, or of the settings
         "The student after some steps on a teacher's traces; the same teacher again continues the branch."
         name, teachers = (teachers, (teachers,)) if isinstance(teachers, str) else ('union', tuple(teachers))
         if unknown := [t for t in teachers if t not in self.rows]: raise unknown_name('teacher', unknown[0], self.rows)
-        path = self._path(student, name, teachers, total or self.rounds * self.steps, part(rows, ROWS, 'rows'))
+        train = dataclasses.replace(self.settings.train, lr=_above_0(lr or self.rate(self.asked)))
+        total = total or self.rounds * self.steps
+        path = self._path(student, name, teachers, total, part(rows, ROWS, 'rows'), train)
         return trained(path, until or student.step + (steps or self.steps))
 
     def add_corpus(self, name, rows): # no teacher's; list of Row
@@ -110,16 +129,16 @@ class Verbs:
         self.rows[name], self.corpora[name] = rows, key
         return name
 
-    def _path(self, student, name, teachers, total, rows):
+    def _path(self, student, name, teachers, total, rows, made):
         "The line of training that goes on from a student."
-        if isinstance(student, TrainedStudent) and student.path.name == name and student.path.rows.key == rows.key:
-            return student.path
-        t, apart = dataclasses.asdict(self.settings.train), ('steps', 'checkpoint_every')
+        before = student.path if isinstance(student, TrainedStudent) else None
+        if before and (before.name, before.rows.key, before.train) == (name, rows.key, made): return before
+        t, apart = dataclasses.asdict(made), ('steps', 'checkpoint_every')
         scheduled = t['schedule'] != 'constant' or t['warmup'] or rows.function is not every_row
         corpora, train = [self.corpora[k] for k in teachers], {k: v for k, v in t.items() if k not in apart}
         key = hash_json(['path', student.key, student.step, name, corpora, rows.key, self.seed, train,
                          total if scheduled else None])
-        return TrainingPath(student, name, teachers, total, rows, key)
+        return TrainingPath(student, name, teachers, total, rows, key, made)
 
 # %% ../../nbs/methods/09_lab.ipynb #0a391df4
 class MergingVerbs(Verbs):
@@ -185,10 +204,10 @@ class MarkingVerbs(MergingVerbs):
         "Goes through a method, which asks for marks; nothing is trained yet."
         if isinstance(method, str):
             if method not in METHODS: raise unknown_name('method', method, METHODS)
-            method = METHODS[method]
+            self.asked, method = method, METHODS[method]
         parts, self.variant = _parts(method, parts)
         try: return method(self, **parts)
-        finally: self.variant = ''
+        finally: self.variant, self.asked = '', ''
 
 # %% ../../nbs/methods/09_lab.ipynb #230165ce
 class Making(MarkingVerbs):

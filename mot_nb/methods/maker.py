@@ -330,7 +330,7 @@ def _begin(maker, path, stops, start, adapter, moments):
     lab, rows = maker.lab, [r for t in path.teachers for r in maker.lab.rows[t]]
     branch = maker.place.branch(start, rows, path.total, path.union, seed=derive_seed(lab.seed, 'order', path.name),
                                 label=path.name, step=path.start.step, on_step=_counter(maker, path), adapter=adapter,
-                                choose=path.choose)
+                                choose=path.choose, train=path.train)
     if moments is not None: take_moments(branch, moments)
     asked = [s for s, t in stops.items() if any(m.student.key == t.key for m in maker.pending)] or list(stops)
     if resume_checkpoint(branch, _work(maker, path), maker.place.say, most=min(asked)):

@@ -41,9 +41,10 @@ def union(lab, # the lab that carries it out
           rows=every_row): # which rows at which step
     "Multi-teacher distillation (MTD): one student on all corpora together, for each budget."
     for budget in lab.budgets:
-        total = union_steps(budget, lab.rounds, lab.steps, len(lab.teachers))
+        total, lr = union_steps(budget, lab.rounds, lab.steps, len(lab.teachers)), lab.rate(f'mtd-{budget}')
         for t in range(1, lab.rounds + 1):
-            student = lab.train(lab.base, lab.teachers, until=round(total * t / lab.rounds), total=total, rows=rows)
+            until = round(total * t / lab.rounds)
+            student = lab.train(lab.base, lab.teachers, until=until, total=total, rows=rows, lr=lr)
             lab.mark(student, 'mtd', budget=budget, round=t)
 
 # %% ../../nbs/methods/03_methods.ipynb #2196bfc1

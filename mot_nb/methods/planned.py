@@ -79,7 +79,7 @@ def aside_stages(lab, student): # a student of the lab
 # %% ../../nbs/methods/16_planned.ipynb #e5496f61
 def planned_log(lab, student): # a `TrainedStudent` of the lab
     "The records of a branch's steps without what only training tells: branch, step, lr, tokens."
-    path, train = student.path, lab.settings.train
+    path, train = student.path, student.path.train
     rows = [r for t in path.teachers for r in lab.rows[t]]
     seed = derive_seed(lab.seed, 'order', path.name)
     def one(step):

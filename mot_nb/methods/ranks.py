@@ -304,13 +304,14 @@ class RankBranches(RankMeasures):
     "Branches of several processes."
     def branch(self, start,          # `Pieces`
                rows, total,          # list of Row; steps of the schedule
-               union=False, **how):  # of all corpora; see `Branch`
+               union=False,          # of all corpora
+               train=None, **how):   # `TrainSettings`; None: the run's. See `Branch`
         "A branch on this group's row, or, for a union, on all ranks."
         student, start = self._on_all(start) if union and self.groups > 1 else (self.row, start)
         lora = self.train.lora_rank
         model = emptied(copy.deepcopy(self.hollow)).to(self.device) if lora else student.model
         team = CopyTeam(student) if lora else ShardTeam(student)
-        return Branch(model, rows, self.train, total, state=start, team=team, **how)
+        return Branch(model, rows, train or self.train, total, state=start, team=team, **how)
 
     def _on_all(self, start):
         "The same student cut among all ranks, and its pieces."

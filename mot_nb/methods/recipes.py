@@ -79,6 +79,7 @@ class Path:
     total: int           # steps of the whole schedule
     rows: MethodPart           # which rows at which step
     key: str             # sha256 of all that its steps depend on
+    train: object = None # `TrainSettings` of its steps; None: those of the lab
     models: tuple = ()   # of `Student`s whose distributions are learnt; (): the tokens of the rows
     by: object = None    # `Distillation`: how
 

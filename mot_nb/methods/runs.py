@@ -177,12 +177,14 @@ def ask_all(lab,     # `SeedLab`
 # %% ../../nbs/methods/12_runs.ipynb #836f1e4c
 def planned_work(settings,   # RunSettings
                  teachers):  # names
-    "(optimiser steps, measurements) of one seed, with the first branches shared between `mot` and `std`."
+    "(optimiser steps, measurements) of one seed, branches that methods share counted once."
     r, E, K = settings.rounds, settings.train.steps, len(teachers)
+    rate = lambda method: r.rates.get(method, settings.train.lr)
+    shares = lambda method: 'std' in r.methods and rate(method) == rate('std')
     marks = r.rounds if settings.eval.every_round else 1
     budgets = [union_steps(b, r.rounds, E, K) for b in r.mtd_budgets]
-    steps = {'std': K * r.rounds * E, 'mot': K * E * (r.rounds - ('std' in r.methods)), 'mtd': sum(budgets),
-             'oneshot': 0}
+    steps = {'std': K * r.rounds * E, 'mot': K * E * (r.rounds - shares('mot')), 'mtd': sum(budgets),
+             'oneshot': K * r.rounds * E * (not shares('oneshot'))}
     evals = {'std': K * marks, 'mot': marks, 'mtd': len(budgets) * marks, 'oneshot': 1}
     asked = [m if m in steps else 'mot' for m in r.methods]            # a method of one's own is counted as MoT
     return sum(steps[m] for m in asked), 1 + sum(evals[m] for m in asked)

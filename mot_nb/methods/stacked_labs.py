@@ -76,7 +76,7 @@ class StackedLab(_AskingLab):
                          [self.corpora[t] for t in models], asdict(replace(train, steps=1)),
                          until if train.schedule != 'constant' or train.warmup else None])
         path = Path(student, 'union', tuple(models), until, part('every_row', ROWS, 'rows'), key,
-                    tuple(models.values()), by)
+                    train, tuple(models.values()), by)
         return trained(path, until)
 
 # %% ../../nbs/methods/20_stacked_labs.ipynb #askedb00
@@ -137,7 +137,7 @@ def _branch(bench, path, stops): # `Path`; {step: `TrainedStudent`}
     "A path as one branch of a stack."
     lab, steps = path.start.lab, tuple(sorted(stops))
     rows = [r for t in path.teachers for r in lab.rows[t]]
-    return StackedBranch(bench.made[path.start.key], rows, lab.settings.train, path.total, steps,
+    return StackedBranch(bench.made[path.start.key], rows, path.train, path.total, steps,
                          derive_seed(lab.seed, 'order', path.name), path.start.step, path.choose, path.name,
                          teach=_teachers(bench, path) if path.by else None)
 

@@ -15,7 +15,8 @@ from ..core.hashes import derive_seed, hash_file
 from ..core.files import atomic_folder, write_atomic
 from ..data.corpora import pack
 from .loss import token_losses, use_packed_attention
-from .weights import FullWeights, LoraWeights, compute_dtype, hold_memory, load_state, no_dropout, return_memory
+from .weights import FullWeights, LoraWeights, compute_dtype, hold_memory, load_state, no_dropout
+from .weights import return_memory
 
 # %% ../../nbs/student/06_branch.ipynb #98ee9db2
 def batch_rows(rows,   # list of Row, one corpus

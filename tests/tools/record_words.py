@@ -1,11 +1,12 @@
 """Makes the study of SmolLM2 on words: a learning rate for each method, then seeds at that rate; records every run.
 
-    python tests/tools/record_words.py WORK [--arm clean|errors] [--rates 2.5e-5,5e-5,1e-4] [--seeds 0,1,2,3]
+    python tests/tools/record_words.py WORK [--arm clean|errors] [--rates 5e-5,1e-4] [--seeds 0,1,2,3]
                                             [--problems 150] [--out data/recorded/words]
 
-Rates are chosen with seed 100 on the second held-out split, which is not reported. A method then runs its seeds at its
-own rate, on the reported split; methods of one rate share a run. WORK holds the run folders: the same command goes on
-where it stopped, also after kill -9. It takes hours, and wants a machine of its own.
+Rates are chosen with seed 100 on the second held-out split, which is not reported; a method that is best at the lowest
+or highest rate goes on to the next. One run then has every method at its own rate, on the reported split. WORK holds
+the run folders: the same command goes on where it stopped, also after kill -9. It takes hours, and wants a machine of
+its own.
 """
 import argparse
 import os
@@ -19,8 +20,8 @@ from mot_nb.methods.recorded import record_run
 from mot_nb.methods.runs import read_run
 from pages import commit
 
-SHARED = ['rounds.rounds=3', 'train.steps=8', 'train.compute=bfloat16', 'eval.max_new_tokens=64',
-          'eval.every_round=false', 'rounds.branches=disk']
+SHARED = ['rounds.rounds=3', 'train.steps=8', 'train.schedule=linear', 'train.compute=bfloat16',
+          'eval.max_new_tokens=64', 'eval.every_round=false', 'rounds.branches=disk']
 # a method as its rows name it -> what `rounds.methods` and `rounds.mtd_budgets` say for it
 METHODS = {'mot': (['mot'], []), 'std': (['std'], []), 'oneshot': (['std', 'oneshot'], []),
            'mtd-depth': (['mtd'], ['depth']), 'mtd-compute': (['mtd'], ['compute'])}
@@ -52,12 +53,22 @@ def named(row):
 def best_by_method(result):
     "method -> its highest accuracy in a run; of single teachers the best."
     last = [r for r in rows_over_seeds([r for r in result.rows if r['metric'] == 'accuracy']) if named(r) in METHODS]
-    return {m: max(r['value'] for r in last if named(r) == m) for m in METHODS}
+    return {m: max(r['value'] for r in last if named(r) == m) for m in METHODS if any(named(r) == m for r in last)}
 
 
-def chosen_rates(found): # rate -> `best_by_method`
-    "method -> the rate with its highest accuracy; the lower one of equals."
-    return {m: min(found, key=lambda rate: (-found[rate][m], float(rate))) for m in METHODS}
+def best_rate(by): # rate -> accuracy
+    "The rate with the highest accuracy; the lower one of equals."
+    return min(by, key=lambda rate: (-by[rate], rate))
+
+
+def rates_to_try(found, most=4): # method -> rate -> accuracy; rates a method is tried at
+    "rate -> methods: the next one of those that are best at the lowest or the highest rate they were tried at."
+    out = {}
+    for method, by in found.items():
+        best = best_rate(by)
+        if len(by) >= most or min(by) < best < max(by): continue
+        out.setdefault(best * 2 if best == max(by) else best / 2, []).append(method)
+    return out
 
 
 def asked_of(methods):
@@ -69,20 +80,22 @@ def asked_of(methods):
 
 def tuned(asked, arm):
     "method -> its learning rate, chosen on the second held-out split with a seed that is not reported."
-    found = {}
-    for rate in asked.rates.split(','):
-        made = run(asked, f'{asked.arm}-rate-{rate}', *arm, 'seeds=[100]', f'train.lr={rate}',
-                   'data.split=in_template', f'data.n_heldout={min(100, asked.problems)}', *asked_of(METHODS))
-        found[rate] = best_by_method(made)
-        print(rate, found[rate], flush=True)
-    return chosen_rates(found)
+    found, open_ = {m: {} for m in METHODS}, {float(rate): list(METHODS) for rate in asked.rates.split(',')}
+    while open_:
+        for rate, methods in open_.items():
+            made = run(asked, f'{asked.arm}-rate-{rate:g}', *arm, 'seeds=[100]', f'train.lr={rate:g}',
+                       'data.split=in_template', f'data.n_heldout={min(100, asked.problems)}', *asked_of(methods))
+            for m, value in best_by_method(made).items(): found[m][rate] = value
+        open_ = rates_to_try(found)
+        print(found, flush=True)
+    return {m: best_rate(by) for m, by in found.items()}
 
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument('work', type=Path)
     p.add_argument('--arm', choices=('clean', 'errors'), default='clean')
-    p.add_argument('--rates', default='2.5e-5,5e-5,1e-4')
+    p.add_argument('--rates', default='5e-5,1e-4')
     p.add_argument('--seeds', default='0,1,2,3')
     p.add_argument('--problems', type=int, default=150)
     p.add_argument('--out', type=Path, default=Path('data/recorded/words'))
@@ -93,10 +106,9 @@ def main():
     arm = arm_settings(asked.arm, asked.work)
     chosen = tuned(asked, arm)
     print('chosen:', chosen, flush=True)
-    for rate in dict.fromkeys(chosen.values()):
-        methods = [m for m in METHODS if chosen[m] == rate]
-        run(asked, f'{asked.arm}-{rate}', *arm, f'seeds=[{asked.seeds}]', f'train.lr={rate}',
-            f'data.n_heldout={asked.problems}', *asked_of(methods))
+    own = ', '.join(f'{m}: {rate:g}' for m, rate in chosen.items())
+    run(asked, asked.arm, *arm, f'seeds=[{asked.seeds}]', f'train.lr={chosen["std"]:g}', f'rounds.rates={{{own}}}',
+        f'data.n_heldout={asked.problems}', *asked_of(METHODS))
 
 
 if __name__ == '__main__': main()
