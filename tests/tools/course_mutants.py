@@ -44,6 +44,15 @@ EQUIVALENT = {
     ('smallest_E', 'while abs(fixed_point(pair, eta, E)[1]) > near:'): 'no distance is exactly near',
     ('seen_or_not', 'enough = smallest_detectable(60, sd=sd) < gap'): 'no difference is exactly a gap',
     ('bytes_held', 'return (sum((t.numel() * t.element_size() for t in held)), predicted)'): 'the two are equal',
+    ('does_it_stay', 'better, other = sorted(pair, key=lambda t: -marks[t].mean())'): 'a mean orders as a sum does',
+    ('rate_or_steps', "word = 'rate' if hi <= 0 else 'steps' if lo > 0 else 'undecided'"):
+        'no interval ends exactly at 0',
+    ('rate_or_steps', "word = 'rate' if hi < 0 else 'steps' if lo >= 0 else 'undecided'"):
+        'no interval begins exactly at 0',
+    ('rate_or_steps', "word = 'rate' if hi < -1 else 'steps' if lo > 0 else 'undecided'"):
+        'none of the cases speaks for the rate',
+    ('mot_minus', "return (mean, lo, hi, 'ahead' if lo > 0 else 'behind' if hi < -1 else 'undecided')"):
+        'in none of the cases MoT is behind',
     ('meet', "return ([first, last, middle], barrier, 'a barrier' if barrier >= 0 else 'no barrier')"):
         'no barrier is exactly 0',
     ('meet', "return ([first, last, middle], barrier, 'a barrier' if barrier > 1 else 'no barrier')"):
