@@ -85,7 +85,7 @@ def skill_table(rows): # of a record
         out.append([name, *cells, *(gaps if name != 'MoT' else ['', ''])])
     n, seeds = rows[0]['n'], len(named['MoT'])
     return Table(['student', 'trained', 'knowledge', 'reasoning', 'MoT − it, knowledge', 'MoT − it, reasoning'], out,
-                 f'points of right answers, mean over {seeds} seeds of {n} problems of their own a skill; 95 % '
+                 f'points of right answers, mean over {seeds} seeds with {n} problems of their own per skill; 95 % '
                  'intervals; bold: it excludes 0; best STD: chosen on other problems of the trained skill')
 
 # %% ../../nbs/analysis/37_skill_reading.ipynb #44394b15
@@ -173,7 +173,7 @@ def voice_table(rows,           # of a record
     k, n = len(names), rows[0]['n']
     known = np.mean([r['guesser'] for r in rows])
     return Table(['student', f'% given to {", ".join(names)}', 'highest share', 'entropy (bits)'], out,
-                 f'{n} answers a seed, {VOICE_COLUMNS[field]}; 95 % intervals over {len(of["MoT"])} seeds; the '
+                 f'{n} answers per seed, {VOICE_COLUMNS[field]}; 95 % intervals over {len(of["MoT"])} seeds; the '
                  f'classifier names the teacher of {100*known:.1f} % of held-out traces; consensus: highest share '
                  f'1/{k} ({even_share(n, k):.2f} of {n} even draws), entropy {np.log2(k):.2f}')
 
