@@ -24,7 +24,7 @@ def _branch_line(ax, y, name, colour):
 # %% ../../nbs/views/20_round_picture.ipynb #1a84440f
 def _step_words(ax, top):
     "The three steps of a round, over their columns."
-    for x, word, what in ((.55, '1 branch', 'one copy a teacher'), (2.1, '2 train', 'E steps on its traces'),
+    for x, word, what in ((.55, '1 branch', 'one copy per teacher'), (2.1, '2 train', 'E steps on its traces'),
                           (3.65, '3 merge', 'the mean of the weights')):
         ax.text(x, top + .72, word, ha='center', va='bottom', fontsize=11, fontweight='bold')
         ax.text(x, top + .66, what, ha='center', va='top', fontsize=9, color='#444444')
@@ -87,7 +87,7 @@ def draw_single_teachers(teachers=('teacher A', 'teacher B', 'teacher C'), # nam
     _start(ax)
     ax.text(4.35, 0, 'the same\nheld-out problems:\nwho is best?', ha='left', va='center', fontsize=9.5,
             fontweight='bold')
-    ax.text(2.1, heights[0] + .5, 'one copy a teacher, T x E steps on its traces', ha='center', fontsize=9,
+    ax.text(2.1, heights[0] + .5, 'one copy per teacher, T x E steps on its traces', ha='center', fontsize=9,
             color='#444444')
     ax.set(xlim=(-1, 6.1), ylim=(heights[-1] - .4, heights[0] + .8))
     ax.axis('off')
