@@ -53,6 +53,9 @@ EQUIVALENT = {
         'none of the cases speaks for the rate',
     ('mot_minus', "return (mean, lo, hi, 'ahead' if lo > 0 else 'behind' if hi < -1 else 'undecided')"):
         'in none of the cases MoT is behind',
+    ('what_it_costs', 'predicted = sum((steps * min(3, t + 1) for t in range(rounds)))'):
+        'the smaller of two has no order',
+    ('what_it_costs', 'return (few.work, predicted, points(few) - points(everybody))'): 'the two are equal',
     ('meet', "return ([first, last, middle], barrier, 'a barrier' if barrier >= 0 else 'no barrier')"):
         'no barrier is exactly 0',
     ('meet', "return ([first, last, middle], barrier, 'a barrier' if barrier > 1 else 'no barrier')"):
