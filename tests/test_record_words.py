@@ -32,12 +32,12 @@ def test_a_tiny_study(tmp_path, arm):
              *TINY]
     env = {**os.environ, 'PYTHONPATH': f'{tools}:{house.ROOT}'}
     subprocess.run(words, check=True, env=env, cwd=house.ROOT)
-    files = sorted((tmp_path/'out').glob('*.jsonl'))
+    files = sorted((tmp_path/'out').rglob('*.jsonl'))
     before = [f.read_bytes() for f in files]
-    rates = [f for f in files if '-rate-' in f.name]
-    assert len(rates) >= 3 and len(files) == len(rates) + 1 and all(f.name.startswith(arm) for f in files)
+    rates, run = sorted((tmp_path/'out'/'rates').iterdir()), tmp_path/'out'/'runs'/f'words-{arm}.jsonl'
+    assert len(rates) >= 3 and len(files) == len(rates) + 1 and all(f'words-{arm}-' in f.name for f in rates)
     tried = [set(best_by_method(read_record(f)[0])) for f in rates]
     assert sum(t == set(METHODS) for t in tried) >= 2 and set().union(*tried) == set(METHODS)
-    assert set(read_record(tmp_path/'out'/f'{arm}.jsonl')[0].settings.rounds.rates) == set(METHODS)
+    assert set(read_record(run)[0].settings.rounds.rates) == set(METHODS)
     subprocess.run(words, check=True, env=env, cwd=house.ROOT)
     assert [f.read_bytes() for f in files] == before

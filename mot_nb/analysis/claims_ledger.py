@@ -458,7 +458,7 @@ def map_in_words():
     kept, clean = 'random errors kept', 'no errors'
     return (f'On the map of toy worlds MoT is ahead where teachers err at random and their errors are kept: '
             f'{points("best teacher", kept)} points against the best single teacher and {points("mtd compute", kept)} '
-            f'against MTD of equal compute. Where teachers do not err it is level with both '
+            f'against MTD of equal compute. Where teachers do not err neither difference is decided '
             f'({points("best teacher", clean)} and {points("mtd compute", clean)}). In no regime is it ahead of the '
             f'one-shot merge ({points("oneshot", kept)} with such errors, {points("oneshot", clean)} without errors).')
 

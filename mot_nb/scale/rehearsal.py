@@ -61,7 +61,9 @@ def _connect(case):
     if 'rehearsal' not in dist.Backend.backend_list:
         dist.Backend.register_backend('rehearsal', _create_fake_pg, extended_api=True, devices=['cpu', GPU])
     both = 'cpu:rehearsal,gpu:rehearsal' if hasattr(torch, GPU) else 'cpu:rehearsal'
+    hook = sys.excepthook                     # torch wraps it at each start: errors would say [rank0] many times over
     dist.init_process_group(both, rank=0, world_size=case.ranks, store=FakeStore())
+    sys.excepthook = hook
     mesh = Mesh(0, case.ranks, case.device)
     mesh.divide(Layout(case.groups, case.shards, 'rehearsed'))
     return mesh

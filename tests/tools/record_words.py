@@ -1,7 +1,7 @@
 """Makes the study of SmolLM2 on words: a learning rate for each method, then seeds at that rate; records every run.
 
     python tests/tools/record_words.py WORK [--arm clean|errors] [--rates 5e-5,1e-4] [--seeds 0,1,2,3]
-                                            [--problems 150] [--out data/recorded/words]
+                                            [--problems 150] [--out data/recorded]
 
 Rates are chosen with seed 100 on the second held-out split, which is not reported; a method that is best at the lowest
 or highest rate goes on to the next. One run then has every method at its own rate, on the reported split. WORK holds
@@ -35,13 +35,14 @@ def arm_settings(arm, work):
     return ['data.pool=folder', f'data.path={folder.resolve()}', 'data.filtered=false']
 
 
-def run(asked, name, *settings):
-    "One `mot run`, finished or gone on with, and recorded."
+def run(asked, name, record, *settings):
+    "One `mot run`, finished or gone on with, and recorded under a name."
     out = asked.work/name
     words = [sys.executable, '-m', 'mot_nb', 'run', asked.settings, *SHARED, *settings, *asked.set, '--out', str(out)]
     print(' '.join(words[2:]), flush=True)
     subprocess.run(words, check=True, env={**os.environ, 'OMP_NUM_THREADS': os.environ.get('OMP_NUM_THREADS', '1')})
-    record_run(out, asked.out/f'{name}.jsonl', commit())
+    (asked.out/record).parent.mkdir(parents=True, exist_ok=True)
+    record_run(out, asked.out/f'{record}.jsonl', commit())
     return read_run(out)
 
 
@@ -83,7 +84,8 @@ def tuned(asked, arm):
     found, open_ = {m: {} for m in METHODS}, {float(rate): list(METHODS) for rate in asked.rates.split(',')}
     while open_:
         for rate, methods in open_.items():
-            made = run(asked, f'{asked.arm}-rate-{rate:g}', *arm, 'seeds=[100]', f'train.lr={rate:g}',
+            name = f'{asked.arm}-{rate:g}'
+            made = run(asked, name, f'rates/words-{name}', *arm, 'seeds=[100]', f'train.lr={rate:g}',
                        'data.split=in_template', f'data.n_heldout={min(100, asked.problems)}', *asked_of(methods))
             for m, value in best_by_method(made).items(): found[m][rate] = value
         open_ = rates_to_try(found)
@@ -98,7 +100,7 @@ def main():
     p.add_argument('--rates', default='5e-5,1e-4')
     p.add_argument('--seeds', default='0,1,2,3')
     p.add_argument('--problems', type=int, default=150)
-    p.add_argument('--out', type=Path, default=Path('data/recorded/words'))
+    p.add_argument('--out', type=Path, default=Path('data/recorded'))
     p.add_argument('--settings', default='long/words', help='whose student and sizes')
     p.add_argument('--set', nargs='*', default=[], metavar='key=value', help='settings to change, for a trial')
     asked = p.parse_args()
@@ -107,7 +109,8 @@ def main():
     chosen = tuned(asked, arm)
     print('chosen:', chosen, flush=True)
     own = ', '.join(f'{m}: {rate:g}' for m, rate in chosen.items())
-    run(asked, asked.arm, *arm, f'seeds=[{asked.seeds}]', f'train.lr={chosen["std"]:g}', f'rounds.rates={{{own}}}',
+    record = 'runs/words' + '-errors' * (asked.arm == 'errors')
+    run(asked, asked.arm, record, *arm, f'seeds=[{asked.seeds}]', f'train.lr={chosen["std"]:g}', f'rounds.rates={{{own}}}',
         f'data.n_heldout={asked.problems}', *asked_of(METHODS))
 
 
