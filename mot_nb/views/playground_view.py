@@ -17,7 +17,7 @@ from ..methods.playground import (TEACHERS_HERE, Dials, Playground, compare_stat
                                        play_round, playground_code)
 from ..student.operators import OPERATORS
 from .plots import Control, View, colours, new_axes, show, styled
-from .words_playground_view import WordsButton, plane_of
+from .words_playground_view import WordsButton, principal_plane
 
 # %% ../../nbs/views/16_playground_view.ipynb #7b51ae19
 def weights_plane(play): # `Playground`
@@ -26,7 +26,7 @@ def weights_plane(play): # `Playground`
     students += [(place.name, t, flat) for place in play.path for t, flat in place.branches.items()]
     flats = torch.stack([s[2] for s in students]).double()
     moved = flats - flats[0]
-    along, share = plane_of(moved @ moved.T)
+    along, share = principal_plane(moved @ moved.T)
     return [(n, t, *map(float, xy)) for (n, t, _), xy in zip(students, along)], share
 
 # %% ../../nbs/views/16_playground_view.ipynb #4d589dbd
