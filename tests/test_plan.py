@@ -1,6 +1,7 @@
 """The plan: shapes counted tensor by tensor, experts that are missing, predictions against recorded measurements, and
 the paper's run as far as it can be tried without GPUs."""
 import json, math, subprocess, time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ import check_plan, house
 from mot_nb.app.cli import main
 from mot_nb.core.errors import MotError
 from mot_nb.core.settings import load_settings
+from mot_nb.student.students import student_folder
+from mot_nb.student.toy_students import TOY_STUDENTS
 
 PUBLISHED = {'Qwen3-0.6B': 596_049_920, 'Qwen3-1.7B': 1_720_574_976, 'Qwen3-4B': 4_022_468_096,
              'Qwen3-8B': 8_190_735_360, 'Qwen3-14B': 14_768_307_200,
@@ -245,3 +248,9 @@ def test_slurm_queues_again_at_the_time_limit(tmp_path):
     assert job.wait(20) == 3 and not log.exists()
     job, log = started('exit 0', 'done')
     assert job.wait(20) == 0 and not log.exists()
+
+
+def test_every_student_made_here_can_be_planned():
+    "The shape that the plan knows by name is that of the student's folder."
+    from mot_nb.scale.shapes import shape_of
+    for name in TOY_STUDENTS: assert replace(shape_of(student_folder(name)), name=name) == shape_of(name)

@@ -86,10 +86,10 @@ SHAPES = {s.name: s for s in (   # published shapes, and the students of this li
 
 # %% ../../nbs/scale/10_shapes.ipynb #d1ee563a
 def _toy_shape(name):
-    "The shape of a student of the toy world."
+    "The shape of a student of the toy worlds."
     from mot_nb.data.toy import toy_tokenizer
-    from mot_nb.student.toy_students import SIZES
-    s = SIZES['small' if name == 'toy' else 'tiny']
+    from mot_nb.student.toy_students import SIZES, TOY_STUDENTS
+    s = SIZES[TOY_STUDENTS[name]]
     h = s['hidden']
     return Shape(name, s['layers'], h, 4, 2, max(8, h // 4), 3 * h, len(toy_tokenizer()), tied=True)
 
@@ -139,13 +139,14 @@ def _shape_in_folder(folder):
 def _shape_by_name(what):
     "A shape by its name here or on the hub."
     name = str(what).split('/')[-1]
-    if name in ('toy', 'toy-tiny'): return _toy_shape(name)
     known = {k.lower(): s for k, s in SHAPES.items()}
     if name.lower() in known: return known[name.lower()]
+    from mot_nb.student.toy_students import TOY_STUDENTS     # with torch
+    if name in TOY_STUDENTS: return _toy_shape(name)
     near = nearest(name.lower(), known)
     guess = f'did you mean {known[near].name!r}? ' if near else ''
     raise MotError(f'the shape of {str(what)!r} is not known',
-                   cure=guess + 'give a folder with config.json, or one of: ' + ', '.join([*SHAPES, 'toy', 'toy-tiny']))
+                   cure=guess + 'give a folder with config.json, or one of: ' + ', '.join([*SHAPES, *TOY_STUDENTS]))
 
 # %% ../../nbs/scale/10_shapes.ipynb #c469b288
 def shape_of(what): # a name such as 'Qwen3-8B', a folder with config.json, a transformers config or model, or a dict

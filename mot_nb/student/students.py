@@ -19,7 +19,7 @@ from ..data.chat import PLAIN_TEMPLATE
 from ..data.chat import encode_plain
 from .models import byte_tokenizer, no_bars, save_student, tiny_qwen3
 from .packaged import GEMMA3, SMOLLM2, make_from_gguf
-from .toy_students import make_toy_student, recipe, toy_key
+from .toy_students import TOY_STUDENTS, make_toy_student, recipe, toy_key
 
 # %% ../../nbs/student/03_students.ipynb #fa534b40
 def _make_qwen3_tiny(seed, path):
@@ -27,12 +27,11 @@ def _make_qwen3_tiny(seed, path):
     tok = byte_tokenizer()
     save_student(path, tiny_qwen3(len(tok), seed=seed), tok)
 
-_toy_names = {'small': 'toy', 'tiny': 'toy-tiny', 'programs': 'programs-tiny'} # size -> name for `StudentSettings`
 _students = { # name -> (key of its recipe for a seed, function that writes its folder)
     'qwen3-tiny': (lambda seed: f'1-{seed}', _make_qwen3_tiny),
     'smollm2-135m': (lambda seed: SMOLLM2['sha256'][:12], lambda seed, path: make_from_gguf(SMOLLM2, path)),
     'gemma3-270m': (lambda seed: hash_json(GEMMA3)[:12], lambda seed, path: make_from_gguf(GEMMA3, path)),
-    **{name: (partial(toy_key, size), partial(make_toy_student, size)) for size, name in _toy_names.items()}}
+    **{name: (partial(toy_key, size), partial(make_toy_student, size)) for name, size in TOY_STUDENTS.items()}}
 
 # %% ../../nbs/student/03_students.ipynb #7fed19de
 def register_student(name,   # the word that will name it
@@ -191,7 +190,7 @@ def toy_student(seed=0,        # another seed, another student
                 size='small'): # 'small' (101,696 parameters) or 'tiny' (26,272, quicker and more reliable in its steps)
     "The folder of the base student, a whole Hugging Face folder, made once and kept in the cache."
     recipe(size)
-    return student_folder(_toy_names[size], seed)
+    return student_folder(next(n for n, s in TOY_STUDENTS.items() if s == size), seed)
 
 # %% ../../nbs/student/03_students.ipynb #55863944
 def check_vocabulary(tokenizer, # the student's
