@@ -110,8 +110,8 @@ def main():
     print('chosen:', chosen, flush=True)
     own = ', '.join(f'{m}: {rate:g}' for m, rate in chosen.items())
     record = 'runs/words' + '-errors' * (asked.arm == 'errors')
-    run(asked, asked.arm, record, *arm, f'seeds=[{asked.seeds}]', f'train.lr={chosen["std"]:g}', f'rounds.rates={{{own}}}',
-        f'data.n_heldout={asked.problems}', *asked_of(METHODS))
+    run(asked, asked.arm, record, *arm, f'seeds=[{asked.seeds}]', f'train.lr={chosen["std"]:g}',
+        f'rounds.rates={{{own}}}', f'data.n_heldout={asked.problems}', *asked_of(METHODS))
 
 
 if __name__ == '__main__': main()
