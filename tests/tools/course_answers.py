@@ -790,11 +790,11 @@ MISTAKES = {'highest_of': [('.max(1)', '.min(1)', 'lowest'),
     ('compute', 'depth', 'equal depth'),
     ("s[f'mot-r{rounds}'] - s[name]", "s[name] - s[f'mot-r{rounds}']", 'opponent minus MoT'),
     ("s[f'mot-r{rounds}']", "max(v for k, v in s.items() if k.startswith('mot'))", 'best round of MoT'),
-    ('lo > 0', 'mean > 0', 'by the mean alone'),
+    ('lo > 0', 'mean > 0', 'where the interval holds 0'),
     ('for s in scores(labs)]', 'for s in scores(labs[1:])]', 'leaves out the first seed'),
     ("'ahead' if lo > 0 else 'behind' if hi < 0", "'behind' if lo > 0 else 'ahead' if hi < 0", 'mixes up'),
     ('s[name]', "s['base']", 'with the base'),
-    ('lo > 0', 'hi > 0', 'only the upper end')]}
+    ('lo > 0', 'hi > 0', 'where the interval holds 0')]}
 
 # guesses: whatever is of the kind asked is right, so a changed number is no mistake
 GUESSES = ('my_order', 'my_falls', 'my_loss', 'my_leads')

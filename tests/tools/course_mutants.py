@@ -51,6 +51,7 @@ EQUIVALENT = {
         'no interval begins exactly at 0',
     ('rate_or_steps', "word = 'rate' if hi < -1 else 'steps' if lo > 0 else 'undecided'"):
         'none of the cases speaks for the rate',
+    ('mot_minus', "for method in (opponent, 'mot'):"): 'students are asked for in any order',
     ('mot_minus', "return (mean, lo, hi, 'ahead' if lo > 0 else 'behind' if hi < -1 else 'undecided')"):
         'in none of the cases MoT is behind',
     ('what_it_costs', 'predicted = sum((steps * min(3, t + 1) for t in range(rounds)))'):
