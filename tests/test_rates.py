@@ -1,9 +1,11 @@
 "Methods with a learning rate of their own: the students are those of runs in which every method has it."
 import pytest
 
+from mot_nb.app.explore import Lab
 from mot_nb.core.errors import MotError
 from mot_nb.core.experiment import identity
 from mot_nb.core.settings import load_settings, settings_dict
+from mot_nb.methods.methods import merge_of_thought
 from mot_nb.methods.runs import planned_work, run
 
 TOY = {'student': {'name': 'toy-tiny'}, 'data': {'teachers': ['plain', 'verbose'], 'n_train': 16, 'n_heldout': 4},
@@ -49,3 +51,13 @@ def test_bad_rates_are_refused(given, where):
     "Unknown methods, and what is no learning rate."
     with pytest.raises(MotError) as e: load_settings(TOY, [f'rounds.rates={given}'])
     assert e.value.where == where
+
+
+def test_a_lab_takes_a_rate_of_its_own(tmp_path):
+    "The rate of the call, else that of the settings; what is no rate is refused; a method called as a function runs."
+    lab = Lab(load_settings(TOY), out=tmp_path/'lab', progress=False)
+    one, same, other = (lab.train(lab.base, 'plain', 1, lr=r) for r in (None, lab.settings.train.lr, 2e-3))
+    assert one.key == same.key != other.key and other.path.train.lr == 2e-3
+    assert merge_of_thought(lab).step == 4
+    for lr in (-1e-3, 'fast', float('nan'), True):
+        with pytest.raises(MotError): lab.train(lab.base, 'plain', 1, lr=lr)

@@ -96,7 +96,7 @@ def _above_0(lr):
 # %% ../../nbs/methods/09_lab.ipynb #d8da79f8
 class Rated:
     "Which learning rate a method trains with."
-    asked = ''   # the named method that is gone through
+    by_name = ''   # the method that is asked for by its name, while it is gone through
 
     def rate(self, method): # its name; of the union baseline with the budget: 'mtd-depth'
         "The learning rate of a method: its own, or that of the settings."
@@ -116,7 +116,7 @@ class Verbs(Rated):
         "The student after some steps on a teacher's traces; the same teacher again continues the branch."
         name, teachers = (teachers, (teachers,)) if isinstance(teachers, str) else ('union', tuple(teachers))
         if unknown := [t for t in teachers if t not in self.rows]: raise unknown_name('teacher', unknown[0], self.rows)
-        train = dataclasses.replace(self.settings.train, lr=_above_0(lr or self.rate(self.asked)))
+        train = dataclasses.replace(self.settings.train, lr=_above_0(lr or self.rate(self.by_name)))
         total = total or self.rounds * self.steps
         path = self._path(student, name, teachers, total, part(rows, ROWS, 'rows'), train)
         return trained(path, until or student.step + (steps or self.steps))
@@ -204,10 +204,10 @@ class MarkingVerbs(MergingVerbs):
         "Goes through a method, which asks for marks; nothing is trained yet."
         if isinstance(method, str):
             if method not in METHODS: raise unknown_name('method', method, METHODS)
-            self.asked, method = method, METHODS[method]
+            self.by_name, method = method, METHODS[method]
         parts, self.variant = _parts(method, parts)
         try: return method(self, **parts)
-        finally: self.variant, self.asked = '', ''
+        finally: self.variant, self.by_name = '', ''
 
 # %% ../../nbs/methods/09_lab.ipynb #230165ce
 class Making(MarkingVerbs):
