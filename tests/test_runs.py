@@ -1,5 +1,5 @@
 "Runs that are killed, that run out of disk, and that are asked for what cannot be."
-import json, os, resource, signal, subprocess, sys
+import contextlib, json, os, resource, signal, subprocess, sys, threading, time
 from pathlib import Path
 
 import pytest
@@ -7,7 +7,8 @@ import pytest
 from mot_nb.data.corpora import filter_correct, read_corpus
 from mot_nb.data.problems import read_problems
 from mot_nb.core.settings import load_settings
-from mot_nb.methods.runs import run
+from mot_nb.methods.manifest import only_process
+from mot_nb.methods.runs import found_run, run
 from mot_nb.core.errors import MotError
 from mot_nb.core.files import data_folder
 from mot_nb.student.students import load_student
@@ -304,3 +305,17 @@ def test_a_changed_base_student_is_refused(tmp_path):
     state['model.norm.weight'] += 1
     save_file(state, file, metadata={'format': 'pt'})
     refused('base student have changed', lambda: run(settings, tmp_path/'r', progress=False))
+
+
+def test_a_run_that_another_process_makes_is_waited_for(tmp_path, monkeypatch):
+    "Two pages that read one run: the second says once that it waits for the first, and goes on when that has ended."
+    lock, said = contextlib.ExitStack(), []
+    lock.enter_context(only_process(tmp_path))
+    monkeypatch.setattr('builtins.print', lambda text, **how: said.append(text))
+    def ends():
+        while not said: time.sleep(.1)
+        time.sleep(1)
+        lock.close()
+    threading.Thread(target=ends, daemon=True).start()
+    assert found_run(load_settings(SMALL), tmp_path, progress=False).rows
+    assert sum('waiting for it' in str(text) for text in said) == 1

@@ -7,7 +7,7 @@ __all__ = ['seed_folder', 'RunResult', 'rows_hash', 'read_run', 'kept_students',
            'begin_run', 'run', 'open_place', 'note_run', 'carry_out', 'measure_run', 'found_run', 'profile_run']
 
 # %% ../../nbs/methods/12_runs.ipynb #c2a77960
-import contextlib, json, os, shutil, sys
+import contextlib, json, os, shutil, sys, time
 from dataclasses import dataclass, replace
 from pathlib import Path
 import torch
@@ -440,6 +440,18 @@ def _check_kept(labs, out):
                    cure=f'mot run {out}/settings.yaml --out {out} with the same words makes them again; '
                         'eval.after=true or rounds.keep=all keeps them')
 
+# %% ../../nbs/methods/12_runs.ipynb #535da864
+def _when_free(make, every=.5): # nothing -> RunResult; seconds between looks
+    "What `make` returns; where another process works on the same run, after it has ended."
+    said = False
+    while True:
+        try: return make()
+        except MotError as e:
+            if 'another process' not in e.what: raise
+            if not said: print('another process is making this run: waiting for it')
+        said = True
+        time.sleep(every)
+
 # %% ../../nbs/methods/12_runs.ipynb #660f8791
 def found_run(settings,       # RunSettings
               out,            # the run folder
@@ -448,7 +460,7 @@ def found_run(settings,       # RunSettings
     progress = watched() if progress is None else progress
     there = all((seed_folder(out, seed)/'metrics.jsonl').exists() for seed in settings.seeds)
     if progress and not there: print(f'the run {settings.name!r} is not finished: it is trained now, once')
-    return run(settings, out, progress)
+    return _when_free(lambda: run(settings, out, progress))
 
 # %% ../../nbs/methods/12_runs.ipynb #3b4ee868
 def profile_run(profile,     # 'smoke', 'laptop' or 'long': a folder of data/profiles
