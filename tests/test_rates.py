@@ -59,5 +59,5 @@ def test_a_lab_takes_a_rate_of_its_own(tmp_path):
     one, same, other = (lab.train(lab.base, 'plain', 1, lr=r) for r in (None, lab.settings.train.lr, 2e-3))
     assert one.key == same.key != other.key and other.path.train.lr == 2e-3
     assert merge_of_thought(lab).step == 4
-    for lr in (-1e-3, 'fast', float('nan'), True):
+    for lr in (0, -1e-3, 'fast', float('nan'), True):
         with pytest.raises(MotError): lab.train(lab.base, 'plain', 1, lr=lr)

@@ -13,6 +13,7 @@ from ..core.errors import MotError, unknown_name
 from ..core.hashes import hash_json
 from ..core.labels import Label
 from ..core.progress import Progress
+from ..core.settings import learning_rate_above_0
 from ..data.corpora import render_corpus
 from ..data.heldout_traces import heldout_traces
 from ..data.pools import load_pool
@@ -87,12 +88,6 @@ def _content(row):
     ids = row.input_ids
     return [list(ids), row.n_prompt, *[list(row.targets)] * (row.targets != ids[row.n_prompt:])]
 
-# %% ../../nbs/methods/09_lab.ipynb #62e081c9
-def _above_0(lr):
-    "A learning rate; raises where it is none."
-    if isinstance(lr, (int, float)) and not isinstance(lr, bool) and 0 < lr < float('inf'): return float(lr)
-    raise MotError('this learning rate is out of range', where='train', values=repr(lr), cure='give a number above 0')
-
 # %% ../../nbs/methods/09_lab.ipynb #d8da79f8
 class Rated:
     "Which learning rate a method trains with."
@@ -116,7 +111,8 @@ class Verbs(Rated):
         "The student after some steps on a teacher's traces; the same teacher again continues the branch."
         name, teachers = (teachers, (teachers,)) if isinstance(teachers, str) else ('union', tuple(teachers))
         if unknown := [t for t in teachers if t not in self.rows]: raise unknown_name('teacher', unknown[0], self.rows)
-        train = dataclasses.replace(self.settings.train, lr=_above_0(lr or self.rate(self.by_name)))
+        lr = self.rate(self.by_name) if lr is None else learning_rate_above_0(lr, 'train')
+        train = dataclasses.replace(self.settings.train, lr=lr)
         total = total or self.rounds * self.steps
         path = self._path(student, name, teachers, total, part(rows, ROWS, 'rows'), train)
         return trained(path, until or student.step + (steps or self.steps))

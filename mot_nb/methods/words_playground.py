@@ -161,8 +161,8 @@ def _branch(play, name, rows, train, seed):
     "(weights, loss of each step) of one branch (MoT, branch step)."
     lap = _Laps()
     tell = lambda r: play.progress.add('step', lap(), f"{name}: step {r['step']}, loss {r['loss']:.2f}")
-    play.place.train = train
-    branch = play.place.branch(play.here.student, rows, train.steps, label=name, seed=seed, on_step=tell)
+    branch = play.place.branch(play.here.student, rows, train.steps, train=train, label=name, seed=seed,
+                               on_step=tell)
     try:
         log = branch.train(train.steps)
         return {n: t.cpu() for n, t in branch.weights().items()}, [r['loss'] for r in log]
