@@ -20,7 +20,7 @@ from mot_nb.methods.recorded import record_run
 from mot_nb.methods.runs import read_run
 from pages import commit
 
-SHARED = ['rounds.rounds=3', 'train.steps=8', 'train.schedule=linear', 'train.compute=bfloat16',
+SHARED = ['rounds.rounds=3', 'train.steps=8', 'train.schedule=linear', 'train.compute=float32',
           'eval.max_new_tokens=64', 'eval.every_round=false', 'rounds.branches=disk']
 # a method as its rows name it -> what `rounds.methods` and `rounds.mtd_budgets` say for it
 METHODS = {'mot': (['mot'], []), 'std': (['std'], []), 'oneshot': (['std', 'oneshot'], []),
