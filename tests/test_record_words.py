@@ -25,7 +25,7 @@ def test_each_method_has_its_own_rate():
 @pytest.mark.long
 @pytest.mark.parametrize('arm', ['errors'])
 def test_a_tiny_study(tmp_path, arm):
-    "Two rates, one seed; the second call finds all of it done and changes no record."
+    "Two rates, one seed; the second call changes nothing; one elsewhere adds a seed and makes nothing else again."
     tools = str(house.ROOT/'tests'/'tools')
     words = [sys.executable, f'{tools}/record_words.py', str(tmp_path/'work'), '--arm', arm, '--rates', '1e-3,2e-3',
              '--seeds', '0', '--problems', '6', '--out', str(tmp_path/'out'), '--settings', 'smoke/words', '--set',
@@ -41,3 +41,10 @@ def test_a_tiny_study(tmp_path, arm):
     assert set(read_record(run)[0].settings.rounds.rates) == set(METHODS)
     subprocess.run(words, check=True, env=env, cwd=house.ROOT)
     assert [f.read_bytes() for f in files] == before
+    assert str(tmp_path) not in run.read_text()
+    alone = read_record(run)[0]
+    elsewhere = [str(tmp_path/'other') if w == str(tmp_path/'work') else '0,1' if w == '0' else w for w in words]
+    subprocess.run(elsewhere, check=True, env=env, cwd=house.ROOT)
+    both = read_record(run)[0]
+    assert both.settings.seeds == (0, 1) and both.rows[:len(alone.rows)] == alone.rows
+    assert sorted(p.name for p in (tmp_path/'other').iterdir()) == [f'{arm}-1', 'slips']

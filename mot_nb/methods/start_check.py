@@ -10,6 +10,7 @@ from ..core.errors import MotError
 from ..data.corpora import read_back
 from ..student.loss import check_packing
 from ..student.models import check_writable
+from ..student.weights import emulated_note
 
 # %% ../../nbs/methods/10_start_check.ipynb #9dbdf6a9
 def check_rows(corpora,   # teacher -> Corpus
@@ -37,4 +38,6 @@ def check_start(lab): # `SeedLab` whose rows are rendered
         before = model.config._attn_implementation
         apart = check_packing(model, [r for own in lab.rows.values() for r in own])
         model.set_attn_implementation(before)
-    return f'checked: {n} rows read back, two packed as alone to {apart:.0e} nats a token, the student can be written'
+    slow = emulated_note(lab.settings.train, place.device)
+    return f'checked: {n} rows read back, two packed as alone to {apart:.0e} nats a token, the student can be ' \
+           f'written{"; " * bool(slow)}{slow}'

@@ -6,18 +6,20 @@
 Rates are chosen with seed 100 on the second held-out split, which is not reported; a method that is best at the lowest
 or highest rate goes on to the next. One run then has every method at its own rate, on the reported split. WORK holds
 the run folders: the same command goes on where it stopped, also after kill -9. It takes hours, and wants a machine of
-its own.
+its own. What is recorded in OUT is not made again, and seeds that it lacks are added to it: several machines, or days,
+can share the work (--only-rate R makes the run of one rate and stops).
 """
 import argparse
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from mot_nb.answers.over_seeds import rows_over_seeds
+from mot_nb.core.settings import profile_settings
 from mot_nb.data.words import write_slips
-from mot_nb.methods.recorded import record_run
-from mot_nb.methods.runs import read_run
+from mot_nb.methods.recorded import join_records, read_record, record_run
 from pages import commit
 
 SHARED = ['rounds.rounds=3', 'train.steps=8', 'train.schedule=linear', 'train.compute=float32',
@@ -32,18 +34,34 @@ def arm_settings(arm, work):
     if arm == 'clean': return []
     folder = work/'slips'
     if not folder.exists(): write_slips(folder)
-    return ['data.pool=folder', f'data.path={folder.resolve()}', 'data.filtered=false']
+    return ['data.pool=folder', 'data.path=slips', 'data.filtered=false']   # from WORK: no machine's path is recorded
 
 
-def run(asked, name, record, *settings):
-    "One `mot run`, finished or gone on with, and recorded under a name."
-    out = asked.work/name
-    words = [sys.executable, '-m', 'mot_nb', 'run', asked.settings, *SHARED, *settings, *asked.set, '--out', str(out)]
-    print(' '.join(words[2:]), flush=True)
-    subprocess.run(words, check=True, env={**os.environ, 'OMP_NUM_THREADS': os.environ.get('OMP_NUM_THREADS', '1')})
-    (asked.out/record).parent.mkdir(parents=True, exist_ok=True)
-    record_run(out, asked.out/f'{record}.jsonl', commit())
-    return read_run(out)
+def recorded(path, settings):
+    "The `RunResult` of a record if it was made with these settings but for its seeds, else None."
+    if not path.exists(): return None
+    made = read_record(path)[0]
+    same = replace(made.settings, seeds=settings.seeds, name=settings.name) == settings
+    return made if same else None
+
+
+def run(asked, name, record, *words):
+    "One `mot run`, finished or gone on with, and recorded under a name; only seeds that are not recorded are run."
+    path, words = asked.out/f'{record}.jsonl', [*SHARED, *words, *asked.set]
+    settings = profile_settings(*asked.settings.split('/'), words)
+    made = recorded(path, settings)
+    open_ = [s for s in settings.seeds if not made or s not in made.settings.seeds]
+    if not open_: return made
+    out = asked.work/(name if open_ == list(settings.seeds) else f'{name}-{"-".join(map(str, open_))}')
+    line = [sys.executable, '-m', 'mot_nb', 'run', asked.settings, *words, f'seeds={open_}', '--out', str(out)]
+    print(' '.join(line[2:]), flush=True)
+    subprocess.run(line, check=True, env={**os.environ, 'OMP_NUM_THREADS': os.environ.get('OMP_NUM_THREADS', '1')})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = record_run(out, path if not made else path.with_suffix('.part'), commit())
+    if made:
+        join_records([path, part], path)
+        part.unlink()
+    return read_record(path)[0]
 
 
 def named(row):
@@ -79,15 +97,19 @@ def asked_of(methods):
     return f'rounds.methods=[{",".join(base)}]', f'rounds.mtd_budgets=[{",".join(budgets)}]'
 
 
+def at_rate(asked, arm, rate, methods=METHODS):
+    "The run of methods at one rate, on the problems that choose."
+    name = f'{asked.arm}-{rate:g}'
+    return run(asked, name, f'rates/words-{name}', *arm, 'seeds=[100]', f'train.lr={rate:g}', 'data.split=in_template',
+               f'data.n_heldout={min(100, asked.problems)}', *asked_of(methods))
+
+
 def tuned(asked, arm):
     "method -> its learning rate, chosen on the second held-out split with a seed that is not reported."
     found, open_ = {m: {} for m in METHODS}, {float(rate): list(METHODS) for rate in asked.rates.split(',')}
     while open_:
         for rate, methods in open_.items():
-            name = f'{asked.arm}-{rate:g}'
-            made = run(asked, name, f'rates/words-{name}', *arm, 'seeds=[100]', f'train.lr={rate:g}',
-                       'data.split=in_template', f'data.n_heldout={min(100, asked.problems)}', *asked_of(methods))
-            for m, value in best_by_method(made).items(): found[m][rate] = value
+            for m, value in best_by_method(at_rate(asked, arm, rate, methods)).items(): found[m][rate] = value
         open_ = rates_to_try(found)
         print(found, flush=True)
     return {m: best_rate(by) for m, by in found.items()}
@@ -98,6 +120,7 @@ def main():
     p.add_argument('work', type=Path)
     p.add_argument('--arm', choices=('clean', 'errors'), default='clean')
     p.add_argument('--rates', default='5e-5,1e-4')
+    p.add_argument('--only-rate', type=float, metavar='R', help='make and record the run of one rate, no more')
     p.add_argument('--seeds', default='0,1,2,3')
     p.add_argument('--problems', type=int, default=150)
     p.add_argument('--out', type=Path, default=Path('data/recorded'))
@@ -105,7 +128,10 @@ def main():
     p.add_argument('--set', nargs='*', default=[], metavar='key=value', help='settings to change, for a trial')
     asked = p.parse_args()
     asked.work.mkdir(parents=True, exist_ok=True)
+    asked.work, asked.out = asked.work.resolve(), asked.out.resolve()
+    os.chdir(asked.work)
     arm = arm_settings(asked.arm, asked.work)
+    if asked.only_rate: return at_rate(asked, arm, asked.only_rate)
     chosen = tuned(asked, arm)
     print('chosen:', chosen, flush=True)
     own = ', '.join(f'{m}: {rate:g}' for m, rate in chosen.items())
