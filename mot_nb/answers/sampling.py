@@ -12,7 +12,7 @@ __all__ = ['Sample', 'step_keys', 'gumbel', 'nucleus', 'choose', 'stop_tokens', 
 import contextlib, copy, json, math, time
 from dataclasses import dataclass
 from pathlib import Path
-from ..core.errors import MotError
+from ..core.errors import Busy, MotError
 from ..core.hashes import derive_seed, hash_bytes, hash_json
 from ..core.machine import dtype_name
 from ..core.files import append_line, read_lines
@@ -483,8 +483,8 @@ def _only_writer(path):
             fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except ImportError: pass                                 # no such lock on Windows
         except BlockingIOError:
-            raise MotError('another process is writing this sample file', where=str(path),
-                           cure='wait for it, or give another path') from None
+            raise Busy('another process is writing this sample file', where=str(path),
+                       cure='wait for it, or give another path') from None
         try: yield
         finally:
             if new and not path.stat().st_size: path.unlink()    # refused before the first sample

@@ -8,7 +8,7 @@ __all__ = ['Run', 'read_run', 'run', 'Teacher', 'RunningLab', 'Lab', 'merge']
 # %% ../../nbs/app/03_explore.ipynb #05761e61
 import contextlib, inspect, sys, tempfile
 from pathlib import Path
-from ..core.errors import MotError, unknown_name
+from ..core.errors import Busy, unknown_name
 from ..core.files import cache_folder
 from ..core.hashes import hash_json
 from ..core.progress import Progress
@@ -134,8 +134,8 @@ def _opened(settings, out, ranks, lock):
     usual = out is None
     folder = Path(out or cache_folder()/'labs'/f'{settings.name}-{hash_json([FORMAT, identity(settings)])[:10]}')
     try: return folder, begin_run(settings, folder, ranks, lock)
-    except MotError as e:
-        if not usual or 'another process' not in e.what: raise
+    except Busy:
+        if not usual: raise
         folder = Path(tempfile.mkdtemp(prefix='mot-lab-'))
         return folder, begin_run(settings, folder, ranks, lock)
 

@@ -9,7 +9,7 @@ __all__ = ['FORMAT', 'student_files', 'command_line', 'only_process', 'check_run
 # %% ../../nbs/methods/11_manifest.ipynb #47bf9e6a
 import contextlib, json, sys, time
 from pathlib import Path
-from ..core.errors import MotError
+from ..core.errors import Busy, MotError
 from ..core.hashes import WEIGHTS_HASH, hash_file
 from ..core.files import is_leftover, write_atomic
 from ..core.machine import environment
@@ -55,8 +55,8 @@ def only_process(out): # the run folder
         return
     with file as f:
         if not _taken(lambda: fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)):
-            raise MotError('another process is working on this run', where=str(out),
-                           cure='wait for it, or give another folder')
+            raise Busy('another process is working on this run', where=str(out),
+                       cure='wait for it, or give another folder')
         yield
 
 # %% ../../nbs/methods/11_manifest.ipynb #15554d7f

@@ -11,7 +11,7 @@ import contextlib, json, os, shutil, sys, time
 from dataclasses import dataclass, replace
 from pathlib import Path
 import torch
-from ..core.errors import MotError
+from ..core.errors import Busy, MotError
 from ..core.hashes import hash_json
 from ..core.files import cache_folder, is_leftover, read_lines, runs_folder, sweep, write_atomic
 from ..core.labels import Label
@@ -446,8 +446,7 @@ def _when_free(make, every=.5): # nothing -> RunResult; seconds between looks
     said = False
     while True:
         try: return make()
-        except MotError as e:
-            if 'another process' not in e.what: raise
+        except Busy:
             if not said: print('another process is making this run: waiting for it')
         said = True
         time.sleep(every)
