@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-import course, course_answers, course_mutants, house
+import course, course_answers, course_mutants, house, house_numbers
 from mot_nb.app import checks
 
 NAMES = [p.stem.removesuffix('_solutions') for p in course.solutions()]
@@ -45,6 +45,16 @@ def test_every_exercise_helps(page):
     for name, (cell, _) in course.tasks(nb).items():
         text = course.function_of(cell).body[0].value.value
         assert '\n\n' in text, f'{name}: its docstring says not what is given'
+
+
+def test_cells_are_short():
+    "At most 40 lines of 120 columns, as in the library."
+    for path in [*course.solutions(), *course.FOLDER.glob('*.ipynb')]:
+        for cell in course.read(path)['cells']:
+            if cell['cell_type'] != 'code': continue
+            lines = course.source_of(cell).splitlines()
+            assert len(lines) <= house_numbers.LONGEST_CELL, (path.name, len(lines), lines[0])
+            assert not [x for x in lines if len(x) > house_numbers.COLUMNS], path.name
 
 
 def test_every_page_has_exercises():
@@ -107,7 +117,7 @@ TASKS = {name: cells for p in course.solutions() for name, cells in course.tasks
 def test_a_guess_is_taken_before_anything_is_trained(name):
     "Any guess of the kind asked passes, one of another kind is named, and how far it was comes with the training."
     cell, check = TASKS[name]
-    first, trains = course.source_of(check).split('# only now: the training\n')
+    first, trains = check.split('# only now: the training\n')
     assert re.search('you(r| guessed)', trains)
     def says(source):                                     # where nothing that trains is known
         names = {'check': checks.check, 'expect': checks.expect, 'np': np, 'teachers': ['plain', 'verbose', 'foreign']}

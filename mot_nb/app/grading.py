@@ -38,11 +38,12 @@ def _code(notebook):
 
 # %% ../../nbs/app/18_grading.ipynb #624e7d0c
 def exercises_in(notebook): # that ships
-    "[(id of the check's cell, 'function', the check)] of a notebook of exercises."
-    found, name = [], ''
+    "[(id of the check's cell, 'function', the check, with the cells between exercise and check)] of a notebook."
+    found, name, between = [], '', []
     for key, source, is_check in _code(notebook):
-        if is_check: found.append((key, name, source))
-        elif '# your turn' in source: name = re.findall(r'^def (\w+)', source.split('# your turn')[0], re.M)[-1]
+        if is_check: found.append((key, name, '\n'.join([*between, source])))
+        elif '# your turn' not in source: between.append(source)
+        else: name, between = re.findall(r'^def (\w+)', source.split('# your turn')[0], re.M)[-1], []
     return found
 
 # %% ../../nbs/app/18_grading.ipynb #1c626996

@@ -70,11 +70,13 @@ def run(nb):
 
 
 def tasks(nb):
-    "{name of the function to write: (cell with its solution, cell of its check)} of a solution notebook."
-    found, last = {}, None
+    "{name of the function to write: (cell with its solution, the code after it down to its check)} of solutions."
+    found, last, after = {}, None, []
     for cell in nb['cells']:
-        if cell['cell_type'] == 'code' and SOLUTION.search(source_of(cell)): last = cell
-        if is_check(cell): found[function_of(last).name] = (last, cell)
+        if cell['cell_type'] != 'code': continue
+        if SOLUTION.search(source_of(cell)): last, after = cell, []
+        else: after.append(source_of(cell))
+        if is_check(cell): found[function_of(last).name] = (last, '\n'.join(after))
     return found
 
 

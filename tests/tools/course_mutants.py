@@ -215,7 +215,6 @@ def examine(path, only=(), every=1):
     for name, (cell, check) in course.tasks(page.nb).items():
         page.reach(cell)
         if only and name not in only: continue
-        check = course.source_of(check)
         before = course.source_of(cell)[:course.SOLUTION.search(course.source_of(cell)).start()]
         blank = course.SOLUTION.sub(r'\1...', course.source_of(cell))
         out.append((name, 'solution', '', page.says(course.source_of(cell), check, 600)))
