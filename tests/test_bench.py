@@ -11,7 +11,7 @@ PAGE = house.ROOT/'nbs'/'reports'/'85_speed.ipynb'
 
 @pytest.mark.long
 def test_speed_page_runs_without_peers(tmp_path):
-    "In seconds, this library alone: one line a process, and sentences that name no ratio."
+    "In seconds, this library alone: one line per process, and sentences that name no ratio."
     out, record = tmp_path/'85_speed.ipynb', tmp_path/'speed.jsonl'
     execute_page(PAGE, out, {'record': str(record)})
     head, *rows = [json.loads(line) for line in record.read_text().splitlines()]

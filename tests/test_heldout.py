@@ -74,7 +74,7 @@ def test_the_loss_is_that_of_transformers():
 
 
 def test_rows_of_a_run(made):
-    "Every student of every round has a row a teacher, on the same traces; off, a run has none, and accuracy is equal."
+    "Each student of each round has a row per teacher, on the same traces; off, a run has none, and accuracy is equal."
     rows = read_run(made).rows
     held = [r for r in rows if r['metric'] == 'heldout_loss']
     students = {r['student'] for r in rows}

@@ -108,7 +108,7 @@ def test_one_file_that_is_made_once(own, tmp_path, monkeypatch, capsys):
 
 
 def test_the_teachers_of_a_run(own):
-    "Template 80 draws its tables from finished runs: one row a teacher and seed, the base beside them."
+    "Template 80 draws its tables from finished runs: one row per teacher and seed, the base beside them."
     from mot_nb.analysis.best_teacher import teacher_table
     from mot_nb.analysis.claims import scores_of, single_teacher_rows
     result = found_runs([own/'a'])['a'][1]

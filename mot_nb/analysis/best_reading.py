@@ -30,7 +30,7 @@ def jobs_table(head): # of the recorded scores
     "A `Table` of what was trained: students, corpora, steps, batch, learning rate, training problems."
     rows = [[', '.join(map(_called, p['students'])), f"{p['pool']} ({', '.join(p['corpora'])})", str(p['steps']),
              str(p['batch']), f"{p['lr']:g}", str(p['n_train'])] for p in head['parts']]
-    return Table(['students', 'corpora', 'steps', 'batch', 'learning rate', 'training problems a seed'], rows,
+    return Table(['students', 'corpora', 'steps', 'batch', 'learning rate', 'training problems per seed'], rows,
                  f'made with {made_by(head)}')
 
 # %% ../../nbs/analysis/28_best_reading.ipynb #10f66f0c

@@ -197,7 +197,7 @@ def _truncated(scores): # of some seeds; None: not measured
 
 # %% ../../nbs/analysis/00_best_teacher.ipynb #c379d49a
 def _cells(place, of): # (student, corpus), {teacher: {seed: Score}}
-    "One dict a teacher of one place."
+    "One dict per teacher of one place."
     teachers = [t for t in of if t is not None]
     if not teachers: return []
     seeds, some = _common_seeds(place, of, teachers), next(iter(of[teachers[0]].values()))
@@ -215,7 +215,7 @@ def _cells(place, of): # (student, corpus), {teacher: {seed: Score}}
 
 # %% ../../nbs/analysis/00_best_teacher.ipynb #6c3d5e8f
 def best_teachers_at(rows): # dicts: student, corpus, teacher (None: the base), seed, score (`Score`)
-    "One dict a cell: value, gain on the base, best, tied, how far behind the best (claims 1 and 2 of the paper)."
+    "One dict per cell: value, gain on the base, best, tied, how far behind the best (claims 1 and 2 of the paper)."
     out = [cell for place, of in _places(rows).items() for cell in _cells(place, of)]
     if out: return out
     raise MotError('no teacher in these rows', where='best_teachers_at', values=f'{len(rows)} rows',

@@ -63,7 +63,7 @@ def change_by_label(scored,             # list of Scored, or one such list per s
                     labelling='truth',  # which labels
                     base='base',        # before
                     threshold=1.0):     # nats: what counts as a drop in the shares
-    """One row a student and label: n tokens, mean probability before and after, mean change in nats with its interval
+    """One row per student and label: n tokens, mean probability before and after, mean change in nats with its interval
     (over problems and seeds), shares of tokens that dropped by `threshold` and by `MARK` or more, share of flips."""
     runs, out = as_runs(scored), []
     for student in students:

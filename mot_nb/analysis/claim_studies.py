@@ -23,7 +23,7 @@ from ..methods.stacked_labs import Bench, Exam, StackedLab, examine, make_togeth
 # %% ../../nbs/analysis/47_claim_studies.ipynb #3398674d
 STUDIED = World(traces=200) # five teachers with styles of their own, no errors
 ABILITIES = (0, 30, 120)   # steps of practice that the students of claim 5 begin with
-SIZES = (12, 25, 50, 100, 200, 400, 800) # traces a teacher, for claim 15
+SIZES = (12, 25, 50, 100, 200, 400, 800) # traces per teacher, for claim 15
 
 # %% ../../nbs/analysis/47_claim_studies.ipynb #34a2511a
 @lru_cache(maxsize=4)
@@ -56,7 +56,7 @@ def _rows(study, seed, labs, n): # labs: (what was varied, rate) -> `StackedLab`
 # %% ../../nbs/analysis/47_claim_studies.ipynb #381c8e25
 def corpus_size(seed,        # of traces and order
                 n=200,       # problems that are reported, and as many that choose
-                sizes=SIZES, # traces a teacher
+                sizes=SIZES, # traces per teacher
                 rates=RATES): # learning rates that are tried
     "Rows of MoT after the same number of steps on corpora of several sizes (claim 15)."
     bench = _bench(seed % 2)

@@ -20,7 +20,7 @@ def rates_of(rows,    # of a record of kind 'claim study'
             study,   # a name of `CLAIM_STUDIES`
             varied,  # the value of what was varied
             student): # its label
-    "rate -> its rows, one a seed, in the order of the seeds."
+    "rate -> its rows, one per seed, in the order of the seeds."
     found = defaultdict(list)
     for r in rows:
         if (r['study'], r['varied'], r['student']) == (study, varied, student): found[r['lr']].append(r)
@@ -37,7 +37,7 @@ def at_own_rate(rows, study, varied, student): # as for `rates_of`
 
 # %% ../../nbs/analysis/48_claim_study_reading.ipynb #fcda5625
 def study_scores(rows, study, varied, student): # as for `rates_of`
-    "The reported share of right answers, one a seed, at the student's own rate."
+    "The reported share of right answers, one per seed, at the student's own rate."
     return at_own_rate(rows, study, varied, student)[1]
 
 # %% ../../nbs/analysis/48_claim_study_reading.ipynb #5ab8683d
@@ -52,28 +52,28 @@ def best_single(rows, study, varied): # as for `rates_of`
 
 # %% ../../nbs/analysis/48_claim_study_reading.ipynb #6def6497
 def more_traces(rows, few=200, many=800): # of a record of kind 'claim study'; traces
-    "Claim 15: MoT with many traces minus MoT with few, one a seed."
+    "Claim 15: MoT with many traces minus MoT with few, one per seed."
     return study_scores(rows, 'corpus size', many, 'mot-r5') - study_scores(rows, 'corpus size', few, 'mot-r5')
 
 # %% ../../nbs/analysis/48_claim_study_reading.ipynb #d858e3f1
 def gain(rows, steps, method='mtd-compute-r5'): # of a record; steps of practice; label
-    "What a student gains by a method, one a seed."
+    "What a student gains by a method, one per seed."
     return study_scores(rows, 'nearness', steps, method) - study_scores(rows, 'nearness', steps, 'base')
 
 # %% ../../nbs/analysis/48_claim_study_reading.ipynb #38777aa0
 def shrinking_gain(rows, method='mtd-compute-r5'): # as for `gain`
-    "Claim 5: the gain of the weakest student minus that of the strongest, one a seed."
+    "Claim 5: the gain of the weakest student minus that of the strongest, one per seed."
     steps = sorted({r['varied'] for r in rows if r['study'] == 'nearness'})
     return gain(rows, steps[0], method) - gain(rows, steps[-1], method)
 
 # %% ../../nbs/analysis/48_claim_study_reading.ipynb #172393dc
 def peer_gain(rows): # of a record of kind 'claim study'
-    "Claim 9: MoT of teachers that are no better than the student, minus the student, one a seed."
+    "Claim 9: MoT of teachers that are no better than the student, minus the student, one per seed."
     return study_scores(rows, 'peers', 3, 'mot-r5') - study_scores(rows, 'peers', 3, 'base')
 
 # %% ../../nbs/analysis/48_claim_study_reading.ipynb #cbc716c4
 def teacher_gain(rows, other='std'): # of a record; 'std' or 'mtd'
-    "Claim 12: a student taught by a MoT student minus one taught by another student, one a seed."
+    "Claim 12: a student taught by a MoT student minus one taught by another student, one per seed."
     by = {t: study_scores(rows, 'as teacher', 'second', f'std-{t}-r5') for t in ('mot', other)}
     return by['mot'] - by[other]
 
@@ -88,20 +88,20 @@ def suffices(lo,          # lower end of the interval of more traces minus 200
 
 # %% ../../nbs/analysis/48_claim_study_reading.ipynb #aebaadff
 def claim_differences(rows): # of a record of kind 'claim study'
-    "what is compared -> [seeds] difference: one a claim."
+    "what is compared -> [seeds] difference: one per claim."
     return {'5: gain of MTD, weakest − strongest start': shrinking_gain(rows),
             '9: MoT from three peers − base': peer_gain(rows),
             '12: taught by MoT − taught by the best STD': teacher_gain(rows),
             '15: 800 traces − 200': more_traces(rows)}
 
 # %% ../../nbs/analysis/48_claim_study_reading.ipynb #c86b57be
-def points_of(values): # shares of right answers, one a seed
+def points_of(values): # shares of right answers, one per seed
     "The mean in points, and the lowest and highest seed, as text."
     of = 100*np.asarray(values)
     return f'{of.mean():.1f} ({of.min():.0f} to {of.max():.0f})'
 
 # %% ../../nbs/analysis/48_claim_study_reading.ipynb #0ed20638
-def difference_of(values): # one a seed
+def difference_of(values): # one per seed
     "The mean difference in points with its 95 % interval over seeds, as text."
     return signed_interval(*t_interval(values), 100, 1)
 
@@ -120,7 +120,7 @@ def size_table(rows): # of a record of kind 'claim study'
         lr, scores = at_own_rate(rows, 'corpus size', k, 'mot-r5')
         cells.append([str(k), f'{60*8/k:.1f}', f'{lr:g}', points_of(scores),
                       '' if k == 200 else difference_of(scores - base)])
-    return Table(['traces a teacher', 'passes', 'learning rate', 'accuracy', 'minus 200 traces'], cells,
+    return Table(['traces per teacher', 'passes', 'learning rate', 'accuracy', 'minus 200 traces'], cells,
                  f'MoT, 5 rounds of 12 steps of 8 traces; {_points_are(len(base))}')
 
 # %% ../../nbs/analysis/48_claim_study_reading.ipynb #2f401e93

@@ -70,7 +70,7 @@ def _sign(metric): # 'accuracy', 'loss' or 'heldout_loss'
     return 1 if metric == 'accuracy' else -1
 
 def _rows_of(result, metric):
-    "Rows with one of this metric a seed, student and round: the loss on held-out traces as its mean over teachers."
+    "Rows with one of this metric per seed, student and round: the loss on held-out traces as its mean over teachers."
     return heldout_mean_rows(_rows(result)) if metric == 'heldout_loss' else _rows(result)
 
 # %% ../../nbs/analysis/01_claims.ipynb #2e2b284a
@@ -529,7 +529,7 @@ def _last_best_caption(seeds, sign):
 # %% ../../nbs/analysis/01_claims.ipynb #1642aaf6
 def last_best(result,  # RunResult, or rows of metrics.jsonl
               metric='accuracy'): # 'accuracy', 'loss' or 'heldout_loss'
-    "A `Table`, a line a student: mean over seeds of the last round and of each seed's best, with intervals (own)."
+    "A `Table`, a line per student: mean over seeds of the last round and of each seed's best, with intervals (own)."
     rows, sign, cells, data = _rows_of(result, metric), _sign(metric), [], []
     for name in dict.fromkeys(_name(r) for r in rows if r['metric'] == metric):
         runs = list(_of(rows, name, metric).values())

@@ -352,11 +352,11 @@ def _as_teacher():
 
 @study(15, '63_four_claims', needs=_STUDIES)
 def _enough():
-    "Claim 15: what MoT gains from 800 traces a teacher over 200; it suffices where that is within the margin."
+    "Claim 15: what MoT gains from 800 traces per teacher over 200; it suffices where that is within the margin."
     gap = more_traces(_studies())
     found = suffices(*t_interval(gap)[1:])
     judged = 'problems not counted' if found != 'undecided' else found
-    return _study_entry('MoT on 800 − on 200 traces a teacher', gap, judged)
+    return _study_entry('MoT on 800 − on 200 traces per teacher', gap, judged)
 
 # %% ../../nbs/analysis/49_claims_ledger.ipynb #ca98787b
 def _row_of(claim, part, making):

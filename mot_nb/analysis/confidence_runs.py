@@ -182,7 +182,7 @@ def score_run(out,             # a finished run folder whose students were kept
 # %% ../../nbs/analysis/15_confidence_runs.ipynb #dc180746
 def traces_in_turn(scored, # list of Scored
                    n):     # how many
-    "Traces for views: of the first problems that most teachers solved, one a teacher in turn."
+    "Traces for views: of the first problems that most teachers solved, one per teacher in turn."
     by = {}
     for s in scored: by.setdefault(s.teacher, []).append(s)
     return [of[i] for i in range(n) for of in by.values() if i < len(of)][:n]

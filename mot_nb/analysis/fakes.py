@@ -45,7 +45,7 @@ def _toy():
     "The rows of the recorded toy run."
     return read_record(recorded('runs/toy'))[0].rows
 
-def _points(d): # differences, one a seed
+def _points(d): # differences, one per seed
     "Mean and interval over seeds, in points."
     return signed_interval(*t_interval(d), 100, 1)
 
@@ -75,17 +75,17 @@ def unequal_compute(rows=None): # of a recorded run; None: toy
                 f'at equal compute {_points(mot - same)}', 'steps in sequence and in all, for both')
 
 # %% ../../nbs/analysis/50_fakes.ipynb #78ec9fe3
-def tries_of(record=None): # of kind 'scores' with 16 samples a problem; None: what ships
+def tries_of(record=None): # of kind 'scores' with 16 samples per problem; None: what ships
     "[16]: share of right answers in each try of one student, the toy's MoT."
     found = {(r['set'], r['student']): r['marks'] for r in read_results(record or recorded('scores/avg16'))[1]}
     return np.array(list(found['toy', 'MoT'].values()), dtype=float).mean(0)
 
 # %% ../../nbs/analysis/50_fakes.ipynb #a281fd15
-def one_sample(record=None): # of kind 'scores' with 16 samples a problem; None: what ships
+def one_sample(record=None): # of kind 'scores' with 16 samples per problem; None: what ships
     "Two of sixteen tries of the very same weights."
     tries = tries_of(record)
-    return Fake('one answer a problem, the better try', f'after − before: {signed(tries.max() - tries.min(), 100)}',
-                'the same weights, sixteen tries: 0', 'several answers a problem, and the interval over problems')
+    return Fake('one answer per problem, the better try', f'after − before: {signed(tries.max() - tries.min(), 100)}',
+                'the same weights, sixteen tries: 0', 'several answers per problem, and the interval over problems')
 
 # %% ../../nbs/analysis/50_fakes.ipynb #d3c65a61
 def weak_teacher_only(rows=None): # of a recorded run; None: toy

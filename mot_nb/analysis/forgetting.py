@@ -109,7 +109,7 @@ def _kind(task): # of `TASKS`, or of lm-eval
 
 # %% ../../nbs/analysis/04_forgetting.ipynb #6ddd41e0
 def _task_line(b, found): # the base's row; [(student, its row or None)]
-    "(line of the table, one dict a cell) of a task."
+    "(line of the table, one dict per cell) of a task."
     percent = b['metric'] not in LOWER
     show = lambda v: f'{100*v:.1f}' if percent else f'{v:.3f}'
     line, data = [b['task'], b['metric'], b['by'], b['n'], show(b['value'])], []
@@ -135,7 +135,7 @@ def _forgetting_caption(data, base):
 # %% ../../nbs/analysis/04_forgetting.ipynb #ca5d5caf
 def forgetting_table(results,      # {student: rows of `measure` and of `read_lm_eval`, in any mixture}
                      base='base'): # which student is the one before
-    "A `Table`, a line a task: the base, every student with its change; bold where the interval excludes 0 (own)."
+    "A `Table`, a line per task: the base, every student with its change; bold where the interval excludes 0 (own)."
     if base not in results: raise unknown_name('student', base, results)
     students = [s for s in results if s != base]
     of = {s: {(r['task'], r['metric'], r['by']): r for r in rs} for s, rs in results.items()}
@@ -146,7 +146,7 @@ def forgetting_table(results,      # {student: rows of `measure` and of `read_lm
 
 # %% ../../nbs/analysis/04_forgetting.ipynb #dea2cc5c
 def _against_line(r, one, others): # a row of `one`; its name; {other: rows}
-    "(line of the table, one dict a cell) of a task."
+    "(line of the table, one dict per cell) of a task."
     line, data, same = [r['task'], r['metric']], [], lambda x: all(x[k] == r[k] for k in ('task', 'metric', 'by'))
     for o, rows in others.items():
         b = next(filter(same, rows), None)
@@ -162,7 +162,7 @@ def _against_line(r, one, others): # a row of `one`; its name; {other: rows}
 def against(results, # {student: rows}, as for `forgetting_table`
             one,     # the student in question, such as 'MoT'
             others=None): # who it is compared with; None: everybody but the base
-    "A `Table` of the changes `one` - other, task by task; `data`: one dict a cell, with a verdict (own)."
+    "A `Table` of the changes `one` - other, task by task; `data`: one dict per cell, with a verdict (own)."
     for s in [one, *(others or ())]:
         if s not in results: raise unknown_name('student', s, results)
     others = others or [s for s in results if s not in (one, 'base')]

@@ -69,6 +69,6 @@ def heldout_answer(result, # with eval.heldout_loss
     if level: parts.append(f'not significantly different from that of {_listed(level)}')
     if higher: parts.append(f'higher than that of {_listed(higher)}')
     mean = heldout_mean(name, students[name])
-    said = f'On held-out traces the loss of {student_words(name)}, {mean.value:.3f} nats a token, is '
+    said = f'On held-out traces the loss of {student_words(name)}, {mean.value:.3f} nats per token, is '
     few = '' if mean.seeds > 2 else ' (too few seeds for a verdict)'
     return Answer(f"{said}{'; '.join(parts)}{few}.")

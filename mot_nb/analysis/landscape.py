@@ -125,7 +125,7 @@ def _check_weights(states, weights):
     "Raises unless these weights make a mixture of these states."
     if len(weights) == len(states) and abs(sum(weights) - 1) <= 1e-6: return
     raise MotError('the weights of a mixture sum to 1', where='Walk.mix', values=[round(float(w), 6) for w in weights],
-                   cure='give one weight a student')
+                   cure='give one weight per student')
 
 def _check_states(own, states):
     "Raises unless these states can be mixed in a student with these weights: float32, one set of names."

@@ -105,7 +105,7 @@ def flat_students_table(record): # `Landscape`
 
 # %% ../../nbs/analysis/51_landscape_reading.ipynb #e72bc2b9
 def _rank_correlations(record):
-    "One rank correlation of loss and loss increase over the students, a seed."
+    "One rank correlation of loss and loss increase over the students, per seed."
     from scipy.stats import spearmanr
     of = lambda s: zip(*((r['loss'], r['value']) for r in record.part('sharpness', seed=s, radius=record.radius)))
     return [float(spearmanr(*of(s))[0]) for s in record.seeds()]

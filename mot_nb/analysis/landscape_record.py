@@ -13,7 +13,7 @@ from .planes import Plane
 from .sharpness import comparison_over_seeds
 
 # %% ../../nbs/analysis/26_landscape_record.ipynb #5f731234
-def row_over_seeds(found,    # dicts with value, lo, hi, one a seed; `measure` identifies the rows
+def row_over_seeds(found,    # dicts with value, lo, hi, one per seed; `measure` identifies the rows
                    over='rows'): # what the interval of one seed goes over
     "One row over seeds: the t interval of `comparison_over_seeds`, or the one seed's own."
     if len(found) > 1: return comparison_over_seeds([{'a': '', 'b': '', 'over': over, **f} for f in found])
@@ -127,11 +127,11 @@ class Landscape(Findings):
         return self.part('compared', radius=self.radius)
 
     def students(self):
-        "One row a student, means over seeds: loss, increase, largest eigenvalue and trace where measured."
+        "One row per student, means over seeds: loss, increase, largest eigenvalue and trace where measured."
         return _students(self)
 
     def merges(self):
-        "One row a round: the mean's loss minus its branches', and `highest`, the highest barrier (mean over seeds)."
+        "One row per round: the mean's loss minus its branches', and `highest`, the highest barrier (mean over seeds)."
         return _merges(self)
 
     def around(self):

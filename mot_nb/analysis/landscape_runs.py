@@ -167,7 +167,7 @@ def measure_sharpness(m): # `LandscapeRun`
 # %% ../../nbs/analysis/27_landscape_runs.ipynb #f6d49b1d
 def sharpness_rows(found,  # of `measure_sharpness`
                    radius): # which
-    "One row a student: the mean over seeds with its interval, or the one seed's own."
+    "One row per student: the mean over seeds with its interval, or the one seed's own."
     out = []
     for label in dict.fromkeys(l for _, l, _ in found):
         rows = [s.row() for (_, l, r), s in found.items() if (l, r) == (label, radius)]

@@ -123,7 +123,7 @@ def _n(path, results, task, leaves): # the file, what it holds, a task or group,
 
 # %% ../../nbs/analysis/03_lm_eval.ipynb #7eaf5dbb
 def read_lm_eval(path): # a results_*.json of lm-eval, or a folder in which the newest one is taken
-    "One row a task or group and its main metric, as `suite.measure` gives them; parts of a group are in its row."
+    "One row per task or group and its main metric, as `suite.measure` gives them; parts of a group are in its row."
     path = _results_file(Path(path))
     results = _results(path)
     parts = results.get('group_subtasks') or {}

@@ -124,7 +124,7 @@ def learned_weights(base,       # not looked at
 def papa(lab,     # the lab that carries it out
          own=.5,  # share of its own weights that a student keeps each round; 0: MoT
          rows=every_row): # which rows at which step
-    "One student a teacher, each pulled to the mean of all after every round; returns the mean (PAPA, 2304.03094)."
+    "One student per teacher, each pulled to the mean of all after every round; returns the mean (PAPA, 2304.03094)."
     students = dict.fromkeys(lab.teachers, lab.base)
     for t in range(lab.rounds):
         branches = {k: lab.train(s, k, rows=rows) for k, s in students.items()}
@@ -159,12 +159,12 @@ def mixed(lab,              # the lab that carries it out
 
 # %% ../../nbs/analysis/45_many_methods.ipynb #82484a0f
 def _losses(lab, rows):
-    "[nats a token] of the base student on each row."
+    "[nats per token] of the base student on each row."
     with lab.place.answering(state=lab.weights(lab.base)) as model: found = row_losses(model, rows)
     return [total / n for total, n in found]
 
 def _by_prompt(lab):
-    "problem id -> rows, one a teacher that has solved it."
+    "problem id -> rows, one per teacher that has solved it."
     by = {}
     for t in lab.teachers:
         for r in lab.rows[t]: by.setdefault(r.problem_id, []).append(r)
@@ -179,7 +179,7 @@ def easiest_teacher(lab): # a lab
 
 # %% ../../nbs/analysis/45_many_methods.ipynb #2f49d38b
 def own_teacher(lab,              # the lab that carries it out
-                choose=easiest_teacher, # lab -> rows, one a prompt
+                choose=easiest_teacher, # lab -> rows, one per prompt
                 budget='compute'):      # of `union_steps`
     "One student that reads each prompt from one teacher (own)."
     corpus = lab.add_corpus(choose.__name__, choose(lab))
@@ -187,12 +187,12 @@ def own_teacher(lab,              # the lab that carries it out
 
 # %% ../../nbs/analysis/45_many_methods.ipynb #bd1db53c
 def any_teacher(lab): # a lab
-    "Of each prompt the trace of one teacher, in turn: what one trace a prompt does by itself."
+    "Of each prompt the trace of one teacher, in turn: what one trace per prompt does by itself."
     return [rows[i % len(rows)] for i, rows in enumerate(_by_prompt(lab).values())]
 
 # %% ../../nbs/analysis/45_many_methods.ipynb #99997219
 def _answers(lab, teacher):
-    "One answer a row of a teacher."
+    "One answer per row of a teacher."
     traces = (lab.pool.corpora[teacher].traces[r.index] for r in lab.rows[teacher])
     return [answer_said(t.reference, t.completion) for t in traces]
 
@@ -329,7 +329,7 @@ MERGES = {'MoT (mean)': _mot(), 'loss-weighted merge': _mot(merge=loss_weighted)
           'DARE, half dropped': _mot(merge=half_dropped), 'Model Stock': _mot(merge='model_stock'),
           'Fisher-weighted merge': Way('merge', merge_of_thought, {'merge': fisher}, needs='squares_of'),
           'RegMean': _mot(merge=regmean), 'learned weights': _mot(merge=learned_weights),
-          'outer Nesterov': _mot('MoT, a Nesterov step a round (DiLoCo, 2311.08105).', outer=DILOCO),
+          'outer Nesterov': _mot('MoT, a Nesterov step per round (DiLoCo, 2311.08105).', outer=DILOCO),
           'teachers one by one': _mot('MoT with one teacher more each round (own).', introduce='one_more'),
           'MoT, short traces first': _mot('MoT, the shortest traces first (own).', rows='short_first'),
           'MoT on the majority': Way('merge', merge_of_majority), 'PAPA': Way('merge', papa),
@@ -348,7 +348,7 @@ def _probe(T, E, K): return T * E
 
 # %% ../../nbs/analysis/45_many_methods.ipynb #0b618228
 MIXES = {'MTD (depth)': _mixed('One student on all corpora, as deep as MoT.', budget='depth'),
-         'MTD (branch)': _mixed('One student on all corpora, E steps a teacher.', budget='branch'),
+         'MTD (branch)': _mixed('One student on all corpora, E steps per teacher.', budget='branch'),
          'MTD (compute)': _mixed('One student on all corpora, as many steps as MoT in all.'),
          'LAWA': Way('mix', lawa),
          'MTD, short traces first': _mixed('MTD (compute) on the shortest traces first (Bengio et al. 2009; own).',

@@ -67,7 +67,7 @@ def numbers_of(place, # of `place_features`
 
 # %% ../../nbs/analysis/43_map_prediction.ipynb #be0f14bd
 def map_cases(rows,      # of a recorded map
-              before,    # of `world_features`, one a world and seed
+              before,    # of `world_features`, one per world and seed
               opponent,  # a name of `OPPONENTS`
               pooled=False): # over seeds: mean features, mean difference
     "`Cases` of all places, seed by seed or over seeds."

@@ -33,7 +33,7 @@ def opponent_in_words(name): # of `OPPONENTS`, or another
 
 # %% ../../nbs/analysis/41_map_reading.ipynb #efc2115a
 def places(rows): # of a recorded map
-    "place (values of `DIALS`) -> rate -> rows, one a seed."
+    "place (values of `DIALS`) -> rate -> rows, one per seed."
     found = defaultdict(lambda: defaultdict(list))
     for r in rows: found[tuple(r[d] for d in DIALS)][r['lr']].append(r)
     return {p: {lr: sorted(rs, key=lambda r: r['seed']) for lr, rs in by.items()} for p, by in found.items()}
@@ -48,7 +48,7 @@ def _scores(row, method):
     return _best_teacher(row) if method == 'best teacher' else row[method]
 
 # %% ../../nbs/analysis/41_map_reading.ipynb #6095912d
-def tuned(by_rate, # rate -> rows of one place, one a seed
+def tuned(by_rate, # rate -> rows of one place, one per seed
           method): # 'mot', or a name of `OPPONENTS`
     "(rate that is best on the choosing problems, [reported share of each seed] at it)."
     mean = {lr: np.mean([_scores(r, method)[1] for r in rows]) for lr, rows in by_rate.items()}
@@ -67,7 +67,7 @@ def outcome_of(lo, hi,       # ends of the interval of a difference; None: not k
 def map_differences(rows,           # of a recorded map
                 opponent,       # a name of `OPPONENTS`
                 method='mot'):  # what is compared with it
-    "[{dials, value, lo, hi, verdict, gap a seed}]: mean over seeds of method minus opponent, each at its own rate."
+    "[{dials, value, lo, hi, verdict, gap per seed}]: mean over seeds of method minus opponent, each at its own rate."
     out = []
     for place, by_rate in places(rows).items():
         gap = tuned(by_rate, method)[1] - tuned(by_rate, opponent)[1]

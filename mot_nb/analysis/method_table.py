@@ -24,7 +24,7 @@ SAID = {'ahead': 'the interval lies above 0', 'behind': 'the interval lies below
 
 # %% ../../nbs/analysis/52_method_table.ipynb #81ad0a5a
 def by_rate(rows): # of a record
-    "world -> method -> rate -> rows, one a seed, in their order."
+    "world -> method -> rate -> rows, one per seed, in their order."
     found = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
     for r in sorted(rows, key=lambda r: r['seed']): found[r['world']][r['method']][r['lr']].append(r)
     return found

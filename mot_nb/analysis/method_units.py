@@ -33,7 +33,7 @@ WORLDS = {'no errors': ('toy', World(3, 'own', 'none', 0., False, 100)),
           'own errors, all kept': ('toy', World(3, 'own', 'own', 1/6, False, 100)),
           'programs, own errors': ('programs', World(3, 'own', 'own', 1/6, False, 100))} # name -> domain, dials
 RATES_TRIED = (5e-4, 1e-3, 2e-3, 4e-3)  # each method is reported at the one that is best on the choosing problems
-ROUNDS, STEPS, BATCH = 5, 6, 8    # T, E and rows a step: with K = 3 a depth of 30 steps, 90 in all
+ROUNDS, STEPS, BATCH = 5, 6, 8    # T, E and rows per step: with K = 3 a depth of 30 steps, 90 in all
 
 # %% ../../nbs/analysis/46_method_units.ipynb #ba41165f
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ def method_rows(unit,              # `MethodUnit`
                 names=tuple(WAYS), # methods
                 rates=RATES_TRIED, # learning rates
                 rounds=ROUNDS, steps=STEPS): # T, E
-    "One row a method and rate: shares of right answers, [reported, choosing], and the marks of the reported problems."
+    "One row per method and rate: shares of right answers, [reported, choosing], and marks of the reported problems."
     bench = _bench(unit.domain.student, unit.seed % 2)
     pool, exams = unit.domain.pool(WORLDS[unit.world][1], unit.seed, 1), [Exam(p) for p in unit.domain.held_out(n)]
     labs = {lr: StackedLab(bench, pool, _settings(rounds, steps, lr), unit.seed) for lr in rates}

@@ -224,5 +224,5 @@ def sent_table(steps=50, shards=8): # of a branch; GPUs of the serial layout
     P = parameters('Qwen3-8B')
     inside, between = steps*2*2*(1 - 1/shards - .5)*P, 2*4*P/2
     return Table(['sent, Qwen3-8B', 'bytes'], [[f'more inside a branch, {shards} shards instead of two, {steps} steps, '
-                 'one pack a step', size_text(inside)], ['the parallel merge, once', size_text(between)]], '',
+                 'one pack per step', size_text(inside)], ['the parallel merge, once', size_text(between)]], '',
                  [dict(inside=inside, between=between)])

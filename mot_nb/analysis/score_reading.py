@@ -183,7 +183,7 @@ def evaluation_costs(settings,             # of the paper's run
         each = [_hours(settings, tokens, s) for s in speeds]
         rows.append([f'{tokens:,}', *(f'{m:.0f} min, {h:.0f} h' for m, h in each)])
     n = 1 + (len(settings.data.teachers) + 2)*settings.rounds.rounds
-    return Table(['tokens an answer', *(f'{s:,} tokens/s a GPU' for s in speeds)], rows,
+    return Table(['tokens per answer', *(f'{s:,} tokens/s per GPU' for s in speeds)], rows,
                  f'one evaluation of {settings.eval.k} x {settings.data.n_heldout} answers, and all {n} of one student '
                  'and corpus: base, then MoT, every STD and MTD after each round. Speeds are assumptions')
 

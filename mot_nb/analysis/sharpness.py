@@ -37,8 +37,8 @@ class Sharpness:
     seed: int       # of the directions
     measure: str    # what identifies the rows
     start: dict     # `place` of the student itself
-    rises: tuple    # loss increase in nats, one a direction
-    by_row: tuple   # mean increase of the sum of losses, one a row
+    rises: tuple    # loss increase in nats, one per direction
+    by_row: tuple   # mean increase of the sum of losses, one per row
 
     @property
     def value(self):
@@ -155,7 +155,7 @@ def sharper(a,  # a `Sharpness`
             'radius': a.radius, 'measure': a.measure, 'half_rows': rows}
 
 # %% ../../nbs/analysis/22_sharpness.ipynb #2c545bca
-def comparison_over_seeds(found): # dicts of `sharper`, one a seed
+def comparison_over_seeds(found): # dicts of `sharper`, one per seed
     """The mean of one comparison over seeds with its t interval. It holds the rows too where each seed has its own; on
     shared rows theirs (`half_rows`) is added. n is the number of seeds."""
     if len(found) < 2:

@@ -23,7 +23,7 @@ STUDENTS = {'base': 'base', 'MTD (depth)': 'mtd-depth-r5', 'MTD (compute)': 'mtd
 # %% ../../nbs/analysis/37_skill_reading.ipynb #f5adf590
 def student_rows(rows,  # of a record of kind 'skill study'
                  label): # of a student
-    "Its rows, one a seed, in the order of the seeds."
+    "Its rows, one per seed, in the order of the seeds."
     found = sorted((r for r in rows if r['student'] == label), key=lambda r: r['seed'])
     if found: return found
     raise unknown_name('student', label, {r['student'] for r in rows}, where='skill study')
@@ -40,7 +40,7 @@ def best_single_rows(rows): # of a record
     return [max(of, key=lambda r: r['chosen']) for of in by]
 
 # %% ../../nbs/analysis/37_skill_reading.ipynb #6495a5a7
-def right_of(rows,   # of one student, one a seed
+def right_of(rows,   # of one student, one per seed
              skill): # a name of `SKILLS`
     "[seeds] shares of right answers."
     return np.array([r['right'][skill] for r in rows])

@@ -128,7 +128,7 @@ def _tokens(scored, student):
 
 # %% ../../nbs/analysis/36_skill_study.ipynb #6ca05adf
 def _drawn(bench, key, problems, seed):
-    "A student's answers at temperature 1, one a problem."
+    "A student's answers at temperature 1, one per problem."
     with bench.answering(unflatten(bench.shape, bench.made[key])) as model:
         found = generate(model, bench.tokenizer, [p.question for p in problems], temperature=1., max_new_tokens=80,
                          batch=128, seed=derive_seed('voice', seed))

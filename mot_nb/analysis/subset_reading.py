@@ -36,7 +36,7 @@ class SubsetScores(dict):
 
 # %% ../../nbs/analysis/54_subset_reading.ipynb #59df66d6
 def by_seed(rows): # of a record of kind 'teacher subsets'
-    "[`SubsetScores`], one a seed."
+    "[`SubsetScores`], one per seed."
     found = defaultdict(list)
     for r in rows:
         if r['kind'] == 'subset': found[r['seed']].append(r)

@@ -75,7 +75,7 @@ def read_choices(task, # 'mmlu' or 'logiqa'
         try: out.append(_parsed(task, i, line))
         except (ValueError, KeyError, TypeError, IndexError) as e: bad.append(_bad(i, line, e))
     if bad: raise bad_lines(path, bad, len(lines))
-    if not out: raise MotError('this file has no items', where=str(path), cure='one item a line')
+    if not out: raise MotError('this file has no items', where=str(path), cure='one item per line')
     return out
 
 # %% ../../nbs/analysis/02_suite.ipynb #b5b53dd6
@@ -292,7 +292,7 @@ def measure(model,         # a student
             suite,         # `Suite`
             progress=None, # called with a line of text
             done=()):      # tasks that have been measured already
-    "Yields a dict a task: value, n and `items`: [1.0 or 0.0] of each item, or [[bits, bytes]] of each passage."
+    "Yields a dict per task: value, n and `items`: [1.0 or 0.0] of each item, or [[bits, bytes]] of each passage."
     say = progress or (lambda text: None)
     for task in (t for t in TASKS if t not in done):
         start = time.time()

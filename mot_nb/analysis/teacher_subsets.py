@@ -68,7 +68,7 @@ def subset_features(bench,     # `Bench` of the base student
                     pool,      # `Pool` of all teachers
                     rows=16,   # traces of each teacher that gradients are taken on
                     steps=8):  # E
-    "subset -> the features of `place_features`, from one backward pass a teacher and two a subset and teacher."
+    "subset -> the features of `place_features`, from one backward pass per teacher and two per subset and teacher."
     names, flat = list(pool.corpora), bench.made[bench.base_key]
     sample = dict(zip(names, teacher_rows(bench, pool, rows)))
     losses, gradients = teacher_gradients(bench.shape, flat, list(sample.values()))

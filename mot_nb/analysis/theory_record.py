@@ -76,7 +76,7 @@ def record_theory(settings,  # RunSettings of a small student
     return Path(path)
 
 # %% ../../nbs/analysis/33_theory_record.ipynb #6ab6e3af
-def _with_interval(each,   # seed -> values, one a branch
+def _with_interval(each,   # seed -> values, one per branch
                    ratio): # whether they are ratios, averaged as logarithms
     "value, lo, hi (95 % t interval over seeds, or None) and n of the seeds' means."
     there, back = (np.log, np.exp) if ratio else (np.asarray, np.asarray)

@@ -58,7 +58,7 @@ AGAINST = {'best STD, same answers': _best_on_the_same,     # biased against MoT
 
 # %% ../../nbs/analysis/44_winning_regimes.ipynb #884995da
 def regime_differences(rows): # of `regime_rows`
-    "regime -> opponent -> {value, lo, hi, gap a seed}: MoT minus the opponent, in shares of right answers."
+    "regime -> opponent -> {value, lo, hi, gap per seed}: MoT minus the opponent, in shares of right answers."
     by = defaultdict(list)
     for r in rows: by[r['regime']].append(r)
     out = {}

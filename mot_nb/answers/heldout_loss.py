@@ -47,7 +47,7 @@ def heldout_students(rows,        # of metrics.jsonl
 # %% ../../nbs/answers/14_heldout_loss.ipynb #25e411f2
 @dataclass(frozen=True, repr=False)
 class HeldoutLoss(Shown):
-    "A loss on held-out traces, or the difference of two, in nats a token."
+    "A loss on held-out traces, or the difference of two, in nats per token."
     name: str         # whose
     value: float      # mean over teachers and seeds
     lo: float | None  # lower end of its interval; None: nothing to compute it from
@@ -68,11 +68,11 @@ class HeldoutLoss(Shown):
 
     def __str__(self):
         of = f'{self.n} problems, {self.teachers} teachers, {self.seeds} seeds'
-        return terminal_text(f'{self.name}: {self.value:.3f}{self.ends} nats a token; {of}')
+        return terminal_text(f'{self.name}: {self.value:.3f}{self.ends} nats per token; {of}')
 
 # %% ../../nbs/answers/14_heldout_loss.ipynb #22216202
 def _strata(by, teacher):
-    "seed -> [{problem: (nats, tokens)}], one a teacher that is counted."
+    "seed -> [{problem: (nats, tokens)}], one per teacher that is counted."
     if teacher is None: return {s: list(of.values()) for s, of in by.items()}
     known = next(iter(by.values()))
     if teacher not in known: raise unknown_name('teacher', teacher, known, where='held-out traces')
@@ -97,7 +97,7 @@ def _mean(name, by_seed, level=.95):
 def heldout_mean(name,          # of the student, as it is shown
                  by,            # seed -> teacher -> {problem: (nats, tokens)}, of `heldout_students`
                  teacher=None): # whose traces; None: the mean over all teachers
-    "The `HeldoutLoss` of a student: the mean over teachers of nats a token, each teacher weighing the same."
+    "The `HeldoutLoss` of a student: the mean over teachers of nats per token, each teacher weighing the same."
     return _mean(name, _strata(by, teacher))
 
 # %% ../../nbs/answers/14_heldout_loss.ipynb #e087f6d9
@@ -128,7 +128,7 @@ def heldout_difference(students,      # of `heldout_students`
 
 # %% ../../nbs/answers/14_heldout_loss.ipynb #914c5f69
 def heldout_mean_rows(rows): # of metrics.jsonl
-    "One row a seed, student and round: the mean over teachers of held-out losses; `parts`: what it is made of."
+    "One row per seed, student and round: the mean over teachers of held-out losses; `parts`: what it is made of."
     if done := [r for r in rows if 'parts' in r]: return done
     groups = {}
     for r in rows:
@@ -148,7 +148,7 @@ def _cell(x): return f'{x.value:.3f}{x.ends}'
 def _caption(x, more):
     "What the numbers are over."
     over = f'{x.n} problems' + (f' or {x.seeds} seeds, the wider' if x.seeds > 1 else ', one seed')
-    return f'nats a token on held-out traces of {x.teachers} teachers; 95 % intervals over {over}.{more}'
+    return f'nats per token on held-out traces of {x.teachers} teachers; 95 % intervals over {over}.{more}'
 
 # %% ../../nbs/answers/14_heldout_loss.ipynb #cf072ce0
 def heldout_table(rows,        # of metrics.jsonl
@@ -187,5 +187,5 @@ def heldout_differences(rows,        # of metrics.jsonl
     cells = [[f'{name} − {other}', f'{d.value:+.3f}' + d.ends, 'yes' if d.clear else 'no'] for other, d in said]
     data = [{'a': name, 'b': d.name.partition(' − ')[2], 'value': d.value, 'lo': d.lo, 'hi': d.hi, 'n': d.n,
              'seeds': d.seeds} for _, d in said]
-    head = ['difference', 'nats a token', 'significant']
+    head = ['difference', 'nats per token', 'significant']
     return Table(head, cells, _caption(said[0][1], ' The same traces on both sides.'), data)

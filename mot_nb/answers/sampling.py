@@ -30,9 +30,9 @@ class Sample:
     truncated: bool   # no stop token within `max_new_tokens`
 
 # %% ../../nbs/answers/00_sampling.ipynb #3393428f
-def step_keys(row_seeds, # one 63-bit seed a row
+def step_keys(row_seeds, # one 63-bit seed per row
               step):     # position of the token in the answer, from 0
-    "One signed 32-bit key a row for this position (splitmix64)."
+    "One signed 32-bit key per row for this position (splitmix64)."
     out = []
     for s in row_seeds:
         z = (s + (step + 1) * 0x9E3779B97F4A7C15) & 0xFFFFFFFFFFFFFFFF
@@ -46,7 +46,7 @@ def step_keys(row_seeds, # one 63-bit seed a row
 def gumbel(keys,   # [B] signed 32-bit keys, int32
            tokens): # [V] or [B, V] token ids, int32
     "[B, V] standard Gumbel noise, a pure function of (key, token id) on every device (own; murmur3's finaliser)."
-    x = tokens * -1640531535 ^ keys[:, None]                    # in place from here on: 50,000 classes a row
+    x = tokens * -1640531535 ^ keys[:, None]                    # in place from here on: 50,000 classes per row
     x ^= (x >> 16) & 0xFFFF                                     # shifts keep the sign: the mask makes them logical
     x *= -2048144789
     x ^= (x >> 13) & 0x7FFFF
@@ -237,7 +237,7 @@ def decode_batch(model,           # a causal LM, already answering
                  prompts,         # distinct prompts: lists of token ids
                  rows,            # for each row of the batch: the index of its prompt
                  stop,            # ids that end an answer
-                 row_seeds,       # one seed a row, used when temperature > 0
+                 row_seeds,       # one seed per row, used when temperature > 0
                  temperature=0.0, top_p=1.0, top_k=0, # see `choose`
                  max_new_tokens=128,     # longest answer in tokens
                  on_step=None,    # called with (step, rows finished) after each position
@@ -285,7 +285,7 @@ def check_sampling(k, temperature, top_p, top_k, max_new_tokens, batch): # see `
     whole = lambda x, least: isinstance(x, int) and x >= least
     number = lambda x: isinstance(x, (int, float))
     for name, value, good, cure in (
-            ('k', k, whole(k, 1), 'give 1 or more samples a problem'),
+            ('k', k, whole(k, 1), 'give 1 or more samples per problem'),
             ('temperature', temperature, number(temperature) and 0 <= temperature < math.inf,
              '0 is greedy; 0.6 is usual for reasoning'),
             ('top_p', top_p, number(top_p) and 0 < top_p <= 1, 'give a number above 0, at most 1'),
@@ -525,7 +525,7 @@ def _begun(path, head):
 def open_samples(path,    # the sample file to make or resume
                  head,    # its first line (`samples_header`)
                  prompts, # {problem id: user message}, in the order wanted
-                 k):      # samples a problem
+                 k):      # samples per problem
     "Holds a sample file: (what is there, [(problem id, sample)] that is missing, a function that appends one)."
     path, asked = Path(path), {p: hash_bytes(t.encode())[:16] for p, t in prompts.items()}
     with _only_writer(path):
@@ -543,7 +543,7 @@ def open_samples(path,    # the sample file to make or resume
 # %% ../../nbs/answers/00_sampling.ipynb #ac6ee4e5
 def samples_of(found, # what `open_samples` or `read_samples` gave
                pids,  # problem ids, in the order wanted
-               k):    # samples a problem
+               k):    # samples per problem
     "{problem id: its first k `Sample`s}, numbered in this order."
     numbered = lambda i, s, x: Sample(i, s, x.text, x.n_tokens, x.truncated)
     return {p: [numbered(i, s, found[p][s]) for s in range(k)] for i, p in enumerate(pids)}

@@ -112,7 +112,7 @@ def _coverage_row(data, n, k):
 def coverage_summary(ns=(30, 60, 200), # problems
                      ks=(1, 16),       # samples of each
                      rhos=(.1, 1/3, .8), # correlations, from all equally hard to all or nothing
-                     runs=2000,        # simulated evaluations a cell
+                     runs=2000,        # simulated evaluations per cell
                      seed=0):          # of the simulation
     "A `Table` of simulated coverage in %, cells outside 93-97 in bold; `data` has every cell."
     data = [dict(n=n, k=k, rho=rho, interval=what, coverage=c) for n in ns for k in ks for rho in rhos
@@ -120,6 +120,6 @@ def coverage_summary(ns=(30, 60, 200), # problems
     rows = [_coverage_row(data, n, k) for n in ns for k in ks]
     good = sum(.93 <= d['coverage'] <= .97 for d in data)
     at = ' | '.join(f'{r:.2f}' for r in rhos)
-    caption = (f'coverage of 95 % intervals in %, at rho = {at}; {runs:,} simulated evaluations a cell '
+    caption = (f'coverage of 95 % intervals in %, at rho = {at}; {runs:,} simulated evaluations per cell '
                f'with known truth; {good} of {len(data)} cells within 93-97, rows with another in bold')
     return Table(['n', 'k', *_INTERVALS.values()], rows, caption, data)

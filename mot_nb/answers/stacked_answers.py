@@ -27,7 +27,7 @@ class _Cache:
             at[:, :, :, :L] = x.unflatten(-1, (R, L)).permute(0, 3, 1, 4, 2)
 
     def add(self, k, v, places): # [S, heads, D, R]; [R]
-        "Takes in one token a prompt, at its place."
+        "Takes in one token per prompt, at its place."
         rows = torch.arange(len(places))
         for x, at in ((k, self.keys), (v, self.values)): at[:, rows, :, places] = x.permute(3, 0, 1, 2)
 
@@ -85,7 +85,7 @@ def decode_stacked(shape,          # `StackedShape`
                    stop,           # ids that end an answer
                    max_new_tokens, # longest answer
                    noise=None):    # number of a token -> [prompts, V] added to logits, as `gumbel_noise`; None: greedy
-    "[S] lists, one a prompt: the ids each student answers with, the most likely or drawn; stop token included."
+    "[S] lists, one per prompt: the ids each student answers with, the most likely or drawn; stop token included."
     S, R, w = len(flat), len(prompts), stacked_weights(shape, flat)
     ids, lengths = _padded_prompts(prompts, S)
     caches = [_Cache(shape, S, R, ids.shape[2] + max_new_tokens) for _ in range(shape.layers)]
@@ -134,7 +134,7 @@ def sampled_rows(shape,          # `StackedShape`
     return [[replace(r, input_ids=(*p, *a)) for r, p, a in zip(rows, prompts, one)] for one in said]
 
 # %% ../../nbs/answers/11_stacked_answers.ipynb #dd6a6f38
-def texts_of(answers,   # of one student: lists of ids, one a problem
+def texts_of(answers,   # of one student: lists of ids, one per problem
              prompts,   # their rendered prompts: lists of ids
              tokenizer, # the students'
              stop):     # ids that end an answer
@@ -144,7 +144,7 @@ def texts_of(answers,   # of one student: lists of ids, one a problem
     return texts, sum(cut) / len(cut)
 
 # %% ../../nbs/answers/11_stacked_answers.ipynb #marksof0
-def marks_of(texts,    # of one student's answers, one a problem
+def marks_of(texts,    # of one student's answers, one per problem
              problems): # `Problem`s
     "[bool]: whether each answer is right, by the library's grader."
     right = grade(problems, {p.id: [t] for p, t in zip(problems, texts)})

@@ -69,7 +69,7 @@ def _write_page(args, answers):
 
 # %% ../../nbs/app/17_answers_command.ipynb #cc38f051
 def _write_logs(args, answers):
-    "Writes a log a student."
+    "Writes a log per student."
     from mot_nb.answers.answer_logs import write_inspect_logs, write_lm_eval_samples
     out = Path(args.out or 'answers')
     if out.is_file(): raise MotError('this is a file', where='--out', values=str(out), cure='give a folder')

@@ -185,7 +185,7 @@ def _of_cases(cases, near):
 
 # %% ../../nbs/app/22_checks.ipynb #f26a82ac
 def _difference(parts, near):
-    "The sentence for how all cases differ from what was asked, or None: parts is a list of pairs, one a case."
+    "The sentence for how all cases differ from what was asked, or None: parts is a list of pairs, one per case."
     wrong = {p[0] for pairs in parts for p in pairs if not _same(p, near)}
     every = {p[0] for pairs in parts for p in pairs}
     of_wrong = [[p for p in pairs if p[0] in wrong] for pairs in parts]

@@ -44,7 +44,7 @@ class Run(RunResult):
         return _versus([gap(self, method, n, metric=metric, scores=scores) for n in names if n != method])
 
     def curves(self, metric='accuracy'): # 'accuracy' or 'loss'
-        "The metric after every round, a line a student."
+        "The metric after every round, a line per student."
         from mot_nb.views.curves import metric_by_round
         from mot_nb.views.plots import show
         last = [r for r in self.rows if r['metric'] == metric and r['round'] == self._last()]
@@ -79,7 +79,7 @@ def _versus(gaps):
         differs = g.lo > 0 or g.hi < 0
         said = 'significant' if differs else 'no significant difference'
         return [f'{g.a} − {g.b}', (number(g.value), differs), f'[{number(g.lo)}, {number(g.hi)}] over {g.over}', said]
-    unit = 'points' if gaps and gaps[0].metric == 'accuracy' else 'nats a token'
+    unit = 'points' if gaps and gaps[0].metric == 'accuracy' else 'nats per token'
     caption = 'Last round. Not corrected for many comparisons.'
     return Table(['difference', unit, '95 % interval', ''], [cells(g) for g in gaps], caption)
 
@@ -209,7 +209,7 @@ def _taken(method, parts):
 # %% ../../nbs/app/03_explore.ipynb #86bf1d97
 def merge(branches, # students of one lab
           by='mean', # an operator: a name, or a function (base, branches) -> weights
-          weights=None): # one a branch; None: uniform
+          weights=None): # one per branch; None: uniform
     "The merge of students, made now."
     merged = branches[0].lab.merge(branches, by=by, weights=weights)
     merged.lab.weights(merged)

@@ -136,7 +136,7 @@ class Grades(Shown):
         return '\n'.join(f'{s}: {sum(p)} of {len(p)}' for s, p in of.items())
 
     def write(self, path): # of a CSV file
-        "Writes one line an exercise; text that a spreadsheet would compute stays text."
+        "Writes one line per exercise; text that a spreadsheet would compute stays text."
         safe = lambda x: f"'{x}" if x[:1] in ('=', '+', '-', '@', '\t', '\r') else x
         file = io.StringIO(newline='')
         csv.writer(file).writerow(('student', 'exercise', 'passed', 'message'))

@@ -61,7 +61,7 @@ Nothing is trained and nothing is fetched. Without --gpus it is this machine, wh
 seconds).
 
 example: mot plan paper/qwen3-8b --gpus 8 --memory 80 --rate 350 --tokens-per-second 2000 --dry-run'''
-_PLAN = 'Says what a run will cost, before it is run: time, memory a rank, layout, disk, each with its formula.'
+_PLAN = 'Says what a run will cost, before it is run: time, memory per rank, layout, disk, each with its formula.'
 _PLAN_NUMBERS = [
     ('--gpus', int, 'N', 'GPUs of the machine you think of (default: this machine as it is)'),
     ('--memory', float, 'GB', 'memory of each (default: 80 with --gpus, else what is free here)'),
@@ -86,7 +86,7 @@ _REHEARSE = "Rehearses a round at its real size on this CPU, by the kit's own co
 
 def _rehearse(commands):
     c = _command(commands, 'rehearse', _REHEARSE, '''
-No weights, no network, no GPU. Prints bytes a rank by stage and kind, what is sent, and the ratio to the plan; exit
+No weights, no network, no GPU. Prints bytes per rank by stage and kind, what is sent, and the ratio to the plan; exit
 code 1 where it does not fit. It cannot see workspaces of kernels, gaps in the allocator, and buffers of NCCL.
 
 example: mot rehearse paper/qwen3-8b --gpus 8 --memory 80
@@ -140,7 +140,7 @@ def _answers(commands):
     c.add_argument('--seed', type=int, help='of a run (default: its first)')
     c.add_argument('--n', type=int, metavar='N', help='only the first N problems')
     c.add_argument('--as', dest='kind', choices=('html', 'lm-eval', 'inspect'), default='html',
-                   help='what is written: the page, or a log a student (default: html)')
+                   help='what is written: the page, or a log per student (default: html)')
     c.add_argument('--out', metavar='OUT', help='the file (default: answers.html), or the folder of logs '
                    '(default: answers)')
 

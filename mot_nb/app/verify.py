@@ -34,7 +34,7 @@ class Verified:
         return self.first is None
 
     def table(self):
-        "One row a kind of value."
+        "One row per kind of value."
         said = f'differs: {self.first}' if self.first else 'all agrees'
         caption = '; '.join([f'{self.path.name}, {self.what}, result {self.hash[:12]}: {said}', *self.notes])
         rows = [[k, str(n)] for k, n in self.counts.items()] + [[v, ''] for v in self.verdicts]

@@ -19,7 +19,7 @@ def t_quantile(p,   # probability
     return float(stdtrit(df, p))
 
 # %% ../../nbs/core/07_intervals.ipynb #d651e52f
-def half_width(values,      # [n] independent values: one a seed, a problem, a direction
+def half_width(values,      # [n] independent values: one per seed, problem or direction
                level=.95,   # of the interval
                least=0.):   # least standard deviation that is believed: a few equal values do not show that all are
     "Half of the t interval for their mean; None for a single value, which says nothing of the next."
@@ -50,7 +50,7 @@ def at_level(lo,    # lower end of a t interval at 95 %; None: there is none
     return middle - half, middle + half
 
 # %% ../../nbs/core/07_intervals.ipynb #7956d690
-def ratio_terms(sums,    # [n] numerators, one a trace or problem
+def ratio_terms(sums,    # [n] numerators, one per trace or problem
                 counts): # [n] denominators
     "(ratio of the totals, [n] linearised terms): the mean term is 0, their spread is that of the ratio (Cochran 1977)."
     sums, counts = np.asarray(sums), np.asarray(counts)
@@ -58,7 +58,7 @@ def ratio_terms(sums,    # [n] numerators, one a trace or problem
     return value, (sums - value*counts)/counts.mean()
 
 # %% ../../nbs/core/07_intervals.ipynb #83189fec
-def ratio_interval(sums,       # [n] numerators, one a trace or problem
+def ratio_interval(sums,       # [n] numerators, one per trace or problem
                    counts,     # [n] denominators
                    level=.95): # of the interval
     "(ratio of the totals, lo, hi): the ratio's linearised t interval; lo and hi are None for a single pair."
@@ -68,7 +68,7 @@ def ratio_interval(sums,       # [n] numerators, one a trace or problem
     return around(value, t_quantile(.5 + level/2, n - 1)*terms.std(ddof=1)/n**.5)
 
 # %% ../../nbs/core/07_intervals.ipynb #2c62f0c0
-def mean_ratio_interval(sums,       # [K, n] numerators, one row a teacher, one column a problem; 0 where there is none
+def mean_ratio_interval(sums,       # [K, n] numerators, a row per teacher, a column per problem; 0 where there is none
                         counts,     # [K, n] denominators, 0 where there is none
                         level=.95): # of the interval
     "(mean of the K ratios, lo, hi): its linearised t interval over problems; lo and hi are None for one problem."

@@ -51,7 +51,7 @@ def _claim(node, asked):
 
 # %% ../../nbs/core/17_python_tests.ipynb #52982f1f
 def _no_tests(what, spec):
-    cure = "'assert f(1) == 2', one a line, none inside a loop or function; other statements may stand between them"
+    cure = "'assert f(1) == 2', one per line, none inside a loop or function; other statements may stand between them"
     return MotError(what, where='python-tests', values=repr(spec[:120]), cure=cure)
 
 @lru_cache(4096)

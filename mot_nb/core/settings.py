@@ -166,7 +166,7 @@ class RoundSettings:
 @dataclass(frozen=True)
 class EvalSettings:
     "How a student is measured."
-    k: int = setting(1, above=0)                 # samples a problem (the paper: 16)
+    k: int = setting(1, above=0)                 # samples per problem (the paper: 16)
     temperature: float = setting(0.0, least=0)   # 0: greedy
     top_p: float = setting(1.0, above=0, most=1) # nucleus
     top_k: int = setting(0, least=0)             # 0: off
@@ -175,7 +175,7 @@ class EvalSettings:
     # the common corpus every run's loss is measured on: a teacher's name; '': the first teacher (the paper: QwQ)
     loss_corpus: str = ''
     loss_rows: int = setting(100, above=0)       # traces of that corpus
-    # the loss on each teacher's traces of held-out problems too, one row of metrics a teacher
+    # the loss on each teacher's traces of held-out problems too, one row of metrics per teacher
     heldout_loss: bool = setting(False, later=True)
     n_heldout_traces: int = setting(100, above=0, later=True) # such problems of each teacher
     every_round: bool = True                     # measure after every round, or only at the end

@@ -84,7 +84,7 @@ def _right_solutions(name, question, gold, dialogues): # name: in the package
 def champ_corpus(teacher,   # 'gpt-4-turbo', 'gpt-4', 'gpt-3.5' or 'palm-2'
                  seed=0,    # which of the right solutions of a problem is taken
                  path=None): # CHAMP's JSON file; None: the installed package's
-    "One right solution a problem of one teacher, drawn by seed of 18 settings; problems it never solves are counted."
+    "One right solution per problem of one teacher, drawn by seed of 18 settings; problems it never solves are counted."
     if teacher not in TEACHERS: raise unknown_name('teacher', teacher, TEACHERS)
     traces, items = [], _read(path or champ_file()).items()
     for i, (question, gold, dialogues) in items:

@@ -418,7 +418,7 @@ def _from_s1k(row, teacher, system):
 
 # %% ../../nbs/data/03_corpora.ipynb #d086c7b4
 def _from_s1k11(row, teacher, system):
-    "Adapts simplescaling/s1K-1.1: one column set a teacher, gemini_* and deepseek_*."
+    "Adapts simplescaling/s1K-1.1: one column set per teacher, gemini_* and deepseek_*."
     there = [t for t in ('deepseek', 'gemini') if f'{t}_thinking_trajectory' in row]
     if teacher not in there:
         raise MotError('s1K-1.1 rows hold several teachers', values=f'teachers {there}, asked for {teacher!r}',
@@ -663,9 +663,9 @@ def filter_correct(corpus): # one teacher's traces
     return replace(corpus, traces=kept, dropped=dropped)
 
 # %% ../../nbs/data/03_corpora.ipynb #2cd0d461
-def one_per_problem(corpus,  # one teacher's traces, several a problem
+def one_per_problem(corpus,  # one teacher's traces, several per problem
                     seed=0): # which one is taken
-    "The corpus with one trace a problem, drawn by seed; the others are counted (T3S recipe: one right trace of 16)."
+    "The corpus with one trace per problem, drawn by seed; the others are counted (T3S recipe: one right trace of 16)."
     of = {}
     for t in corpus.traces: of.setdefault(t.problem_id, []).append(t)
     kept = tuple(random.Random(derive_seed('one', seed, corpus.teacher, p)).choice(ts) for p, ts in of.items())

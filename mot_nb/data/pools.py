@@ -65,7 +65,7 @@ def instruction_of(problems, # `Problem`s
 _SUFFIXES = '.jsonl', '.json', '.parquet'
 _BESIDE = '.md', '.txt', '.card.json', '.yaml', '.yml', '.py'   # what may stand beside a teacher's file
 
-def corpus_files(folder): # holds one file a teacher
+def corpus_files(folder): # holds one file per teacher
     "(the files of teachers, names of files that cannot be read) of a folder."
     files = sorted(f for f in folder.iterdir() if f.is_file()) if folder.is_dir() else []
     files = [f for f in files if not f.name.endswith(_BESIDE) and (f.suffix in _SUFFIXES or not f.name.startswith('.'))]
@@ -106,7 +106,7 @@ def _teacher_files(folder, wanted):
     files = {f.stem: f for f in found}
     if not wanted: _check_readable(folder, found, strange)
     if not files:
-        cure = 'one JSONL file a teacher in teachers/, with problem_id, teacher, prompt, completion, reference'
+        cure = 'one JSONL file per teacher in teachers/, with problem_id, teacher, prompt, completion, reference'
         raise MotError('no teachers in this pool', where=str(folder), cure=cure,
                        values='no such folder' if not folder.is_dir() else 'no teachers/*.jsonl, *.json or *.parquet')
     chosen = _chosen(wanted, files)

@@ -50,7 +50,7 @@ class Questions:
 # %% ../../nbs/methods/04_evaluation.ipynb #e3fadfde
 def heldout_row(teacher, # whose traces
                 traces): # [(problem id, sum of token losses, supervised tokens)]
-    "The loss on one teacher's held-out traces as a row of metrics: nats a token, interval over problems, traces."
+    "The loss on one teacher's held-out traces as a row of metrics: nats per token, interval over problems, traces."
     _, sums, counts = zip(*traces)
     value, lo, hi = ratio_interval(sums, counts)
     return {'metric': 'heldout_loss', 'corpus': teacher, 'k': None, 'truncated': None, 'value': value, 'lo': lo,
@@ -77,7 +77,7 @@ class Losses(Questions):
         return [self.loss_row(loss), *self.heldout_rows(held)]
 
     def heldout_rows(self, pairs): # [(sum of token losses, supervised tokens)] of `held_rows`
-        "The losses on held-out traces as rows of metrics: one a teacher, with its problems."
+        "The losses on held-out traces as rows of metrics: one per teacher, with its problems."
         pairs = iter(pairs)
         return [heldout_row(t, [(r.problem_id, *next(pairs)) for r in rows]) for t, rows in self.held.items()]
 

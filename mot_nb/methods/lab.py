@@ -77,7 +77,7 @@ def _held(settings, tokenizer, seed):
 
 # %% ../../nbs/methods/09_lab.ipynb #bd053c06
 def _weights(settings, teachers):
-    "One weight a teacher, in the pool's order; the settings give them in their own."
+    "One weight per teacher, in the pool's order; the settings give them in their own."
     given, asked = settings.rounds.weights, list(dict.fromkeys(settings.data.teachers))
     if given and len(asked) == len(given): given = dict(zip(asked, given))
     return dict(zip(teachers, branch_weights(given or None, teachers)))
@@ -142,7 +142,7 @@ class MergingVerbs(Verbs):
     def merge(self, branches,  # students
               base=None,       # the round's start, which updates are taken from; None: where the first branch began
               by=mean,         # an operator: a name, or a function (base, branches) -> weights
-              weights=None):   # one a branch; None: those of the settings
+              weights=None):   # one per branch; None: those of the settings
         "The merge of branches (MoT, merge step)."
         if not branches:
             raise MotError('there is nothing to merge', values='0 branches', cure='give one student or more')
@@ -226,7 +226,7 @@ class Making(MarkingVerbs):
 
     def loss_of(self, state, # weights
                 rows):       # list of Row
-        "The loss of weights on rows, nats a token: for operators that ask for the lab."
+        "The loss of weights on rows, nats per token: for operators that ask for the lab."
         with self.place.answering(state=state) as model:
             before = model.config._attn_implementation
             loss = corpus_loss(model, rows, self.settings.train.micro_tokens)['value']

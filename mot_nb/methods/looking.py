@@ -35,7 +35,7 @@ class Answers:
     of: dict          # student's name -> {problem id: [Sample]}
 
     def table(self):
-        "One row a problem, one column a student: grade and text of the first sample."
+        "One row per problem, one column per student: grade and text of the first sample."
         def cell(p, samples):
             if p.id not in samples: return '–'
             first = samples[p.id][0]

@@ -12,7 +12,7 @@ from ..student.operators import mean
 # %% ../../nbs/methods/03_methods.ipynb #d3559c0b
 def merge_of_thought(lab, # the lab that carries it out
                      merge=mean, introduce=everyone, outer=replace, rows=every_row): # its parts
-    "Merge-of-Thought: T rounds of one branch a teacher and their merge; returns the last student (MoT, algorithm)."
+    "Merge-of-Thought: T rounds of one branch per teacher and their merge; returns the last student (MoT, algorithm)."
     student = lab.base
     for t in range(lab.rounds):
         branches = [lab.train(student, teacher, rows=rows) for teacher in introduce(t, lab.teachers)]
@@ -23,7 +23,7 @@ def merge_of_thought(lab, # the lab that carries it out
 # %% ../../nbs/methods/03_methods.ipynb #d52e5356
 def single_teacher(lab, # the lab that carries it out
                    rows=every_row): # which rows at which step
-    "Single-teacher distillation (STD): one student a teacher, trained without a break."
+    "Single-teacher distillation (STD): one student per teacher, trained without a break."
     for teacher in lab.teachers:
         student = lab.base
         for t in range(lab.rounds):

@@ -154,7 +154,7 @@ class Playground(Rounds):
         return self._asked(Place(f'round {t}', _merged(self, branches, asked.merge), asked, branches))
 
     def _answers(self, flats): # [S, P]
-        "The texts of every student, one a problem."
+        "The texts of every student, one per problem."
         answers = decode_stacked(self.bench.shape, flats, self.prompts, self.bench.stop, 80)
         return [texts_of(a, self.prompts, self.bench.tokenizer, self.bench.stop)[0] for a in answers]
 

@@ -119,7 +119,7 @@ class MergedStudent(Student):
     branches: tuple = ()   # of `Student`
     base: Student = None   # the round's start, from which operators take updates
     by: MethodPart = None        # the operator
-    branch_weights: tuple = ()   # one a branch
+    branch_weights: tuple = ()   # one per branch
 
     @property
     def parents(self):
@@ -130,7 +130,7 @@ class MergedStudent(Student):
 def merged(branches,  # `Student`s
            base,      # the round's start
            by,        # `MethodPart`: the operator
-           weights):  # one a branch
+           weights):  # one per branch
     "The merge of branches, as a recipe."
     key = hash_json(['merge', by.key, [b.key for b in branches], base.key, list(weights)])
     work = base.work + sum(b.work - base.work for b in branches)

@@ -70,7 +70,7 @@ def _other_score(seed, row, got):
 
 # %% ../../nbs/methods/13_recorded.ipynb #9c21ba12
 def _marks_of(scores): # what `student_scores` returned
-    "Problems, samples of each, how many were right: one digit a problem, numbers with spaces where k is above 9."
+    "Problems, samples of each, how many were right: one digit per problem, numbers with spaces where k is above 9."
     sets, seeds = [], {}
     for (seed, student), x in scores.items():
         ids = list(x.means)

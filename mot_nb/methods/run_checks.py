@@ -188,7 +188,7 @@ def check_loss(spot,     # place of the row
     "Raises `Differs` for a row of a loss that cannot be: other facts, or a value that is not amid its interval."
     spot.that('', isinstance(there, dict), there, 'a row')
     value, lo, hi = (there.get(k) for k in ('value', 'lo', 'hi'))
-    spot.that('value', _positive(value) and isinstance(value, float), value, 'nats a token')
+    spot.that('value', _positive(value) and isinstance(value, float), value, 'nats per token')
     ends = all(isinstance(x, float) and math.isfinite(x) for x in (lo, hi)) if expected['n'] > 1 else lo is hi is None
     spot.that('lo', ends, [lo, hi], 'the ends of an interval')
     amid = lo is None or (lo <= value <= hi and math.isclose(lo + hi, 2*value, rel_tol=1e-9, abs_tol=1e-12))

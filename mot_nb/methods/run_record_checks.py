@@ -71,7 +71,7 @@ def _check_accuracy(spot, row, marks, h):
 
 # %% ../../nbs/methods/19_run_record_checks.ipynb #f9106ab4
 def _by_count(row, spot):
-    "Marks of a row that came without: one answer a problem, and as many right as the value says."
+    "Marks of a row that came without: one answer per problem, and as many right as the value says."
     n, k, value = (row.get(f) for f in ('n', 'k', 'value'))
     number = type(n) is int and n > 0 and isinstance(value, float) and 0 <= value <= 1
     share = number and (k != 1 or abs(value*n - round(value*n)) < 1e-9*n)

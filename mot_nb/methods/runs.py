@@ -64,7 +64,7 @@ class RunResult:
 
     def scores(self,
                metric='accuracy'): # 'accuracy', 'loss' or 'heldout_loss'
-        "Rows of one metric, one a method and round, with mean and interval over seeds and problems."
+        "Rows of one metric, one per method and round, with mean and interval over seeds and problems."
         return rows_over_seeds([r for r in self.rows if r['metric'] == metric])
 
     def last_and_best(self,
@@ -324,7 +324,7 @@ def open_place(start,        # of `begin_run`
 def note_run(out,      # the run folder
              manifest, # of the run
              asked,    # RunSettings
-             labs):    # one a seed
+             labs):    # one per seed
     "Writes down what is about to be done; metrics are gone until they are whole again."
     manifest['dropped'] = {str(lab.seed): lab.dropped for lab in labs}
     if not labs[0].place.writes: return
@@ -335,7 +335,7 @@ def note_run(out,      # the run folder
     write_atomic(Path(out)/'settings.yaml', to_yaml(asked))
 
 # %% ../../nbs/methods/12_runs.ipynb #3ad69cfb
-def carry_out(labs): # one a seed, each asked for its methods
+def carry_out(labs): # one per seed, each asked for its methods
     "Makes and measures what the labs were asked for, and writes their metrics."
     shown = labs[0].progress
     try:

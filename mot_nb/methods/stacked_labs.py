@@ -40,7 +40,7 @@ class _AskingLab(MarkingVerbs):
 
     def loss_of(self, state, # weights
                 rows):       # list of Row
-        "The loss of weights on rows, nats a token: for operators that ask for the lab."
+        "The loss of weights on rows, nats per token: for operators that ask for the lab."
         return self.bench.loss_of(state, rows)
 
     def squares_of(self, state, # weights
@@ -217,9 +217,9 @@ class Exam:
     "Problems that students answer greedily."
     problems: list           # of `Problem`
     max_new_tokens: int = 80 # longest answer
-    marks: dict = field(default_factory=dict) # key of a student -> [bool], one a problem
+    marks: dict = field(default_factory=dict) # key of a student -> [bool], one per problem
     cut: dict = field(default_factory=dict)   # key of a student -> share of truncated answers
-    said: dict = field(default_factory=dict)  # key of a student -> its answers' texts, one a problem
+    said: dict = field(default_factory=dict)  # key of a student -> its answers' texts, one per problem
 
     def __repr__(self): return f'Exam({len(self.problems)} problems, {len(self.marks)} students examined)'
 

@@ -39,5 +39,5 @@ def check_start(lab): # `SeedLab` whose rows are rendered
         apart = check_packing(model, [r for own in lab.rows.values() for r in own])
         model.set_attn_implementation(before)
     slow = emulated_note(lab.settings.train, place.device)
-    return f'checked: {n} rows read back, two packed as alone to {apart:.0e} nats a token, the student can be ' \
+    return f'checked: {n} rows read back, two packed as alone to {apart:.0e} nats per token, the student can be ' \
            f'written{"; " * bool(slow)}{slow}'

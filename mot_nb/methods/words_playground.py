@@ -87,7 +87,7 @@ class _Laps:
 class WordsPlace(Place):
     "Where a language model stands after a round."
     said: dict = field(default_factory=dict)    # 'merged' or teacher -> [(text, 'right', 'wrong' or 'truncated')]
-    losses: dict = field(default_factory=dict)  # teacher -> loss of each step, nats a token
+    losses: dict = field(default_factory=dict)  # teacher -> loss of each step, nats per token
     gram: torch.Tensor = None # [K + 1, K + 1], inner products of the updates of all branches and of the merge
 
 # %% ../../nbs/methods/26_words_playground.ipynb #744c3e15

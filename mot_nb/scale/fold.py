@@ -83,7 +83,7 @@ def _layer_report(layer, params, sums, weights):
 
 # %% ../../nbs/scale/04_fold.ipynb #24ba4e27
 def _layer_reports(fold, weights):
-    "A `LayerReport` a layer and one of all; called by all ranks."
+    "A `LayerReport` per layer and one of all; called by all ranks."
     params = fold.student.params
     by = {}
     for n, p in params.items(): by.setdefault(layer_of(n), []).append(p)

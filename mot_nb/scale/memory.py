@@ -19,8 +19,8 @@ from .tensors import layer_matrices, parameters, tensors
 class Saved:
     "One tensor that autograd keeps in every layer."
     name: str       # which
-    width: float    # numbers a token
-    size: int       # bytes a number
+    width: float    # numbers per token
+    size: int       # bytes per number
 
 # %% ../../nbs/scale/14_memory.ipynb #08ef4af5
 def written_out(length,   # tokens of a document
@@ -75,7 +75,7 @@ def activation_bytes(shape, **how): # anything `shape_of` takes; compute, length
 # %% ../../nbs/scale/14_memory.ipynb #49322fad
 LIBRARIES = {'cpu': 0.45e9, 'cuda': 1.5e9} # bytes of a process without a student: measured on a CPU, assumed for a GPU
 USABLE = .9   # of a rank's memory: the rest goes to other processes and to gaps that the allocator cannot use
-WAITING = 4 + 4 + 2   # bytes a parameter that wait in main memory on a mesh: see below
+WAITING = 4 + 4 + 2   # bytes per parameter that wait in main memory on a mesh: see below
 HELD = {'cuda': 0, 'cpu': WAITING + 4} # of them in the memory of the branch, with the base student
 
 # %% ../../nbs/scale/14_memory.ipynb #he1dbes1
@@ -83,7 +83,7 @@ def held_beside(device,   # 'cpu' or 'cuda'
                 turns,    # branches a group trains one after another
                 branches, # K
                 mesh=True): # several ranks
-    "(bytes a parameter that wait beside a branch, bytes that come at its end)."
+    "(bytes per parameter that wait beside a branch, bytes that come at its end)."
     if device == 'cuda': return 0, 0
     if mesh: return (HELD[device], 0) if turns > 1 else (HELD[device] - 6, 6)
     return 4 * (branches + 1), 0
@@ -121,7 +121,7 @@ class _Rank:
         return size * self.A / self.R, f'{size} x {self.A:,}' + (f' / {self.R}' if self.R > 1 else '')
 
 # %% ../../nbs/scale/14_memory.ipynb #75e32f41
-def _fixed(r, held): # a `_Rank`, bytes a parameter that wait beside the branch
+def _fixed(r, held): # a `_Rank`, bytes per parameter that wait beside the branch
     "What stays for the whole branch."
     out = [Part('masters', *r.trained(4)), Part('Adam moments', *r.trained(8))]
     if r.lora: out += _frozen(r)
@@ -187,7 +187,7 @@ def _at_the_end(r, packs):
     return [Part('gradient on its way', (not r.lora) * weights, what)]
 
 # %% ../../nbs/scale/14_memory.ipynb #hand0ver
-def _hand_over(r, after): # a `_Rank`, bytes a parameter that come beside the branch now
+def _hand_over(r, after): # a `_Rank`, bytes per parameter that come beside the branch now
     "When a branch has ended: its gradients are gone, its moments are still there."
     if r.lora: return [Part('student put together', (4 - r.c) * r.P, f'{4 - r.c} P: float32 in place of what computed')]
     if not r.mesh: return [Part('copy of the student', 4 * r.P, '4 P, on its way to main memory')]
@@ -219,8 +219,8 @@ def memory(shape,               # anything `shape_of` takes
            lora_rank=0,         # 0: full weights
            lora_targets=TrainSettings().lora_targets, # modules with adapters
            packs=2,             # packs a rank computes in one step; from 2 on gradients are added up
-           held=0,              # further bytes a parameter that wait beside the branch: see `HELD`
-           after=0,             # bytes a parameter that come at the branch's end: see `held_beside`
+           held=0,              # further bytes per parameter that wait beside the branch: see `HELD`
+           after=0,             # bytes per parameter that come at the branch's end: see `held_beside`
            mesh=None,           # FSDP2 gathers layers; None: where there is more than one shard
            length=None,         # of the documents, where attention writes its scores out: see `written_out`; None: long
            device='cuda'):      # 'cpu' or 'cuda': what the libraries take

@@ -44,13 +44,13 @@ def _fitting(options, needs, room, ranks):
     fits = [b for b in options if not room or needs[b] <= room]
     if fits: return fits
     raise MotError('one branch does not fit on these ranks', where='rounds.layout',
-                   values=f'{_gb(needs[1])} a rank needed with all {ranks} on one branch, {_gb(room)} there',
+                   values=f'{_gb(needs[1])} per rank needed with all {ranks} on one branch, {_gb(room)} there',
                    cure='more ranks, a smaller train.micro_tokens, or train.checkpointing=true')
 
 # %% ../../nbs/scale/01_mesh.ipynb #ea1d4903
 def _reasons(best, fits, busy, needs, room, ranks):
     "Why `best` groups and no other number; `busy` and `needs` by number of groups."
-    why = [f'{_gb(needs[best])} of {_gb(room)} a rank'] if needs[best] and room else []
+    why = [f'{_gb(needs[best])} of {_gb(room)} per rank'] if needs[best] and room else []
     for b in busy:
         if b not in fits: why.append(f'{b} x {ranks // b} would need {_gb(needs[b])}')
         elif busy[b] < busy[best] - 1e-6: why.append(f'{b} x {ranks // b} would leave {1 - busy[b]:.0%} idle')
@@ -168,7 +168,7 @@ def connect(say=print,     # takes one line of log
         if local >= torch.cuda.device_count():
             raise MotError('more processes than GPUs on this node', where=f'rank {rank}',
                            values=f'local rank {local}, {torch.cuda.device_count()} GPUs',
-                           cure='start one process a GPU')
+                           cure='start one process per GPU')
         torch.cuda.set_device(local)
     backend = 'cpu:gloo,cuda:nccl' if cuda else 'gloo'
     dist.init_process_group(backend, timeout=datetime.timedelta(minutes=minutes))

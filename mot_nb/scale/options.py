@@ -60,7 +60,7 @@ def _asked(options, want, ranks, branches, room):
     B = {'parallel': options[0].branches, 'serial': 1}.get(str(want)) or str(want)
     for o in options:
         if str(o.branches) != str(B): continue
-        need = f'it needs {size_text(o.memory.total)} of {size_text(room)} a rank'
+        need = f'it needs {size_text(o.memory.total)} of {size_text(room)} per rank'
         return replace(o, reason=f'rounds.layout asks for {want}; {need}')
     raise MotError('the ranks cannot be divided like this', where='rounds.layout',
                    values=f'{want} branch groups, {branches} branches on {ranks} ranks',
@@ -71,7 +71,7 @@ def _none_fits(options, room):
     "The option that needs least, and what takes most of it."
     o = min(options, key=lambda o: o.memory.total)
     big = max(o.memory.parts, key=lambda p: p.value)
-    return replace(o, reason=f'no layout fits into {size_text(room)} a rank: this one needs the least, '
+    return replace(o, reason=f'no layout fits into {size_text(room)} per rank: this one needs the least, '
                              f'{size_text(o.memory.total)}, of it {size_text(big.value)} {big.name}')
 
 # %% ../../nbs/scale/15_options.ipynb #19514d75
@@ -82,9 +82,9 @@ def _reason(best, options, room):
         if o.branches <= best.branches: continue
         if not o.fits: said.append(f'{o.branches} at a time would need {size_text(o.memory.total)}')
         else: said.append(f'{o.branches} at a time would leave {100*(1-o.busy):.0f} % of the ranks idle')
-    if said: return f'{" and ".join(said)}; this one needs {need} of {size_text(room)} a rank'
-    if best.turns > 1: return f'{best.branches} groups are as many as the ranks allow, {need} a rank'
-    return f'all {best.branches} branches at the same time need {need} a rank, which fits into {size_text(room)}'
+    if said: return f'{" and ".join(said)}; this one needs {need} of {size_text(room)} per rank'
+    if best.turns > 1: return f'{best.branches} groups are as many as the ranks allow, {need} per rank'
+    return f'all {best.branches} branches at the same time need {need} per rank, which fits into {size_text(room)}'
 
 # %% ../../nbs/scale/15_options.ipynb #2ce5c961
 def better_layout(shape,      # anything `shape_of` takes
@@ -109,5 +109,5 @@ def layout_table(shape, ranks, branches, room, want='auto', **how): # as for `be
         cells = (o.name, f'{o.branches} x {o.shards}', str(o.turns), f'{100*o.busy:.0f} %', size_text(o.memory.total),
                  'fits' if o.fits else 'does not fit')
         rows.append([(c, o.branches == best.branches) for c in cells])
-    columns = ['layout', 'groups x shards', 'turns', 'ranks busy', 'memory a rank', f'into {size_text(room)}']
+    columns = ['layout', 'groups x shards', 'turns', 'ranks busy', 'memory per rank', f'into {size_text(room)}']
     return Table(columns, rows, best.reason)

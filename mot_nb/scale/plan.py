@@ -129,7 +129,7 @@ def _decoding(case, rates, tokens):
     read = (c * parameters(s, active=rows < s.experts) + rows * tokens / 2 * each) / rates.reading
     token = read if own else max(read, LAUNCH * s.layers)
     turns = mine / rows if own else math.ceil(mine / rows)
-    what = f'{turns:,.0f} x {rows} answers a rank x {tokens:,.0f} tokens x {time_text(token)}'
+    what = f'{turns:,.0f} x {rows} answers per rank x {tokens:,.0f} tokens x {time_text(token)}'
     return turns * tokens * token, what + (', vLLM' if own else ', transformers, until the longest ends')
 
 # %% ../../nbs/scale/18_plan.ipynb #d6a19ff2
@@ -214,7 +214,7 @@ def _headline(case, time, counted, room_for, answers):
     what = f'{case.settings.name}: {s.name}, {parameters(s):,} parameters{active}; K = {case.K}, T = {T}, '\
            f'E = {t.steps}, batch {t.batch}; {_many(case.ranks, "rank")} with {size_text(case.room)} to use'
     measuring = time_text(time['evaluation']) if counted else 'not counted:'
-    cost = f'-> {o.name}, {size_text(o.memory.total)} a rank{"" if o.fits else ": DOES NOT FIT"}, '\
+    cost = f'-> {o.name}, {size_text(o.memory.total)} per rank{"" if o.fits else ": DOES NOT FIT"}, '\
            f'{time_text(time.total)} ({time_text(time["training"])} training, {measuring} evaluation), '\
            f'{size_text(room_for.total)} of disk'
     if answers.fit: return f'{what}\n{cost}'
@@ -260,7 +260,7 @@ def plan_run(settings,        # RunSettings
              rates=ASSUMED,   # Rates of one rank
              compute='bfloat16', # what train.compute means there
              device='cuda',   # 'cpu' or 'cuda'
-             tokens_per_second=None, # answers: tokens a second of one rank; None: evaluation is not counted
+             tokens_per_second=None, # answers: tokens per second of one rank; None: evaluation is not counted
              answer_tokens=None): # mean length of an answer; None: eval.max_new_tokens, the bound
     "A `Plan`: layout, memory, time, evaluation and disk of a run."
     _check_length(load, settings.train.micro_tokens)

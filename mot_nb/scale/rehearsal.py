@@ -23,7 +23,7 @@ class Case:
     groups: int           # B, branches trained at the same time
     branches: int         # K
     train: TrainSettings  # of a branch; `compute` is named, not auto
-    length: int = 0       # tokens of each row; 0: micro_tokens, one row a pack
+    length: int = 0       # tokens of each row; 0: micro_tokens, one row per pack
     device: str = GPU     # 'cpu' counts what this machine holds, with real numbers: for small shapes
 
     @property

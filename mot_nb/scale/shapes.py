@@ -40,12 +40,12 @@ class Shape:
     hidden: int           # h
     heads: int            # query heads
     kv_heads: int         # key-value heads
-    head_width: int       # numbers a head
+    head_width: int       # numbers per head
     intermediate: int     # I, of a dense layer
     vocabulary: int       # V, rows of the embedding
     tied: bool = False    # one matrix for embedding and head
     qk_norm: bool = True  # queries and keys are normed: Qwen3 does, Llama does not
-    experts: int = 0      # X, experts a layer; 0: dense
+    experts: int = 0      # X, experts per layer; 0: dense
     experts_per_token: int = 0   # x, of them in use for one token
     moe_intermediate: int = 0    # width of one expert
     kind: str = ''        # model_type; '': qwen3, qwen3_moe or llama, as `qk_norm` and `experts` say

@@ -113,7 +113,7 @@ def _prepare(model, checkpointing):
 
 # %% ../../nbs/scale/02_sharded.ipynb #7eecf696
 def _shard(model, axis, dtype):
-    "Cuts a model along an axis with FSDP2: one unit a layer, one for the rest; gradients are summed, not averaged."
+    "Cuts a model along an axis with FSDP2: one unit per layer, one for the rest; gradients are summed, not averaged."
     from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
     kinds = set(getattr(model, '_no_split_modules', None) or ())
     narrow = None if dtype == torch.float32 else dtype

@@ -92,7 +92,7 @@ def sample_share(model, tokenizer, # a whole student and its tokenizer
 def join_samples(path,  # the sample file
                  head,  # `samples_header`
                  asked, # problem id -> hash of its prompt
-                 k):    # samples a problem
+                 k):    # samples per problem
     "Writes the sample file out of its parts, whole or not at all, and removes them; {problem id: k `Sample`s}."
     found = samples_there(path, head, asked)
     lines = [head, *(found[p][s] for p in asked for s in range(k))]

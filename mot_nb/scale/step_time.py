@@ -103,7 +103,7 @@ def compare(rows): # dicts with case, shape, rates, bytes, seconds: lines of dat
         cells.append([c['student'], 'yes' if c['checkpointing'] else 'no', at_once,
                       size_text(m.total), size_text(r['bytes']), f"{ratios['memory']:.2f}", size_text(r['bytes_as_is']),
                       time_text(t.total), time_text(r['seconds']), f"{ratios['time']:.2f}"])
-    columns = ['student', 'checkpointing', 'tokens a step / at once', 'memory: predicted', 'measured', 'ratio',
+    columns = ['student', 'checkpointing', 'tokens per step / at once', 'memory: predicted', 'measured', 'ratio',
                'with what the C library keeps', 'step: predicted', 'measured', 'ratio']
     note = 'memory: largest resident set of a fresh process, freed memory given back at once, and as the C library '\
            'has it; time: processor time on one thread'

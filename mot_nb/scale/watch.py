@@ -202,7 +202,7 @@ def _launch():
 
 # %% ../../nbs/scale/06_watch.ipynb #fb8dd218
 class Watch:
-    "One thread a rank: shows that it lives, looks after another, ends the process when the run cannot go on (own)."
+    "One thread per rank: shows that it lives, looks after another, ends the process when the run cannot go on (own)."
     def __init__(self, folder,        # of the log files, seen by all ranks: the run folder's logs/
                  rank, ranks,         # this process, and how many there are
                  silent=20.0,         # seconds without a sign of life after which a rank counts as dead

@@ -35,7 +35,7 @@ def mean_distribution(logits, # [..., K, V, N], of K teachers
 
 # %% ../../nbs/student/16_distillation.ipynb #1b7e2146
 def along_rows(rows,    # `StackedRows`
-               values): # [S, R]: a number a row, rows in order of their length
+               values): # [S, R]: a number per row, rows in order of their length
     "[S, N]: that number at each of the row's tokens."
     parts, at = [], 0
     for _, _, R, L in rows.blocks:

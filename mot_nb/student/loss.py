@@ -308,16 +308,16 @@ def row_losses(model,        # a transformers causal LM
 # %% ../../nbs/student/04_loss.ipynb #c0c97e02
 def check_packing(model, # a transformers causal LM
                   rows): # list of Row, the run's own
-    "The largest difference, in nats a token, of the losses of two short rows packed and alone; a large one raises."
+    "The largest difference, in nats per token, of the losses of two short rows packed and alone; a large one raises."
     short = sorted(rows, key=lambda r: len(r.input_ids))[:2]
     alone = [row_losses(model, [r])[0] for r in short]
     apart = max(abs(a - b) / n for (a, n), (b, _) in zip(row_losses(model, short), alone))
     if apart <= (1e-3 if next(model.parameters()).dtype == torch.float32 else 5e-2): return apart
-    raise _unpackable(model, f'the losses of two rows differ by {apart:.4f} nats a token between packed and alone')
+    raise _unpackable(model, f'the losses of two rows differ by {apart:.4f} nats per token between packed and alone')
 
 # %% ../../nbs/student/04_loss.ipynb #f601ce07
 def loss_of_rows(sums_and_counts): # [(sum of token losses, supervised tokens)] of each row, as `row_losses` gives them
-    "dict of value (nats a token), lo, hi (95 % over traces: the ratio's linearised t interval), n traces, tokens."
+    "dict of value (nats per token), lo, hi (95 % over traces: the ratio's linearised t interval), n traces, tokens."
     sums, counts = zip(*sums_and_counts)
     value, lo, hi = ratio_interval(sums, counts)
     return {'value': value, 'lo': lo, 'hi': hi, 'n': len(sums), 'tokens': int(sum(counts))}

@@ -35,7 +35,7 @@ def branch_weights(weights, # None (uniform), a sequence in the order of the bra
     return w
 
 # %% ../../nbs/student/08_merge.ipynb #50f9d168
-def _bad_weights(what, values, cure='give one weight a branch, 0 to leave one out'):
+def _bad_weights(what, values, cure='give one weight per branch, 0 to leave one out'):
     return MotError(what, where='weights', values=values, cure=cure)
 
 def _by_name(weights, names):

@@ -210,7 +210,7 @@ def _html(facts, head, rows):
 class MergeReport:
     "What a merge did: counts, weights, hashes, and the agreement of the branches by layer. Shows itself as a table."
     branches: tuple[str, ...]             # names, in the order given
-    weights: tuple[float, ...]            # one a branch
+    weights: tuple[float, ...]            # one per branch
     dtype: str                            # type of the merged numbers
     merged: int                           # floating-point tensors merged
     same: int                             # integer and boolean buffers, equal in all branches, kept

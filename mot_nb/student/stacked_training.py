@@ -26,7 +26,7 @@ class StackedBranch:
     step: int = 0         # number of its first step
     choose: object = None # (step, total, rows) -> rows to draw from; None: all
     label: str = 'branch' # named in errors
-    losses: list = field(default_factory=list)  # one a step
+    losses: list = field(default_factory=list)  # one per step
     kept: dict = field(default_factory=dict)    # number of steps -> [P]
     teach: object = None  # with a `key`: (shape, [S, P], branches) -> [S] losses; None: `stacked_losses` on the rows
 
@@ -59,7 +59,7 @@ def stacks(branches,  # list of `StackedBranch`
 
 # %% ../../nbs/student/14_stacked_training.ipynb #930762d8
 class _AdamW:
-    "AdamW over [S, P] with one learning rate a student (Loshchilov and Hutter 2019)."
+    "AdamW over [S, P] with one learning rate per student (Loshchilov and Hutter 2019)."
     def __init__(self, shape, flat, train):
         self.flat, self.train, self.steps = flat, train, 0
         self.first, self.second = torch.zeros_like(flat), torch.zeros_like(flat)

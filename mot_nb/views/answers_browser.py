@@ -286,7 +286,7 @@ def _chooser(pairs, first):
 _SAYS = ('Choose a difference, then open a problem. The first word that differs is marked. A · is a space, ↵ an end of '
          'line.')
 _SEVERAL = (' Several answers to a problem: a student has it right where at least half are; shown is the first answer '
-            'of that kind, and one letter an answer says how each was marked.')
+            'of that kind, and one letter per answer says how each was marked.')
 
 def _radios(name, n, checked):
     on = lambda i: ' checked' if i == checked else ''

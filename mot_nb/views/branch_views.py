@@ -132,7 +132,7 @@ def draw_leak(change,   # way of packing -> change of each prediction [positions
 def draw_cuts(sizes,   # rows in a micro-batch
               losses,  # name -> loss at each size
               ax=None): # where; None: a new figure
-    "The loss of one batch against how it was cut into micro-batches, a line a rule; returns the axes."
+    "The loss of one batch against how it was cut into micro-batches, a line per rule; returns the axes."
     ax = new_axes(size=(5.6, 2.8)) if ax is None else ax
     for (name, v), look, c in zip(losses.items(), ('o--', 's-'), ('vermilion', 'blue')):
         ax.plot(range(len(sizes)), v, look, color=PALETTE[c], label=figure_text(name))
@@ -176,7 +176,7 @@ def _run_logs(ax, stages, steps, rounds):
 @styled
 def draw_branch_logs(logs,      # run -> {(round, teacher): step records}
                      settings,  # run -> its settings
-                     axes=None): # one a run; None: a new figure
+                     axes=None): # one per run; None: a new figure
     "Training loss of every branch of some runs, step by step; returns the axes."
     axes = np.atleast_1d(new_axes(1, len(logs), (4.7*len(logs), 3.4)) if axes is None else axes)
     for ax, (name, stages) in zip(axes, logs.items()):

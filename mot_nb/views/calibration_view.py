@@ -24,7 +24,7 @@ def _draw_bins(ax, bins, share):
 # %% ../../nbs/views/09_calibration_view.ipynb #f9426574
 @styled
 def draw_calibration(rows,               # of a recorded map
-                     before,             # of `world_features`, one a world and seed
+                     before,             # of `world_features`, one per world and seed
                      features='all',     # a name of `FEATURES`
                      opponents=PREDICTED, # one panel each
                      size=(7.2, 3.2)):   # inches

@@ -123,7 +123,7 @@ def metric_by_round(rows,     # rows of metrics.jsonl, one seed or several
                     x='steps', # 'steps': sequential (equal depth); 'branch_steps': total (equal compute)
                     ax=None,  # where; None: a new figure
                     names=True): # name the lines at their ends
-    "One line a method, teachers thin in their colours, base dashed, with intervals; returns the axes."
+    "One line per method, teachers thin in their colours, base dashed, with intervals; returns the axes."
     if x not in X_AXES:
         raise MotError('no such horizontal axis', where='metric_by_round', values=repr(x),
                        cure=f'one of {list(X_AXES)}')

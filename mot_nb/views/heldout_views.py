@@ -49,17 +49,17 @@ def _hue(name, best):
     return PALETTE['sky'] if name.startswith('std:') else '#777777'
 
 def _means(ax, students, best):
-    "A dot a student, with its interval."
+    "A dot per student, with its interval."
     names = list(students)[::-1]
     for y, name in enumerate(names):
         m = heldout_mean(name, students[name])
         span(ax, m.lo, m.hi, y, _hue(name, best))
         ax.plot(m.value, y, 'o', ms=6, color=_hue(name, best), zorder=3)
     name_rows(ax, [student_words(n) for n in names], bold=('MoT',))
-    ax.set(xlabel='nats a token, mean over teachers', title='Loss on held-out traces')
+    ax.set(xlabel='nats per token, mean over teachers', title='Loss on held-out traces')
 
 def _gaps(ax, students, name, best):
-    "A dot a difference; filled where the interval excludes 0."
+    "A dot per difference; filled where the interval excludes 0."
     names = list(students)[::-1]
     ax.axvline(0, color='#444444', lw=1)
     for y, other in enumerate(names):
@@ -68,7 +68,7 @@ def _gaps(ax, students, name, best):
         span(ax, d.lo, d.hi, y, hue)
         ax.plot(d.value, y, 'o', ms=6, color=hue, mfc=hue if d.clear else 'white', zorder=3)
     name_rows(ax, ['']*len(names))
-    ax.set(xlabel=f'{student_words(name)} minus it, nats a token', title='Paired: the same traces')
+    ax.set(xlabel=f'{student_words(name)} minus it, nats per token', title='Paired: the same traces')
 
 # %% ../../nbs/views/30_heldout_views.ipynb #797d1ca9
 @styled
@@ -90,4 +90,4 @@ def heldout_in_words(rows,        # of metrics.jsonl, with eval.heldout_loss
     said = lambda x: f'{x.value:.3f}{x.ends}'
     means = '; '.join(f'{student_words(n)} {said(heldout_mean(n, by))}' for n, by in students.items())
     gaps = '; '.join(f'{student_words(n)} {said(heldout_difference(students, name, n))}' for n in students if n != name)
-    return f'Loss on held-out traces in nats a token: {means}. {student_words(name)} minus each, paired: {gaps}.'
+    return f'Loss on held-out traces in nats per token: {means}. {student_words(name)} minus each, paired: {gaps}.'

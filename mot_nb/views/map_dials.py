@@ -46,7 +46,7 @@ def place_at(rows,   # of a recorded map
 # %% ../../nbs/views/08_map_dials.ipynb #1ab497f6
 def place_gaps(rows, # of a recorded map
                place): # of `place_at`
-    "opponent -> [a difference a seed], each method at its own rate."
+    "opponent -> [a difference per seed], each method at its own rate."
     by_rate = places(rows)[place]
     mine = tuned(by_rate, 'mot')[1]
     return {o: mine - tuned(by_rate, o)[1] for o in OPPONENTS}
@@ -72,7 +72,7 @@ def draw_place(place,     # of `place_at`
                gaps,      # of `place_gaps`
                live=None, # opponent -> difference of one fresh seed; None: not run
                ax=None):  # where; None: a new figure
-    "MoT minus each opponent at one place: grey a seed, blue the mean with its 95 % interval, red a live seed."
+    "MoT minus each opponent at one place: grey per seed, blue the mean with its 95 % interval, red a live seed."
     ax, names = new_axes(size=(7.2, 3.1)) if ax is None else ax, list(gaps)[::-1]
     ax.figure.suptitle(_sizes(place), x=.01, ha='left', fontsize=10.5)
     ax.axvline(0, color='.4', lw=1)

@@ -106,8 +106,8 @@ def draw_mixtures(names,  # of three branches
                   grid,   # their weights at each place
                   values, # kind of tokens -> loss at each place
                   mark=(1/3, 1/3, 1/3), # the place of the dot
-                  axes=None): # one a kind; None: a new figure
-    "Loss over the triangle of branch weights, one panel a kind of tokens; returns the axes."
+                  axes=None): # one per kind; None: a new figure
+    "Loss over the triangle of branch weights, one panel per kind of tokens; returns the axes."
     axes = np.atleast_1d(new_axes(1, len(values), (4.3*len(values), 3.6)) if axes is None else axes)
     for ax, (kind, v) in zip(axes, values.items()):
         ax.figure.colorbar(_triangle(ax, names, grid, v, mark, kind), ax=ax, label='loss, nats per token', shrink=.8)

@@ -49,7 +49,7 @@ def _legend(figure):
 @styled
 def draw_methods(rows,             # of a recorded table of methods
                  size=(7.2, 9.2)): # inches
-    "Axes, one a world: each method minus MoT with its 95 % interval, in points; grey: within the margin."
+    "Axes, one per world: each method minus MoT with its 95 % interval, in points; grey: within the margin."
     found = method_differences(rows)
     worlds, order = list(dict.fromkeys(d['world'] for d in found)), _order(found)
     axes = np.atleast_1d(new_axes(1, len(worlds), size))
@@ -69,7 +69,7 @@ def methods_in_words(rows): # of a recorded table of methods
     for d in method_differences(rows):
         if d['standing'] in ('ahead', 'behind'): by[d['world'], d['standing']].append(d['method'])
     said = [f"{w}: {', '.join(ms)} {s}" for (w, s), ms in by.items()] or ['no interval excludes 0']
-    return 'Each method minus MoT with a 95 % interval, one panel a world. ' + '; '.join(said) + '.'
+    return 'Each method minus MoT with a 95 % interval, one panel per world. ' + '; '.join(said) + '.'
 
 # %% ../../nbs/views/10_method_views.ipynb #49ed5cff
 def _box(ax, x, y, text, colour='#FFFFFF'):

@@ -38,7 +38,7 @@ def _again(ax, low):
 
 # %% ../../nbs/views/20_round_picture.ipynb #65545591
 def _rows_of(teachers):
-    "(K, colours, heights of the rows) of a drawing with a row a teacher."
+    "(K, colours, heights of the rows) of a drawing with a row per teacher."
     K = len(teachers)
     return K, colours(teachers), .8*(np.arange(K)[::-1] - (K - 1)/2)
 
@@ -79,7 +79,7 @@ def _pupil(ax, y, name, colour):
 @styled
 def draw_single_teachers(teachers=('teacher A', 'teacher B', 'teacher C'), # names, from the top
                          ax=None): # where; None: a new figure
-    "STD drawn: one copy of the student a teacher, and the same problems for all; returns the axes."
+    "STD drawn: one copy of the student per teacher, and the same problems for all; returns the axes."
     if not teachers: raise MotError('nobody teaches', where='draw_single_teachers', cure='give the teachers\' names')
     K, hue, heights = _rows_of(teachers)
     ax = new_axes(size=(7.6, 1.1 + .5*K)) if ax is None else ax

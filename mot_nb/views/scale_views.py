@@ -30,7 +30,7 @@ def _below_above(ax, middle, low, high, above, below):
 
 # %% ../../nbs/views/31_scale_views.ipynb #7556f957
 def _parallel(ax, teachers, S, hue, low, high):
-    "One row a branch, S boxes in it; arrows within a row, and between rows."
+    "One row per branch, S boxes in it; arrows within a row, and between rows."
     K = len(teachers)
     for g, name in enumerate(teachers):
         y = (K - 1 - g)*1.05
@@ -67,7 +67,7 @@ def _serial(ax, teachers, ranks, hue, low, high):
 def draw_layouts(teachers=('plain', 'verbose', 'checker', 'foreign'), # names
                  ranks=8,     # GPUs
                  axes=None):  # two; None: a new figure
-    "The parallel and the serial layout of a round, a box a GPU; returns the axes."
+    "The parallel and the serial layout of a round, a box per GPU; returns the axes."
     axes, hue = new_axes(1, 2, (7.6, 4.4)) if axes is None else axes, colours(list(teachers))
     low, high = -.75, (len(teachers) - 1)*1.05 + .42
     _parallel(axes[0], teachers, ranks//len(teachers), hue, low, high)

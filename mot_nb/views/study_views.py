@@ -79,7 +79,7 @@ def draw_voices(rows,             # of a record of kind 'skill study'
 def voices_in_words(rows): # of a record
     "What the figure of voices shows, for those who cannot see it."
     say = lambda label: ', '.join(f'{100*s:.0f}' for s in _mean_shares(rows, label, 'drawn'))
-    return ("Shares of the teachers' voices in answers, one bar a student. Drawn at temperature 1, in %: "
+    return ("Shares of the teachers' voices in answers, one bar per student. Drawn at temperature 1, in %: "
             + '; '.join(f'{n}: {say(l)}' for n, l in _voice_students(rows).items()) + '.')
 
 # %% ../../nbs/views/11_study_views.ipynb #c9a33434
@@ -129,7 +129,7 @@ def draw_same_student(tries,            # share of right answers in each try of 
 @styled
 def draw_claims(gaps,             # what is compared -> [seeds] difference, shares
                 size=(7.6, 2.6)): # inches
-    "Axis: one difference a claim with its 95 % interval over seeds; filled where it excludes 0."
+    "Axis: one difference per claim with its 95 % interval over seeds; filled where it excludes 0."
     ax, hues = new_axes(size=size), dict.fromkeys(gaps, PALETTE['blue'])
     _dots(ax, gaps, hues)
     ax.set(xlabel='points of accuracy', title=f'Four claims, {len(next(iter(gaps.values())))} seeds of the toy')

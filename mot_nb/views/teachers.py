@@ -41,8 +41,8 @@ def _share_x(axes):
 # %% ../../nbs/views/05_teachers.ipynb #353c8759
 @styled
 def teachers_by_place(data,  # `best_teachers(...).data`: student, corpus, teacher, gain, gain_lo, gain_hi, best, tied
-                      axes=None): # one axes a place; None: a new figure
-    "Change against the base by teacher, one panel a student and corpus; filled: best or tied; returns the axes."
+                      axes=None): # one axes per place; None: a new figure
+    "Change against the base by teacher, one panel per student and corpus; filled: best or tied; returns the axes."
     places = list(dict.fromkeys((d['student'], d['corpus']) for d in data))
     teachers = list(dict.fromkeys(d['teacher'] for d in data))
     axes = _panels(len(places), len(teachers)) if axes is None else np.atleast_1d(axes)
@@ -182,7 +182,7 @@ def _explain_rounds(ax, rounds, below):
 def rounds_picture(teachers,   # names, in the order of the branches
                    rounds=3,   # rounds drawn
                    ax=None):   # where; None: a new figure
-    "MoT drawn: from one student K branches, one a teacher, their mean, and again; returns the axes."
+    "MoT drawn: from one student K branches, one per teacher, their mean, and again; returns the axes."
     K, hue = len(teachers), colours(teachers)
     ax = new_axes(size=(7.2, 1.3 + .42*K)) if ax is None else ax
     half = (K - 1)/2

@@ -238,7 +238,7 @@ def by_layer(rows,     # dicts: layer, group, value, lo, hi
              label,    # of the horizontal axis
              one=None, # a value to mark with a line: what perfect would be; or None
              ax=None): # where; None: a new figure
-    "Dots with intervals, a row a layer, a colour a group; returns the axes."
+    "Dots with intervals, a row per layer, a colour per group; returns the axes."
     layers, groups = list(dict.fromkeys(r['layer'] for r in rows)), list(dict.fromkeys(r['group'] for r in rows))
     if not rows:
         raise MotError('there is nothing to draw', where='by_layer', cure='give rows with layer, group and value')

@@ -44,7 +44,7 @@ def _ground(step):
     return f' style=background:{_GROUND[step]}' if step else ''
 
 def _steps():
-    "One rule a step: what carries its colour is drawn in the theme's."
+    "One rule per step: what carries its colour is drawn in the theme's."
     return ''.join(f'.mtv [style$="{c}"]{{background:var(--{s})!important}}' for s, c in _GROUND.items())
 
 # %% ../../nbs/views/01_token_view.ipynb #f57161a4
@@ -312,7 +312,7 @@ def strips_view(s,            # Scored
                 steps=STEPS,  # where the colours begin
                 most=4096,    # tokens shown, if `room` holds them; the rest is counted
                 room=280_000): # bytes for the tokens
-    "One trace, under each token a bar for the base (strong: not confident) and one a student (its change): a `View`."
+    "One trace, under each token a bar for the base (strong: not confident) and one per student (its change): a `View`."
     students = list(students)
     _known(s, students, base)
     changes = {m: s.change(m, base) for m in students}
@@ -391,7 +391,7 @@ def _name_kinds(ax, rows, labels):
 def change_figure(rows,    # what `change_by_label` returned
                   ax=None,  # where; None: a new figure
                   title=''): # of the panel
-    "Mean change by kind of token, one mark a student, 95 % intervals; returns the axes."
+    "Mean change by kind of token, one mark per student, 95 % intervals; returns the axes."
     labels, students = list(dict.fromkeys(r['label'] for r in rows)), list(dict.fromkeys(r['student'] for r in rows))
     ax = new_axes(size=_change_size(labels, students)) if ax is None else ax
     gap = .7/len(students)
@@ -424,7 +424,7 @@ def _draw_fade(ax, rows, look, label, dash, width):
 def fade_figure(rows,     # dicts: family ('mot', 'std-plain', …), round, label, value, lo, hi
                 ax=None,  # where; None: a new figure
                 title=''): # of the panel
-    "Mean change by round for two or three kinds of tokens, one line a student and kind; returns the axes."
+    "Mean change by round for two or three kinds of tokens, one line per student and kind; returns the axes."
     ax = new_axes(size=(7.2, 3.6)) if ax is None else ax
     for family in dict.fromkeys(r['family'] for r in rows):
         for label, dash in _dashes(r['label'] for r in rows).items():

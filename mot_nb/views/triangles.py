@@ -98,7 +98,7 @@ def _colours(t):
     return ['#888888' if c['value'] is None else _colour((c['value'] - lo)/max(hi - lo, 1e-12)) for c in t['cells']]
 
 def _rows(t, things):
-    "One thing a place, cut into the rows of the triangle."
+    "One thing per place, cut into the rows of the triangle."
     things = iter(things)
     return [[next(things) for _ in range(i + 1)] for i in range(t['step'] + 1)]
 

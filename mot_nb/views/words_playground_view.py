@@ -81,7 +81,7 @@ def words_branches(play): # `WordsPlayground` after a round
 
 # %% ../../nbs/views/15_words_playground_view.ipynb #3c621e09
 def words_answers(play): # `WordsPlayground`
-    "What everybody says to the same held-out problems: one row a problem, one column a student."
+    "What everybody says to the same held-out problems: one row per problem, one column per student."
     said = {play.here.name: play.here.said['merged']}
     if len(play.path) > 1:
         branches = {t: play.here.said[t] for t in play.here.losses}

@@ -133,7 +133,7 @@ def by_this_project(trap):
 
 
 def counted(traps, ours): # with math-verify's verdicts; this project's
-    "One row a kind: how many pairs are right and wrong, and how many of each both graders grade so."
+    "One row per kind: how many pairs are right and wrong, and how many of each both graders grade so."
     rows = {}
     for t, own in zip(traps, ours):
         r = rows.setdefault(t['kind'], {'set': 'traps', 'kind': t['kind'], 'pairs': [0, 0], 'ours': [0, 0],

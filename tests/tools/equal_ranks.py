@@ -1,6 +1,6 @@
 """Runs the same settings in one process and on 8 in several layouts; prints the largest differences of the weights.
 
-One JSON line a case. usage: python tests/tools/equal_ranks.py FOLDER [RANKS]
+One JSON line per case. usage: python tests/tools/equal_ranks.py FOLDER [RANKS]
 """
 import json, sys
 from pathlib import Path

@@ -153,7 +153,7 @@ def trained(size, device, lora=0):
 
 
 def speed(size, layers, marks, device):
-    "Tokens and model operations a second between these moments, their share of the data sheet's, and the peak."
+    "Tokens and model operations per second between these moments, their share of the data sheet's, and the peak."
     from mot_nb.scale.flops import flops, load_of
     shape, rows = Shape(**{**vars(size.shape), 'layers': layers}), random_rows(size, size.rows)
     seconds, load = [b - a for a, b in zip(marks, marks[1:])], load_of(rows, size.rows)
@@ -211,7 +211,7 @@ def check_trl(size, device, work):
     most = full.get('layers', size.shape.layers)
     layers, marks = most_layers(size.shape, (most, *(n for n in size.fewer if n < most)), device, train)
     found = speed(size, layers, marks, device)
-    ours = f"; ours {full['model_flops']/found['model_flops']:.2f} times its operations a second" if full else ''
+    ours = f"; ours {full['model_flops']/found['model_flops']:.2f} times its operations per second" if full else ''
     return {**found, 'says': said(found) + ours}
 
 

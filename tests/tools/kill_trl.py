@@ -4,7 +4,7 @@
 
 The same question as `kill_ranks.py` asks of this library. A process dies by SIGKILL in the middle of the file; the next
 one is asked to resume from the newest checkpoint, and its end is compared with that of a run left alone. Prints a JSON
-line a file, and records them where RECORD names a file.
+line per file, and records them where RECORD names a file.
 """
 import json, os, shutil, signal, subprocess, sys, tempfile
 from pathlib import Path

@@ -56,7 +56,7 @@ def problems(file):
 
 
 def write_traces(folder, pairs):
-    "Writes one corpus a teacher."
+    "Writes one corpus per teacher."
     for teacher in [HUMAN, *MODELS.values()]:
         traces = [Trace(p.id, teacher, p.question + INSTRUCTION, by[teacher], p.answer) for p, by in pairs
                   if teacher in by]

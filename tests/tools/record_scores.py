@@ -3,7 +3,7 @@
     python tests/tools/record_scores.py best-teacher --work FOLDER [--only toy|words] [--words RUN]
         students x corpora x teachers                    -> data/recorded/scores/best-teacher.jsonl
     python tests/tools/record_scores.py avg16 --work FOLDER [--words RUN]
-        16 samples a problem                             -> data/recorded/scores/avg16.jsonl
+        16 samples per problem                             -> data/recorded/scores/avg16.jsonl
     python tests/tools/record_scores.py forgetting --words RUN
         before and after, offline suite                  -> data/recorded/forgetting/words.jsonl
     python tests/tools/record_scores.py lm-eval --python PYTHON
@@ -78,7 +78,7 @@ def add_run(file, folder):
 
 
 def sixteen(name, folder, pool, prompts, path, **how):
-    "Marks of 16 samples a problem of one student."
+    "Marks of 16 samples per problem of one student."
     from mot_nb.answers.sampling import sample_problems
     from mot_nb.answers.scores import grade, score_marks
     from mot_nb.student.students import load_student
@@ -113,7 +113,7 @@ def words_set(run):
 
 
 def avg16(work, words):
-    "16 samples a problem: the toy students of a run made here, and SmolLM2 before and after MoT."
+    "16 samples per problem: the toy students of a run made here, and SmolLM2 before and after MoT."
     from mot_nb.answers.score_files import write_results
     from mot_nb.data.pools import load_pool, prompt_of
     rows = []

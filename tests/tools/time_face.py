@@ -1,6 +1,6 @@
 """Times what a researcher types first, line by line, in a fresh JupyterLab with an empty cache.
 
-A row a line is added to data/recorded/checks/face.jsonl: wall seconds, and the seconds of processor that the kernel
+A row per line is added to data/recorded/checks/face.jsonl: wall seconds, and the seconds of processor that the kernel
 used, which depend less on what else the machine does.
 usage: python tests/tools/time_face.py toy|smollm2-135m
 """
