@@ -131,14 +131,22 @@ def merges_table(record): # `Landscape`
                  'seeds. Barrier 0: the loss rises nowhere above the straight line between two branches')
 
 # %% ../../nbs/analysis/51_landscape_reading.ipynb #a4ee0fc8
+def _path_in_words(record):
+    "Whether the loss is lower half-way back to an earlier student, in words."
+    back = record.half_way()
+    lower = [name_of_student(h['b']) for h in back if h['hi'] < 0]
+    if not back: return 'the way back was not measured'
+    if lower: return f'the path of rounds goes too far: half-way back to {", ".join(lower)} the loss is lower'
+    if any(h['lo'] <= 0 for h in back): return 'half-way back to no earlier student the loss is significantly lower'
+    return ('the path of rounds does not go too far: half-way back to every earlier student the loss is significantly '
+            'higher')
+
 def answer_basin(record): # `Landscape`
-    "The `Answer` to: do the branches lie around one basin when they are averaged? Barrier, and depth of the mean."
+    "The `Answer` to: do the branches lie in one basin when they are averaged, and does the path of rounds go too far?"
     from mot_nb.analysis.run_reading import Answer
-    top, depth = max(m['highest_of_all'] for m in record.merges()), [m for m in record.merges() if m['hi'] < 0]
+    top = max(m['highest_of_all'] for m in record.merges())
     said = 'no barrier stands' if top == 0 else f'a barrier of at most {top:.3f} nats stands'
-    deeper = 'in every round' if len(depth) == len(record.merges()) else f'in {len(depth)} rounds'
-    return Answer(f"on {_name(record)}, {said} between any two branches, and the mean of the branches "
-                  f'has a significantly lower loss than they have on average {deeper}.')
+    return Answer(f'on {_name(record)}, {said} between any two branches of a round, and {_path_in_words(record)}.')
 
 # %% ../../nbs/analysis/51_landscape_reading.ipynb #2e695049
 def half_way_back_table(shipped): # name -> `Landscape`
