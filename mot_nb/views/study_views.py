@@ -41,9 +41,9 @@ def draw_skill_gaps(rows,             # of a record of kind 'skill study'
     return axes
 
 # %% ../../nbs/views/11_study_views.ipynb #b67c3f42
-def differences_in_words(gaps): # name -> [seeds]
-    "The differences as text, for those who cannot see the figure."
-    return '; '.join(f'{n} {signed_interval(*t_interval(g), 100, 1)}' for n, g in gaps.items())
+def differences_in_words(gaps): # name, or label of a student -> [seeds]
+    "The differences as text, for those who cannot see the figure; students by their names in tables."
+    return '; '.join(f'{student_look(n)[0]} {signed_interval(*t_interval(g), 100, 1)}' for n, g in gaps.items())
 
 # %% ../../nbs/views/11_study_views.ipynb #2bbe22d0
 def _mean_shares(rows, label, field):
