@@ -30,9 +30,13 @@ class Plane:
         centred = (self.basis - self.basis.mean(1, keepdims=True)).T
         return (1 / len(self.names) + centred @ np.array([x, y])).tolist()
 
-    def __repr__(self):
-        far = ', '.join(f'{n} {s:.2f}' for n, s in self.outside.items() if s > .01)
-        return f'Plane through {", ".join(self.names)}' + (f'; away from it, in radii of these: {far}' if far else '')
+    def in_words(self, named=str): # label -> name
+        "The students that span it, and how far the others lie from it."
+        far = '; '.join(f'{named(n)}: {s:.2f}' for n, s in self.outside.items() if s > .01)
+        return (f'Plane through {"; ".join(map(named, self.names))}'
+                + (f'. Away from it, in radii of these: {far}' if far else ''))
+
+    def __repr__(self): return self.in_words()
 
 # %% ../../nbs/analysis/21_planes.ipynb #845ea45e
 def _gram(states, at, device=None):
