@@ -7,7 +7,7 @@ __all__ = ['FORMAT', 'student_files', 'command_line', 'only_process', 'check_run
            'note_environment', 'check_unchanged']
 
 # %% ../../nbs/methods/11_manifest.ipynb #47bf9e6a
-import contextlib, json, sys, time
+import contextlib, json, shlex, sys, time
 from pathlib import Path
 from ..core.errors import Busy, MotError
 from ..core.hashes import WEIGHTS_HASH, hash_file
@@ -29,8 +29,10 @@ def student_files(settings): # RunSettings
 
 # %% ../../nbs/methods/11_manifest.ipynb #01aef5dc
 def command_line(words): # of this process
-    "The command as anyone could type it: of a path on this machine only the last part."
-    return ' '.join(Path(w).name if w.startswith(('/', '~')) else w for w in words)
+    "The command as anyone could type it, quoted for a shell: of a path on this machine only the last part."
+    words = [Path(w).name if w.startswith(('/', '~')) else w for w in words]
+    if words[:1] == ['__main__.py']: words[0] = 'mot'                      # python -m mot_nb
+    return shlex.join(words)
 
 # %% ../../nbs/methods/11_manifest.ipynb #2c27a99f
 def _taken(take, patience=3.0): # seconds

@@ -15,7 +15,7 @@ from ..core.settings import load_settings, settings_dict
 from ..data.pools import load_pool
 from ..answers.sampling import read_samples
 from ..answers.scores import score, score_marks
-from .manifest import command_line, read_manifest
+from .manifest import read_manifest
 from .runs import RunResult, read_run, rows_hash, seed_folder
 
 # %% ../../nbs/methods/13_recorded.ipynb #2cd79229
@@ -86,7 +86,7 @@ def record_run(out,   # a finished run folder
     "Writes a finished run as one file: a line on how it was made, with the marks, then its metrics; returns the path."
     result, manifest = read_run(out), read_manifest(out)
     merges = {str(p.relative_to(out)): json.loads(p.read_text()) for p in sorted(Path(out).rglob('merges/*.json'))}
-    head = {'kind': 'run', 'hash': result.hash, 'commit': commit, 'command': command_line(manifest['command'].split()),
+    head = {'kind': 'run', 'hash': result.hash, 'commit': commit, 'command': manifest['command'],
             'environment': manifest['environment'], 'environments': len(manifest['environments']),
             'engine': manifest.get('engine', 'transformers'),
             'weights_hash': manifest.get('weights_hash', 'sha256'), 'settings': settings_dict(result.settings),
