@@ -1,17 +1,58 @@
-"The page on speed runs at its smallest size and says what it must; its guard against unequal contenders holds."
-import json
+"The page on speed: its contenders are charged for nothing but themselves, and it says what its record says."
+import json, subprocess, sys
 
 import pytest
 
 import house
+from mot_nb.analysis.speed_reading import SPEED_PARTS, how_measured, speed_in_words
 from mot_nb.app.pages import execute_page
+from mot_nb.core.records import read_recorded, recorded
 
 PAGE = house.ROOT/'nbs'/'reports'/'85_speed.ipynb'
 
 
+def test_contenders_load_nothing(tmp_path):
+    "Importing them loads Python's own modules and no other of this library: a contender's memory is its own."
+    code = 'import sys, mot_nb.app.contenders; print(*(m for m in sys.modules))'
+    done = subprocess.run([sys.executable, '-c', code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert {m for m in loaded if m.startswith('mot_nb')} == {'mot_nb', 'mot_nb.app', 'mot_nb.app.contenders'}
+    assert not loaded & {'torch', 'numpy', 'transformers', 'datasets', 'trl', 'mergekit', 'safetensors', 'matplotlib'}
+
+
+def displayed(kind):
+    "What the page shows, as it is stored: its outputs of one kind."
+    outputs = [o.get('data', {}) for c in json.loads(PAGE.read_text())['cells'] for o in c.get('outputs', [])]
+    return [''.join(o[kind]) for o in outputs if kind in o]
+
+
+def test_page_shows_its_record():
+    "Tables, sentences and the text of the figure, made again from the recorded file, are those of the stored page."
+    head, records = read_recorded(recorded('speed/peers'), 'speed')
+    plain, said = displayed('text/plain'), displayed('text/markdown')
+    assert f'**Recorded:** {how_measured(head, records)}' in said
+    for table, sentence in SPEED_PARTS.values():
+        assert str(table(records)) in plain and sentence(records) in said
+    assert any(speed_in_words(records) in text for text in plain)
+
+
+def test_sentences_of_the_record():
+    "The numbers that the front page and the README speak of."
+    _, records = read_recorded(recorded('speed/peers'), 'speed')
+    train, merge, run = (sentence(records) for _, sentence in SPEED_PARTS.values())
+    assert train.startswith('**Branch training: 2.12 times as many supervised tokens per CPU-second as the best of '
+                            "TRL's layouts (padding-free); at least twice, as intended.**")
+    assert merge.startswith("**Merging K = 3: 0.46 of mergekit's CPU time (at most half, as intended) and 0.10 of its "
+                            'memory (at most a third, as intended).**')
+    assert merge.endswith("Agreement costs +154% of the merge's CPU time at K = 3. "
+                          "Hashes cost +134% of the merge's CPU time at K = 3.")
+    assert run == ('**The whole run: 0.48 of the time of TRL + mergekit (at most half, as intended), 0.48 of the CPU '
+                   'time, and 0.25 of the bytes written (at most a third, as intended).**')
+
+
 @pytest.mark.long
 def test_speed_page_runs_without_peers(tmp_path):
-    "In seconds, this library alone: one line per process, and sentences that name no ratio."
+    "In seconds, this library alone: one line a process, and sentences that name no ratio."
     out, record = tmp_path/'85_speed.ipynb', tmp_path/'speed.jsonl'
     execute_page(PAGE, out, {'record': str(record)})
     head, *rows = [json.loads(line) for line in record.read_text().splitlines()]

@@ -752,3 +752,9 @@ area('RegMean', 'analysis.many_methods', 'test_distillation.py',
      ('inputs do not count', 'right = sum(g @ w.double().T for g, w in zip(damped, weights))',
       'right = sum(damped) @ sum(w.double().T for w in weights) / len(weights)'),
      ('one token alone counts', 'detach().double().flatten(0, -2)', 'detach().double().flatten(0, -2)[:1]'))
+
+area('speed', 'app.speed_runs', 'app/24_speed_runs',
+     ('other losses count as equal', 'loss < _MOST_LOSS and', 'loss >= 0 and'),
+     ('other weights count as equal', 'weights < _MOST_WEIGHTS)', 'weights >= 0)'))
+area('speed', 'analysis.speed_reading', 'analysis/57_speed_reading',
+     ('who did something else is compared', "if s and s[0].get('right')}", 'if s}'))
