@@ -27,6 +27,12 @@ EQUIVALENT = {
      '0.5))'): 'no difference is exactly an interval',
     ('seen_or_not', 'return (bool(enough), float(d.mean()), bool(abs(d.mean()) > 1.96 * d.std(ddof=2) / len(d) ** '
      '0.5))'): 'of sixty problems: one part in 118 of an interval, which no difference is that near to',
+    ('seen_or_not', 'return (bool(enough), float(d.mean()), bool(abs(d.mean()) > 1.96 * d.std() / len(d) ** 0.5))'):
+        'the same',
+    ('seen_or_not', 'return (bool(enough), float(d.mean()), bool(abs(d.mean()) > 1.96 * d.std(ddof=0) / len(d) ** '
+     '0.5))'): 'the same',
+    ('seen_or_not', 'd = marks_after(steps).astype(float) - marks_after(1)'): 'one step changes no share here',
+    ('seen_or_not', 'd = marks_after(steps).astype(float) - marks_after(-1)'): 'fewer than no steps are none',
     ('standard_errors', 'a, b = (np.array(b, float), np.array(a, float))'): 'the standard error has no direction',
     ('standard_errors', 'return (float(np.sqrt(a.var(ddof=1) / n + b.var(ddof=1) / n)), '
      'float((b - a).std(ddof=1) / np.sqrt(n)))'): 'the standard error has no direction',
