@@ -1,7 +1,7 @@
 """Makes the study of SmolLM2 on words: a learning rate for each method, then seeds at that rate; records every run.
 
     python tests/tools/record_words.py WORK [--arm clean|errors] [--rates 5e-5,1e-4] [--seeds 0,1,2,3]
-                                            [--problems 150] [--out data/recorded]
+                                            [--problems 150] [--out data/recorded] [--as runs/words]
 
 Rates are chosen with seed 100 on the second held-out split, which is not reported; a method that is best at the lowest
 or highest rate goes on to the next. One run then has every method at its own rate, on the reported split. WORK holds
@@ -124,6 +124,7 @@ def main():
     p.add_argument('--seeds', default='0,1,2,3')
     p.add_argument('--problems', type=int, default=150)
     p.add_argument('--out', type=Path, default=Path('data/recorded'))
+    p.add_argument('--as', dest='record', metavar='NAME', help='recorded as; runs/words or runs/words-errors')
     p.add_argument('--settings', default='long/words', help='whose student and sizes')
     p.add_argument('--set', nargs='*', default=[], metavar='key=value', help='settings to change, for a trial')
     asked = p.parse_args()
@@ -135,7 +136,7 @@ def main():
     chosen = tuned(asked, arm)
     print('chosen:', chosen, flush=True)
     own = ', '.join(f'{m}: {rate:g}' for m, rate in chosen.items())
-    record = 'runs/words' + '-errors' * (asked.arm == 'errors')
+    record = asked.record or 'runs/words' + '-errors' * (asked.arm == 'errors')
     run(asked, asked.arm, record, *arm, f'seeds=[{asked.seeds}]', f'train.lr={chosen["std"]:g}',
         f'rounds.rates={{{own}}}', f'data.n_heldout={asked.problems}', *asked_of(METHODS))
 
