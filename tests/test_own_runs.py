@@ -125,6 +125,12 @@ def code_of(template):
     return [''.join(c['source']) for c in nb['cells'] if c['cell_type'] == 'code']
 
 
+def refusing(cells):
+    "The cells before a template's first work: the third, or all up to the one that says that it refuses."
+    last = next((i for i, c in enumerate(cells) if c.startswith('# all of it is refused here')), 2)
+    return '\n'.join(cells[2:last + 1])
+
+
 OWN = 'the finished run'  # stands for the folder of a run in the cases below
 REFUSED = { # template -> parameter -> (value that is none, what the refusal says[, further parameters])
     '80_best_teacher': {
@@ -182,7 +188,7 @@ def test_a_template_refuses_at_once(template, name, own, tmp_path, monkeypatch):
     monkeypatch.setattr(confidence_runs, 'score_traces', none_of_it)
     monkeypatch.setattr(landscape_runs, 'sharpness', none_of_it)
     exec(cells[1], names)
-    with pytest.raises(MotError, match=says) as e: exec(cells[2], names)
+    with pytest.raises(MotError, match=says) as e: exec(refusing(cells), names)
     assert e.value.cure and not any(tmp_path.iterdir())
 
 
@@ -227,7 +233,7 @@ def test_template_80_refuses_at_once(params, says, tmp_path, monkeypatch):
     exec(cells[0], names)
     names.update(params)
     for cell in cells[1:2]: exec(cell, names)
-    with pytest.raises(MotError, match=says): exec(cells[2], names)
+    with pytest.raises(MotError, match=says): exec(refusing(cells), names)
 
 
 def test_template_80_on_data_of_ones_own(own, tmp_path):
@@ -238,7 +244,8 @@ def test_template_80_on_data_of_ones_own(own, tmp_path):
         names = {}
         exec(cells[0], names)
         names.update(pool=str(given), runs=str(tmp_path))
-        for cell in cells[1:4]: exec(cell, names)
+        whole = next(i for i, c in enumerate(cells) if c.startswith('def corpus_folder'))
+        for cell in cells[1:whole + 1]: exec(cell, names)
         at, n = names['corpus_folder']('all')
         there = sorted(p.stem for p in (at/'teachers').glob('*.jsonl'))
         assert n > 0 and (there == teachers if teachers else len(there) > 1) and names['corpora'] == ['all']

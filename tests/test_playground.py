@@ -46,7 +46,8 @@ def test_a_round_is_a_round_of_the_library():
         branch.train(3)
         made.append(flatten(bench.shape, branch.weights()))
         branch.close()
-    torch.testing.assert_close(play.here.student, torch.stack(made).mean(0), atol=1e-5, rtol=0)
+    # Adam's first steps are of the size of the rate whatever a gradient's size: rounding shows where it is near zero
+    torch.testing.assert_close(play.here.student, torch.stack(made).mean(0), atol=5e-5, rtol=0)
 
 
 @pytest.mark.long

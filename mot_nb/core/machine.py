@@ -95,4 +95,5 @@ def environment():
     import platform, torch
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     return {'python': platform.python_version(), 'system': platform.system(), 'cpu': _processor(),
-            'cores': os.cpu_count(), 'threads': torch.get_num_threads(), 'gpus': gpus, **_versions()}
+            'instructions': torch.backends.cpu.get_cpu_capability(), 'cores': os.cpu_count(),
+            'threads': torch.get_num_threads(), 'gpus': gpus, **_versions()}

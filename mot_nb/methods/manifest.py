@@ -116,7 +116,7 @@ def note_environment(manifest,  # of a run; changed in place
     if now in seen: return None
     seen.append(now)
     if len(seen) == 1: return None
-    differ = [f'{k} {seen[0].get(k)} and {now[k]}' for k in now if now[k] != seen[0].get(k)]
+    differ = [f'{k} {seen[0].get(k, "not noted")} and {now[k]}' for k in now if now[k] != seen[0].get(k)]
     return 'this run began elsewhere: ' + '; '.join(differ) + '. Its result is not bit-exact.'
 
 # %% ../../nbs/methods/11_manifest.ipynb #fa4305bd

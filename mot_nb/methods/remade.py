@@ -27,9 +27,9 @@ def other_environment(made, # environment of a run
                       ranks=1): # processes it had
     "What differs between a run's machine and versions and these, as text; '' where results are the same bit for bit."
     now = environment()
-    differ = [k for k in ('cpu', 'gpus', 'torch', 'transformers', 'numpy') if made.get(k) != now[k]]
-    said = [f'{k} {made.get(k)} there, {now[k]} here' for k in differ] + [f'{ranks} processes there'] * (ranks > 1)
-    return '; '.join(said)
+    differ = [k for k in ('cpu', 'instructions', 'gpus', 'torch', 'transformers', 'numpy') if made.get(k) != now[k]]
+    said = [f'{k} {made.get(k, "not noted")} there, {now[k]} here' for k in differ]
+    return '; '.join(said + [f'{ranks} processes there'] * (ranks > 1))
 
 # %% ../../nbs/methods/18_remade.ipynb #9435d59d
 class Again:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from pretend import pretended
+from pretend import device, pretended
 from mot_nb.analysis.barriers import barriers, reverse
 from mot_nb.analysis.confidence import row_confidence
 from mot_nb.analysis.curvature import branch_hessian, lanczos, trace
@@ -26,6 +26,8 @@ from mot_nb.data.corpora import render_corpus
 from mot_nb.data.toy import toy_corpora, toy_problems
 from mot_nb.student.students import load_student
 from mot_nb.student.weights import student_state
+
+device()   # before any backward: a toy student that is not in the cache yet is trained where it is loaded
 
 
 @pytest.fixture(scope='module')
