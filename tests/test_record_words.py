@@ -9,7 +9,7 @@ import house
 from mot_nb.methods.recorded import read_record
 from record_words import METHODS, asked_of, best_by_method, best_rate, rates_to_try
 
-TINY = ['rounds.rounds=1', 'train.steps=1', 'data.n_train=8', 'eval.max_new_tokens=4', 'train.compute=float32']
+TINY = ['rounds.rounds=1', 'train.steps=1', 'data.n_train=8', 'eval.max_new_tokens=4']
 
 
 def test_each_method_has_its_own_rate():

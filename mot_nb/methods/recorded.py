@@ -153,7 +153,7 @@ def join_records(paths, # files of `record_run`: one run's settings, other seeds
     seeds = [s for h in heads for s in h['settings']['seeds']]
     head = {**heads[0], 'hash': rows_hash(rows), 'commit': ', '.join(each('commit')),
             'command': '; '.join(each('command')), 'settings': {**heads[0]['settings'], 'seeds': seeds},
-            'environments': len({str(h['environment']) for h in heads}) if len(heads) > 1 else heads[0]['environments'],
+            'environments': max(len({str(h['environment']) for h in heads}), *(h['environments'] for h in heads)),
             'marks': _joined_marks(heads), 'merges': {k: v for h in heads for k, v in h['merges'].items()}}
     write_atomic(path, ''.join(json.dumps(r) + '\n' for r in [sealed(head, rows), *rows]))
     return Path(path)

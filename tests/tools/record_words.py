@@ -41,8 +41,8 @@ def recorded(path, settings):
     "The `RunResult` of a record if it was made with these settings but for its seeds, else None."
     if not path.exists(): return None
     made = read_record(path)[0]
-    same = replace(made.settings, seeds=settings.seeds, name=settings.name) == settings
-    return made if same else None
+    free = {k: getattr(settings, k) for k in ('seeds', 'name', 'notes')}
+    return made if replace(made.settings, **free) == settings else None
 
 
 def run(asked, name, record, *words):
