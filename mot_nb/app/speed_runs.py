@@ -32,7 +32,7 @@ _QUIET = {'OMP_WAIT_POLICY': 'PASSIVE', 'HF_HUB_OFFLINE': '1', 'TOKENIZERS_PARAL
           'TRANSFORMERS_VERBOSITY': 'error', 'HF_HUB_DISABLE_PROGRESS_BARS': '1'}
 
 def _with_rates(row):
-    "A record with its tokens a CPU-second and a second, where it counts tokens."
+    "A record with its tokens per CPU-second and per second, where it counts tokens."
     if 'tokens' not in row: return row
     return {**row, 'rate': row['tokens']/row['cpu'], 'wall_rate': row['tokens']/row['wall']}
 
@@ -45,7 +45,7 @@ class SpeedBench:
     threads: int   # of each
     record: str    # JSONL file the results are written to as they come; '': none
     head: dict     # its first line: how they are made
-    results: list = field(default_factory=list) # one record a process
+    results: list = field(default_factory=list) # one record per process
 
     def measure(self,
                 name,   # of a contender, as in `CONTENDERS`
