@@ -204,7 +204,7 @@ def last_in_words(result,   # RunResult
                   metric='accuracy'): # or 'loss'
     "What every student reached after the last round, for a figure's alternative text."
     if metric == 'accuracy' and not has_accuracy(result): return 'not measured'
-    return '; '.join(f"{d['student']} {d['last']:.3f}" for d in last_best(result, metric).data)
+    return '; '.join(f"{student_words(d['student'])} {d['last']:.3f}" for d in last_best(result, metric).data)
 
 # %% ../../nbs/analysis/07_run_reading.ipynb #94154aec
 def gains_in_words(data): # of `best_teachers`

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['SPEED_PARTS', 'chosen_records', 'contenders_of', 'contender_name', 'Spread', 'spread_of', 'equality_table',
            'fastest_layout', 'train_table', 'train_sentence', 'merge_table', 'merge_sentence', 'run_table',
-           'run_sentence', 'gpu_table', 'peers_in_words', 'how_measured', 'speed_in_words']
+           'run_sentence', 'gpu_table', 'peers_in_words', 'how_measured', 'speed_in_words', 'speed_in_short']
 
 # %% ../../nbs/analysis/57_speed_reading.ipynb #9e058be0
 import statistics
@@ -250,3 +250,24 @@ def speed_in_words(records): # of all parts that were measured
     said = [sentence(records).replace('**', '') for part, (_, sentence) in SPEED_PARTS.items() if part in measured]
     return ' '.join(['Bars: supervised tokens per CPU-second of each way to train, CPU-seconds of each merge, '
                      'seconds of the whole run.', *said])
+
+# %% ../../nbs/analysis/57_speed_reading.ipynb #fb628b8e
+def _peer_shares(records):
+    "(tokens, merge's CPU time, its memory, run's time, its bytes): this library's over the peers', of three branches."
+    of = lambda part, by, **where: chosen_records(records, part=part, by=by, **where)
+    train = _ratio(of('train', 'mot_nb'), of('train', 'trl', layout=fastest_layout(records)), 'rate')
+    merges = of('merge', 'mot_nb', k=3, layout=''), of('merge', 'mergekit', k=3)
+    runs = of('run', 'mot_nb'), of('run', 'trl + mergekit')
+    return train, *(_ratio(*merges, n) for n in ('cpu', 'memory')), *(_ratio(*runs, n) for n in ('wall', 'written'))
+
+# %% ../../nbs/analysis/57_speed_reading.ipynb #ca64ba8f
+def speed_in_short(head,     # of the records
+                   records): # of all parts, with the peers
+    "Two lines for a reader who has not opened the page."
+    e, K = head['environment'], len(head['teachers'])
+    train, cpu, memory, time, written = _peer_shares(records)
+    return (f"Student `{head['student']}` on one thread of an {head['hardware'].split(',')[0]}, beside TRL {e['trl']} and mergekit "
+            f"{e['mergekit']} with the same weights and traces: a branch trains {train:.2f} times as many tokens per "
+            f"CPU-second; a merge of three takes {cpu:.2f} of the CPU time and {memory:.2f} of the memory; a whole run "
+            f"(K = {K}, T = {head['rounds']}, E = {head['round_steps']}) takes {time:.2f} of the time and writes "
+            f"{written:.2f} of the bytes.")

@@ -45,10 +45,11 @@ class Run(RunResult):
 
     def curves(self, metric='accuracy'): # 'accuracy' or 'loss'
         "The metric after every round, a line per student."
+        from mot_nb.analysis.claims import student_words
         from mot_nb.views.curves import metric_by_round
         from mot_nb.views.plots import show
         last = [r for r in self.rows if r['metric'] == metric and r['round'] == self._last()]
-        ends = ', '.join(f"{r['student']} {r['value']:.3f}" for r in last)
+        ends = ', '.join(f"{student_words(_named(r))} {r['value']:.3f}" for r in last)
         return show(metric_by_round(self.rows, metric), f'{metric} by round; at the end: {ends}')
 
     def _last(self):
