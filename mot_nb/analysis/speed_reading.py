@@ -264,9 +264,9 @@ def _peer_shares(records):
 def speed_in_short(head,     # of the records
                    records): # of all parts, with the peers
     "Two lines for a reader who has not opened the page."
-    e, K = head['environment'], len(head['teachers'])
+    e, K, cpu_name = head['environment'], len(head['teachers']), head['hardware'].split(',')[0]
     train, cpu, memory, time, written = _peer_shares(records)
-    return (f"Student `{head['student']}` on one thread of an {head['hardware'].split(',')[0]}, beside TRL {e['trl']} and mergekit "
+    return (f"Student `{head['student']}` on one thread of an {cpu_name}, beside TRL {e['trl']} and mergekit "
             f"{e['mergekit']} with the same weights and traces: a branch trains {train:.2f} times as many tokens per "
             f"CPU-second; a merge of three takes {cpu:.2f} of the CPU time and {memory:.2f} of the memory; a whole run "
             f"(K = {K}, T = {head['rounds']}, E = {head['round_steps']}) takes {time:.2f} of the time and writes "

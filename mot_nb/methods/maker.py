@@ -16,6 +16,7 @@ from ..core.hashes import derive_seed, hash_json
 from ..student.branch import damage, resume_checkpoint, save_checkpoint, take_moments, write_checkpoint
 from ..student.lora import lora_start
 from ..student.students import student_folder
+from ..student.weights import return_memory
 from .device import measured_apart
 from .recipes import MergedStudent, SteppedStudent, TrainedStudent, last_branch
 
@@ -111,6 +112,7 @@ class Maker(Inventory):
             else: measure_made(self, self.pending[0])
             self.pending = [m for m in self.pending if not self.done(m)]
             if self.tidy: trim(self)
+            return_memory()                                        # of a path, or of all branches of a merge
         if self.tidy: self.states.clear()
         measure_later(self)
 

@@ -16,7 +16,6 @@ from ..core.files import atomic_folder, write_atomic
 from ..data.corpora import pack
 from .loss import token_losses, use_packed_attention
 from .weights import FullWeights, LoraWeights, compute_dtype, hold_memory, load_state, no_dropout
-from .weights import return_memory
 
 # %% ../../nbs/student/06_branch.ipynb #98ee9db2
 def batch_rows(rows,   # list of Row, one corpus
@@ -154,7 +153,6 @@ class _Trained:
         self.mode.answer()
         self.body.close()
         for p in self.model.parameters(): p.requires_grad_(True)
-        return_memory()
 
 # %% ../../nbs/student/06_branch.ipynb #b3f1b33a
 class Branch(_Trained):
