@@ -1,6 +1,6 @@
 """Records what pages 54, 54a and 54b show: run by hand, never by the tests. Stopped anywhere, the same command resumes.
 
-    python tests/tools/record_scores.py best-teacher --work FOLDER [--only toy|words] [--words RUN]
+    python tests/tools/record_scores.py best-teacher --work FOLDER [--only toy|words|none]
         students x corpora x teachers                    -> data/recorded/scores/best-teacher.jsonl
     python tests/tools/record_scores.py avg16 --work FOLDER [--words RUN]
         16 samples per problem                             -> data/recorded/scores/avg16.jsonl
@@ -46,23 +46,23 @@ def students_folder(run): # a run folder
     return seed_folder(run, read_run(run).settings.seeds[0])/'students'
 
 
-def best_teacher(work, only, words):
-    "Runs the template at real size for each pool, each adding to the file of the one before; then adds a finished run."
+def best_teacher(work, only):
+    "Runs the template at real size for each pool, each adding to the file of the one before; then adds the recorded run."
     file = RECORDED/'scores'/'best-teacher.jsonl'
-    made = {'commit': commit(), 'command': command('best-teacher --work FOLDER --words RUN')}
+    made = {'commit': commit(), 'command': command('best-teacher --work FOLDER')}
     for pool, how in BEST.items():
         if only not in ('', pool): continue
         run_page('80_best_teacher.ipynb', work/f'80_best_teacher-{pool}.ipynb',
                  {**how, 'runs': str(work/'runs'), 'record': str(file), **made})
-    if words: add_run(file, words)
+    add_run(file)
 
 
-def add_run(file, folder):
-    "Adds the single-teacher students of a finished run on the words pool."
+def add_run(file):
+    "Adds the single-teacher students of the recorded run on the words pool."
     from mot_nb.analysis.claims import scores_of
     from mot_nb.answers.score_files import read_results, write_results
-    from mot_nb.methods.runs import read_run
-    done, place = read_run(folder), 'all word problems'
+    from mot_nb.methods.recorded import read_record
+    done, place = read_record(RECORDED/'runs'/'words.jsonl')[0], 'all word problems'
     found, s, end = scores_of(done), done.settings, max(r['round'] for r in done.rows)
     asked = [r for r in done.rows
              if r['metric'] == 'accuracy' and r['method'] in ('base', 'std') and r['round'] in (0, end)]
@@ -201,7 +201,7 @@ def main():
     p.add_argument('--python')
     p.add_argument('--only', default='', choices=['', 'toy', 'words', 'none'])
     a = p.parse_args()
-    if a.what == 'best-teacher': best_teacher(a.work, a.only, a.words)
+    if a.what == 'best-teacher': best_teacher(a.work, a.only)
     elif a.what == 'avg16': avg16(a.work, a.words)
     elif a.what == 'lm-eval': lm_eval(a.python, a.work)
     else: forgetting(a.words)

@@ -22,8 +22,6 @@ from mot_nb.data.words import write_slips
 from mot_nb.methods.recorded import join_records, read_record, record_run
 from pages import commit
 
-SHARED = ['rounds.rounds=3', 'train.steps=8', 'train.schedule=linear', 'train.compute=float32',
-          'eval.max_new_tokens=64', 'eval.every_round=false', 'rounds.branches=disk']
 # a method as its rows name it -> what `rounds.methods` and `rounds.mtd_budgets` say for it
 METHODS = {'mot': (['mot'], []), 'std': (['std'], []), 'oneshot': (['std', 'oneshot'], []),
            'mtd-depth': (['mtd'], ['depth']), 'mtd-compute': (['mtd'], ['compute'])}
@@ -47,7 +45,7 @@ def recorded(path, settings):
 
 def run(asked, name, record, *words):
     "One `mot run`, finished or gone on with, and recorded under a name; only seeds that are not recorded are run."
-    path, words = asked.out/f'{record}.jsonl', [*SHARED, *words, *asked.set]
+    path, words = asked.out/f'{record}.jsonl', [*words, *asked.set]
     settings = profile_settings(*asked.settings.split('/'), words)
     made = recorded(path, settings)
     open_ = [s for s in settings.seeds if not made or s not in made.settings.seeds]
@@ -59,7 +57,7 @@ def run(asked, name, record, *words):
     path.parent.mkdir(parents=True, exist_ok=True)
     part = record_run(out, path if not made else path.with_suffix('.part'), commit())
     if made:
-        join_records([path, part], path)
+        join_records([path, part], path, name=settings.name, notes=settings.notes)
         part.unlink()
     return read_record(path)[0]
 
@@ -100,8 +98,8 @@ def asked_of(methods):
 def at_rate(asked, arm, rate, methods=METHODS):
     "The run of methods at one rate, on the problems that choose."
     name = f'{asked.arm}-{rate:g}'
-    return run(asked, name, f'rates/words-{name}', *arm, 'seeds=[100]', f'train.lr={rate:g}', 'data.split=in_template',
-               f'data.n_heldout={min(100, asked.problems)}', *asked_of(methods))
+    return run(asked, name, f'rates/words-{name}', *arm, 'seeds=[100]', f'train.lr={rate:g}', 'rounds.rates={}',
+               'data.split=in_template', f'data.n_heldout={min(100, asked.problems)}', *asked_of(methods))
 
 
 def tuned(asked, arm):
