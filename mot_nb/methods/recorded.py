@@ -143,6 +143,7 @@ def _joined_marks(heads):
 # %% ../../nbs/methods/13_recorded.ipynb #201d4ee0
 def join_records(paths, # files of `record_run`: one run's settings, other seeds in each
                  path,  # the JSONL to write, which may be one of them
+                 command='', # that makes the whole; '': those of all
                  **said): # `name` or `notes` of the whole; else the first's
     "Writes records of seeds made apart as one, the first's seeds first; raises where more than seeds differs."
     paths = [Path(p) for p in paths]
@@ -153,7 +154,7 @@ def join_records(paths, # files of `record_run`: one run's settings, other seeds
     rows = [r for lines in rows for r in lines]
     seeds = [s for h in heads for s in h['settings']['seeds']]
     head = {**heads[0], 'hash': rows_hash(rows), 'commit': ', '.join(each('commit')),
-            'command': '; '.join(each('command')), 'settings': {**heads[0]['settings'], 'seeds': seeds, **said},
+            'command': command or '; '.join(each('command')), 'settings': {**heads[0]['settings'], 'seeds': seeds, **said},
             'environments': max(len({str(h['environment']) for h in heads}), *(h['environments'] for h in heads)),
             'marks': _joined_marks(heads), 'merges': {k: v for h in heads for k, v in h['merges'].items()}}
     write_atomic(path, ''.join(json.dumps(r) + '\n' for r in [sealed(head, rows), *rows]))

@@ -43,6 +43,12 @@ def recorded(path, settings):
     return made if replace(made.settings, **free) == settings else None
 
 
+def command(asked):
+    "What makes a record of several seeds, as anyone could type it."
+    arm = f' --arm {asked.arm}' if asked.arm != 'clean' else ''
+    return f'python tests/tools/record_words.py WORK{arm} --seeds {asked.seeds}'
+
+
 def run(asked, name, record, *words):
     "One `mot run`, finished or gone on with, and recorded under a name; only seeds that are not recorded are run."
     path, words = asked.out/f'{record}.jsonl', [*words, *asked.set]
@@ -57,7 +63,7 @@ def run(asked, name, record, *words):
     path.parent.mkdir(parents=True, exist_ok=True)
     part = record_run(out, path if not made else path.with_suffix('.part'), commit())
     if made:
-        join_records([path, part], path, name=settings.name, notes=settings.notes)
+        join_records([path, part], path, command(asked), name=settings.name, notes=settings.notes)
         part.unlink()
     return read_record(path)[0]
 
