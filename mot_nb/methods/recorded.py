@@ -154,7 +154,8 @@ def join_records(paths, # files of `record_run`: one run's settings, other seeds
     rows = [r for lines in rows for r in lines]
     seeds = [s for h in heads for s in h['settings']['seeds']]
     head = {**heads[0], 'hash': rows_hash(rows), 'commit': ', '.join(each('commit')),
-            'command': command or '; '.join(each('command')), 'settings': {**heads[0]['settings'], 'seeds': seeds, **said},
+            'command': command or '; '.join(each('command')),
+            'settings': {**heads[0]['settings'], 'seeds': seeds, **said},
             'environments': max(len({str(h['environment']) for h in heads}), *(h['environments'] for h in heads)),
             'marks': _joined_marks(heads), 'merges': {k: v for h in heads for k, v in h['merges'].items()}}
     write_atomic(path, ''.join(json.dumps(r) + '\n' for r in [sealed(head, rows), *rows]))

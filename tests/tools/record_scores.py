@@ -47,7 +47,7 @@ def students_folder(run): # a run folder
 
 
 def best_teacher(work, only):
-    "Runs the template at real size for each pool, each adding to the file of the one before; then adds the recorded run."
+    "Runs the template at real size for each pool, each adding to one file; then adds the recorded run."
     file = RECORDED/'scores'/'best-teacher.jsonl'
     made = {'commit': commit(), 'command': command('best-teacher --work FOLDER')}
     for pool, how in BEST.items():
