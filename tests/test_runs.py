@@ -7,6 +7,7 @@ import pytest
 from mot_nb.data.corpora import filter_correct, read_corpus
 from mot_nb.data.problems import read_problems
 from mot_nb.core.settings import load_settings
+from mot_nb.methods.device import Shelf
 from mot_nb.methods.manifest import only_process
 from mot_nb.methods.runs import found_run, run
 from mot_nb.core.errors import MotError
@@ -30,6 +31,19 @@ def test_kills(tmp_path, kills):
     print(result)
     assert result['kills'] >= kills and set(result['resumed']) == {result['whole']}
     assert len(set(result['stages'])) > (3 if kills == 20 else 1), 'the kills all fell on the same place'
+
+
+@pytest.mark.parametrize('where', ['memory', 'disk'])
+def test_branches_are_let_go_when_they_are_merged(tmp_path, monkeypatch, where):
+    "Of three rounds of which the last alone is measured, never more than one round's branches wait."
+    waiting, hold = [], Shelf.hold
+    def counted(shelf, *args):
+        hold(shelf, *args)
+        waiting.append(len(shelf.memory) + len(list(shelf.folder.glob('*.safetensors'))))
+    monkeypatch.setattr(Shelf, 'hold', counted)
+    only = {'rounds': 3, 'methods': ['mot'], 'branches': where}
+    run({**SMALL, 'rounds': only, 'eval': {**SMALL['eval'], 'every_round': False}}, tmp_path/'run', progress=False)
+    assert waiting == [1, 2] * 3
 
 
 def test_full_disk_loses_nothing(tmp_path):

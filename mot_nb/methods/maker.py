@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Needs', 'needs_of', 'Inventory', 'Maker', 'state_of', 'forget', 'train_paths', 'measure_made', 'measure_later',
-           'trim']
+           'trim', 'let_go']
 
 # %% ../../nbs/methods/07_maker.ipynb #030eee12
 import dataclasses, glob, json, shutil, time
@@ -111,8 +111,7 @@ class Maker(Inventory):
             if paths: train_paths(self, paths)
             else: measure_made(self, self.pending[0])
             self.pending = [m for m in self.pending if not self.done(m)]
-            if self.tidy: trim(self)
-            return_memory()                                        # of a path, or of all branches of a merge
+            let_go(self)
         if self.tidy: self.states.clear()
         measure_later(self)
 
@@ -202,7 +201,9 @@ def _make_merge(maker, merge):
     name = maker.lab.saved.get(merge.key) or f'{merge.key[:12]}'
     _write_report(maker, merge, name, report, h, start, state)
     if _needs_adapter(maker, merge): _keep_adapter(maker, merge, start, state)
-    return _made_now(maker, merge, state, h, 'merge')
+    _made_now(maker, merge, state, h, 'merge')
+    let_go(maker)                                                  # its branches: the next round needs the room
+    return state
 
 def _missing_paths(maker, merge):
     "Paths of branches that are not there, as many as can be trained side by side."
@@ -490,6 +491,12 @@ def trim(maker): # `Maker`
     maker.folders -= set(gone)
     if maker.place.writes: _remove(maker.lab.folder, gone, {k[:16] for k in needed})
     maker.place.wait()
+
+# %% ../../nbs/methods/07_maker.ipynb #db14946b
+def let_go(maker): # `Maker`
+    "Gives up what nothing waits for any more, and the memory it lay in."
+    if maker.tidy: trim(maker)
+    return_memory()
 
 # %% ../../nbs/methods/07_maker.ipynb #34bff9c9
 def _remove(folder, students, needed):
