@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['has_accuracy', 'can_be_judged', 'limits_in_words', 'shipped_runs', 'rates_in_words', 'runs_table', 'made_table',
            'highest_by_seed', 'changed_places', 'Answer', 'answer_highest', 'against_base', 'gap_table', 'opponents',
-           'mot_gaps', 'answer_mot', 'last_in_words', 'gains_in_words', 'trace_lengths', 'lengths_in_words',
-           'seeds_alone', 'merge_reports', 'agreement_table']
+           'mot_gaps', 'answer_mot', 'last_in_words', 'run_in_words', 'gains_in_words', 'trace_lengths',
+           'lengths_in_words', 'seeds_alone', 'merge_reports', 'agreement_table']
 
 # %% ../../nbs/analysis/07_run_reading.ipynb #7f21208e
 import json
@@ -52,12 +52,15 @@ def rates_in_words(settings): # RunSettings
     return '; '.join([shared, *(f'{method} {rate}' for rate, method in own if rate != shared)])
 
 # %% ../../nbs/analysis/07_run_reading.ipynb #b101a129
+def _passes(s): # RunSettings
+    "How often a branch reads each trace of its teacher."
+    return s.rounds.rounds * s.train.steps * s.train.batch / s.data.n_train
+
 def _run_cells(result):
     "Student, teachers, rounds x steps, passes, learning rate, seeds, problems of a run, as text."
     s, n = result.settings, {r['n'] for r in result.rows if r['metric'] == 'accuracy'}
     teachers = {r['teacher'] for r in result.rows if r['method'] == 'std'}
-    passes = s.rounds.rounds * s.train.steps * s.train.batch / s.data.n_train
-    return [s.student.name, str(len(teachers)), f'{s.rounds.rounds} x {s.train.steps}', f'{passes:.2g}',
+    return [s.student.name, str(len(teachers)), f'{s.rounds.rounds} x {s.train.steps}', f'{_passes(s):.2g}',
             rates_in_words(s), str(len(s.seeds)), str(max(n)) if n else 'losses only']
 
 # %% ../../nbs/analysis/07_run_reading.ipynb #cc2a168c
@@ -205,6 +208,17 @@ def last_in_words(result,   # RunResult
     "What every student reached after the last round, for a figure's alternative text."
     if metric == 'accuracy' and not has_accuracy(result): return 'not measured'
     return '; '.join(f"{student_words(d['student'])} {d['last']:.3f}" for d in last_best(result, metric).data)
+
+# %% ../../nbs/analysis/07_run_reading.ipynb #6629a320
+def run_in_words(result,       # RunResult with MoT
+                 scores=None): # what `scores_of` returned
+    "What a run was, what its students reached, and how far MoT is from its opponents: three sentences."
+    s, n = result.settings, max(r['n'] for r in result.rows if r['metric'] == 'accuracy')
+    reached = ', '.join(f"{student_words(d['student'])} {100*d['last']:.0f}" for d in last_best(result).data)
+    gaps = [g for g in mot_gaps(result, scores) if g.b != 'base']
+    apart = ', '.join(f'− {g.b} {signed_interval(g.value, g.lo, g.hi, 100)}' for g in gaps)
+    return (f'{s.rounds.rounds} rounds of {s.train.steps} steps of {s.train.batch} traces ({_passes(s):.2g} passes), '
+            f'{len(s.seeds)} seeds, {n} problems. Accuracy in %: {reached}. In points, MoT {apart}.')
 
 # %% ../../nbs/analysis/07_run_reading.ipynb #94154aec
 def gains_in_words(data): # of `best_teachers`
