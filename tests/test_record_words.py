@@ -2,11 +2,13 @@
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
 import house
 from mot_nb.methods.recorded import read_record
+import record_words
 from record_words import METHODS, asked_of, best_by_method, best_rate, rates_to_try
 
 TINY = ['rounds.rounds=1', 'train.steps=1', 'data.n_train=8', 'eval.max_new_tokens=4']
@@ -20,6 +22,19 @@ def test_each_method_has_its_own_rate():
     assert rates_to_try(found) == {4: ['mot'], .5: ['std']}
     assert asked_of(['oneshot', 'mtd-compute']) == ('rounds.methods=[std,oneshot,mtd]', 'rounds.mtd_budgets=[compute]')
     assert asked_of(['mot']) == ('rounds.methods=[mot]', 'rounds.mtd_budgets=[depth]')
+
+
+def test_an_arm_takes_the_rates_of_another(tmp_path, monkeypatch):
+    "Those of the arm it was tuned on, which are in its command; without one it is tuned itself."
+    asked = SimpleNamespace(arm='errors', tuned_on='clean', rates='1,2,4', work=tmp_path, seeds='0')
+    best = {'clean': 2, 'errors': 4}
+    monkeypatch.setattr(record_words, 'at_rate', lambda asked, arm, rate, methods: dict.fromkeys(
+        methods, float(rate == best[asked.arm])))
+    monkeypatch.setattr(record_words, 'best_by_method', lambda values: values)
+    assert record_words.tuned(asked) == dict.fromkeys(METHODS, 2)
+    assert record_words.command(asked).endswith(' WORK --arm errors --tuned-on clean --seeds 0')
+    asked.tuned_on = None
+    assert set(record_words.tuned(asked).values()) == {4}
 
 
 @pytest.mark.long
@@ -47,4 +62,4 @@ def test_a_tiny_study(tmp_path, arm):
     subprocess.run(elsewhere, check=True, env=env, cwd=house.ROOT)
     both = read_record(run)[0]
     assert both.settings.seeds == (0, 1) and both.rows[:len(alone.rows)] == alone.rows
-    assert sorted(p.name for p in (tmp_path/'other').iterdir()) == [f'{arm}-1', 'slips']
+    assert sorted(p.name for p in (tmp_path/'other').iterdir()) == [f'{arm}-1', 'erring']

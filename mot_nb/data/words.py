@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['TRAIN_TEMPLATES', 'HELDOUT_TEMPLATES', 'NAMES', 'LARGEST', 'STEPS_OF_20', 'INSTRUCTION', 'PROGRAM_TEACHERS',
-           'Template', 'solve', 'draw_operands', 'in_training_part', 'Posed', 'pose', 'worked', 'equations',
-           'narrative', 'checker', 'backward', 'write_words', 'made_of', 'slipped', 'write_slips', 'card']
+           'OWN_ERRORS', 'Template', 'solve', 'draw_operands', 'in_training_part', 'Posed', 'pose', 'worked',
+           'equations', 'narrative', 'checker', 'backward', 'write_words', 'made_of', 'misreckoned', 'write_erring',
+           'card']
 
 # %% ../../nbs/data/05_words.ipynb #a60b125d
 import json, random, re
@@ -339,12 +340,15 @@ def made_of(problem): # a `Problem` of this pool
     return template, steps, tuple(sorted(operands))
 
 # %% ../../nbs/data/05_words.ipynb #63771f97
-def slipped(posed, # a `Posed` problem
-            rng):  # `random.Random`: by how much
-    "The problem as a teacher solves it whose last sum is wrong by 1 to 3 (own)."
+OWN_ERRORS = dict(worked='*', narrative='-', equations='+', checker='/', backward='/') # teacher -> its operation
+
+# %% ../../nbs/data/05_words.ipynb #words-misreckoned
+def misreckoned(posed, # a `Posed` problem
+                sign): # an operation: + - * or /
+    "The problem as a teacher solves it who is one too high on that operation, where it is the last (own)."
     *before, (p, op, q, r) = posed.work
-    wrong = r + rng.choice([d for d in (-3, -2, -1, 1, 2, 3) if r + d > 0])
-    return replace(posed, work=(*before, (p, op, q, wrong)), problem=replace(posed.problem, answer=str(wrong)))
+    if op != sign: return posed
+    return replace(posed, work=(*before, (p, op, q, r + 1)), problem=replace(posed.problem, answer=str(r + 1)))
 
 # %% ../../nbs/data/05_words.ipynb #b7f4e2b1
 def _held_out():
@@ -352,26 +356,19 @@ def _held_out():
     return _held({'heldout': pose(HELDOUT_TEMPLATES, _HELD['heldout'], 'heldout', 'words-heldout'),
                   'in_template': pose(TRAIN_TEMPLATES, _HELD['in_template'], 'heldout', 'words-in-template')})
 
-def _erring(posed, share, rng): # `Posed` problems
-    "(the problems as a teacher solves them who errs, how many are wrong)."
-    slips = [rng.random() < share for _ in posed]
-    return [slipped(p, rng) if slip else p for p, slip in zip(posed, slips)], sum(slips)
-
 # %% ../../nbs/data/05_words.ipynb #ccb93452
-def write_slips(folder,   # where
-                share=.3, # of each teacher's traces
-                seed=0):  # of which ones, and by how much
-    "Writes the problems that ship, and teachers who err, held out too; teacher -> wrong training traces (own)."
+def write_erring(folder): # where
+    "Writes the problems that ship, and teachers by `OWN_ERRORS`, held out too; teacher -> wrong training traces (own)."
     folder, train = Path(folder), pose(TRAIN_TEMPLATES, 200, 'train', 'words-train')
     for name in ('train', 'heldout', 'in_template'):
         file = f'problems_{name}.jsonl'
         write_atomic(folder/file, (data_folder()/'words'/file).read_text(encoding='utf-8'))
     wrong, held = {}, _held_out()
-    for teacher in PROGRAM_TEACHERS:
-        rng = random.Random(derive_seed('slips', teacher, seed))
-        said, wrong[teacher] = _erring(train, share, rng)
+    for teacher, sign in OWN_ERRORS.items():
+        said = [misreckoned(p, sign) for p in train]
+        wrong[teacher] = sum(s != p for s, p in zip(said, train))
         _write_teacher(folder/'teachers', teacher, train, said)
-        _write_teacher(folder/HELDOUT_FOLDER, teacher, held, _erring(held, share, rng)[0])
+        _write_teacher(folder/HELDOUT_FOLDER, teacher, held, [misreckoned(p, sign) for p in held])
     return wrong
 
 # %% ../../nbs/data/05_words.ipynb #3d243242

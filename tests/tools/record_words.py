@@ -2,12 +2,14 @@
 
     python tests/tools/record_words.py WORK [--arm clean|errors] [--rates 5e-5,1e-4] [--seeds 0,1,2,3]
                                             [--problems 150] [--out data/recorded] [--as runs/words]
+                                            [--tuned-on clean]
 
 Rates are chosen with seed 100 on the second held-out split, which is not reported; a method that is best at the lowest
 or highest rate goes on to the next. One run then has every method at its own rate, on the reported split. WORK holds
 the run folders: the same command goes on where it stopped, also after kill -9. It takes hours, and wants a machine of
-its own. What is recorded in OUT is not made again, and seeds that it lacks are added to it: several machines, or days,
-can share the work (--only-rate R makes the run of one rate and stops).
+its own. --tuned-on takes the rates that another arm chose. What is recorded in OUT is not made again, and seeds that
+it lacks are added to it: several machines, or days, can share the work (--only-rate R makes the run of one rate and
+stops).
 """
 import argparse
 import os
@@ -18,7 +20,7 @@ from pathlib import Path
 
 from mot_nb.answers.over_seeds import rows_over_seeds
 from mot_nb.core.settings import profile_settings
-from mot_nb.data.words import write_slips
+from mot_nb.data.words import write_erring
 from mot_nb.methods.recorded import join_records, read_record, record_run
 from pages import commit
 
@@ -28,11 +30,11 @@ METHODS = {'mot': (['mot'], []), 'std': (['std'], []), 'oneshot': (['std', 'ones
 
 
 def arm_settings(arm, work):
-    "What an arm adds: clean traces, or teachers who err and whose errors are kept."
+    "What an arm adds: clean traces, or teachers who err by a rule of their own and whose errors are kept."
     if arm == 'clean': return []
-    folder = work/'slips'
-    if not folder.exists(): write_slips(folder)
-    return ['data.pool=folder', 'data.path=slips', 'data.filtered=false']   # from WORK: no machine's path is recorded
+    folder = work/'erring'
+    if not folder.exists(): write_erring(folder)
+    return ['data.pool=folder', 'data.path=erring', 'data.filtered=false']   # from WORK: no machine's path is recorded
 
 
 def recorded(path, settings):
@@ -46,7 +48,8 @@ def recorded(path, settings):
 def command(asked):
     "What makes a record of several seeds, as anyone could type it."
     arm = f' --arm {asked.arm}' if asked.arm != 'clean' else ''
-    return f'python tests/tools/record_words.py WORK{arm} --seeds {asked.seeds}'
+    rates = f' --tuned-on {asked.tuned_on}' if asked.tuned_on else ''
+    return f'python tests/tools/record_words.py WORK{arm}{rates} --seeds {asked.seeds}'
 
 
 def run(asked, name, record, *words):
@@ -108,8 +111,10 @@ def at_rate(asked, arm, rate, methods=METHODS):
                'data.split=in_template', f'data.n_heldout={min(100, asked.problems)}', *asked_of(methods))
 
 
-def tuned(asked, arm):
+def tuned(asked):
     "method -> its learning rate, chosen on the second held-out split with a seed that is not reported."
+    asked = argparse.Namespace(**{**vars(asked), 'arm': asked.tuned_on or asked.arm})
+    arm = arm_settings(asked.arm, asked.work)
     found, open_ = {m: {} for m in METHODS}, {float(rate): list(METHODS) for rate in asked.rates.split(',')}
     while open_:
         for rate, methods in open_.items():
@@ -124,6 +129,7 @@ def main():
     p.add_argument('work', type=Path)
     p.add_argument('--arm', choices=('clean', 'errors'), default='clean')
     p.add_argument('--rates', default='5e-5,1e-4')
+    p.add_argument('--tuned-on', choices=('clean', 'errors'), help='whose rates; those of the arm itself')
     p.add_argument('--only-rate', type=float, metavar='R', help='make and record the run of one rate, no more')
     p.add_argument('--seeds', default='0,1,2,3')
     p.add_argument('--problems', type=int, default=150)
@@ -137,7 +143,7 @@ def main():
     os.chdir(asked.work)
     arm = arm_settings(asked.arm, asked.work)
     if asked.only_rate: return at_rate(asked, arm, asked.only_rate)
-    chosen = tuned(asked, arm)
+    chosen = tuned(asked)
     print('chosen:', chosen, flush=True)
     own = ', '.join(f'{m}: {rate:g}' for m, rate in chosen.items())
     record = asked.record or 'runs/words' + '-errors' * (asked.arm == 'errors')
