@@ -211,15 +211,17 @@ def calibration(predicted, # [splits, n], of `predict_other_half`
     return out
 
 # %% ../../nbs/analysis/43_map_prediction.ipynb #94566ca7
-def fit_forecast(rows,    # of a recorded map
-                 before): # of `world_features`
-    "opponent -> `Logistic` over all features, learnt from all worlds, one seed at a time."
+def fit_forecast(rows,   # of a recorded map
+                 before, # of `world_features`
+                 names=FEATURES['all']): # of features
+    "opponent -> `Logistic` over these features, learnt from all worlds, one seed at a time."
     cases = {o: map_cases(rows, before, o) for o in PREDICTED}
-    return {o: fit_logistic(c.matrix(FEATURES['all']), c.ahead) for o, c in cases.items()}
+    return {o: fit_logistic(c.matrix(names), c.ahead) for o, c in cases.items()}
 
 # %% ../../nbs/analysis/43_map_prediction.ipynb #584e6eb7
 def forecast(fitted, # of `fit_forecast`
-             place): # of `place_features`
+             place,  # of `place_features`
+             names=FEATURES['all']): # of features, as fitted
     "opponent -> the predicted probability that MoT comes out ahead of it with one seed."
-    x = numbers_of(place, FEATURES['all'])[None]
+    x = numbers_of(place, names)[None]
     return {o: float(model(x)[0]) for o, model in fitted.items()}
