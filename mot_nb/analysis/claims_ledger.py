@@ -151,6 +151,21 @@ def _one_shot(): return _judged(16)
 @study(16, '53_rounds')
 def _one_shot_words(): return _judged(16, 'runs/words')
 
+# %% ../../nbs/analysis/49_claims_ledger.ipynb #ledger-errors
+_ERRORS = 'runs/words-errors'
+
+@study(3, '53_rounds', needs=_ERRORS)
+def _best_single_errors(): return _judged(3, _ERRORS)
+
+@study(4, '53_rounds', 'equal depth', needs=_ERRORS)
+def _union_depth_errors(): return _judged(4, _ERRORS, 'depth')
+
+@study(4, '53_rounds', 'equal compute', needs=_ERRORS)
+def _union_compute_errors(): return _judged(4, _ERRORS, 'compute')
+
+@study(16, '53_rounds', needs=_ERRORS)
+def _one_shot_errors(): return _judged(16, _ERRORS)
+
 # %% ../../nbs/analysis/49_claims_ledger.ipynb #109f50be
 @study(8, '53_rounds')
 def _without_shifted():
@@ -395,8 +410,8 @@ def _full_line(e, folder):
 _COLUMNS = ['claim', 'the paper says', 'measured here', 'on', 'verdict', 'page']
 _CAPTION = ('One number per claim, with its 95 % interval over seeds and problems. Where a claim has several parts '
             'they share the 5 % that may err, and the level is named. toy: a tiny student, five teachers that never '
-            'err, one learning rate for all; words: SmolLM2-135M. A verdict is about these students and teachers, not '
-            'about the paper\'s.')
+            'err, one learning rate for all; words: SmolLM2-135M; words-errors: its teachers each wrong on an '
+            'operation of their own. A verdict is about these students and teachers, not about the paper\'s.')
 
 # %% ../../nbs/analysis/49_claims_ledger.ipynb #15b7b6a3
 class ClaimsLedger(Table):
@@ -485,6 +500,7 @@ def _map_line():
 def scale_table():
     "A `Table` of what ran: the recorded runs, the map, and the paper's own setting (B: a summary of the paper)."
     paper = ['the paper', 'Qwen3-8B, 14B, 30B-A3B', '4', '5 × 50', '64', '80', 'not known', '60 problems × 16 (B)']
-    rows = [_scale_line(n) for n in ('runs/toy', 'runs/words', 'runs/champ')] + [_map_line(), paper]
+    runs = [n for n in ('runs/toy', 'runs/words', _ERRORS, 'runs/champ') if n in recorded_names()]
+    rows = [*map(_scale_line, runs), _map_line(), paper]
     return Table(['what', 'student', 'teachers', 'rounds × steps', 'batch', 'passes over the traces', 'seeds', 'asked'],
                  rows, 'passes: how often each of a teacher\'s traces is read')

@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['has_accuracy', 'can_be_judged', 'limits_in_words', 'shipped_runs', 'rates_in_words', 'runs_table', 'made_table',
            'highest_by_seed', 'changed_places', 'Answer', 'answer_highest', 'against_base', 'gap_table', 'opponents',
-           'mot_gaps', 'answer_mot', 'last_in_words', 'run_in_words', 'gains_in_words', 'trace_lengths',
-           'lengths_in_words', 'seeds_alone', 'merge_reports', 'agreement_table']
+           'mot_gaps', 'arms_table', 'answer_mot', 'last_in_words', 'mot_gaps_in_words', 'run_in_words',
+           'gains_in_words', 'trace_lengths', 'lengths_in_words', 'seeds_alone', 'merge_reports', 'agreement_table']
 
 # %% ../../nbs/analysis/07_run_reading.ipynb #7f21208e
 import json
@@ -186,6 +186,18 @@ def mot_gaps(result,      # RunResult with MoT
     "The `Gap`s of MoT to each of its opponents after the last round."
     return [gap(result, 'mot', o, metric, scores=scores) for o in opponents(result)]
 
+# %% ../../nbs/analysis/07_run_reading.ipynb #arms-table
+def arms_table(arms): # name -> (RunResult with MoT, what `scores_of` returned), the same methods in each
+    "A `Table` of MoT minus its opponents, a column for each arm: points, 95 % interval."
+    gaps = {name: mot_gaps(r, scores) for name, (r, scores) in arms.items()}
+    body = []
+    for of_one in zip(*gaps.values()):
+        called = 'best STD' if 'STD' in of_one[0].b else of_one[0].b
+        body.append([called, *((signed_interval(g.value, g.lo, g.hi, 100, 1),
+                                verdict(g) in ('supported', 'contradicted')) for g in of_one)])
+    over = '; '.join(f'{name}: {of_one[0].over}' for name, of_one in gaps.items())
+    return Table(['MoT minus', *arms], body, f'points; intervals over {over}; bold: it excludes 0')
+
 # %% ../../nbs/analysis/07_run_reading.ipynb #c2a02363
 def answer_mot(result,       # RunResult with MoT
                scores=None,  # what `scores_of` returned
@@ -209,16 +221,22 @@ def last_in_words(result,   # RunResult
     if metric == 'accuracy' and not has_accuracy(result): return 'not measured'
     return '; '.join(f"{student_words(d['student'])} {d['last']:.3f}" for d in last_best(result, metric).data)
 
+# %% ../../nbs/analysis/07_run_reading.ipynb #gaps-in-words
+def mot_gaps_in_words(result,       # RunResult with MoT
+                      scores=None): # what `scores_of` returned
+    "How far MoT is from each method it competes with, in points: 'MoT − MTD (depth) +8 [+2, +14], − ...'."
+    gaps = [g for g in mot_gaps(result, scores) if g.b != 'base']
+    return 'MoT ' + ', '.join(f'− {g.b} {signed_interval(g.value, g.lo, g.hi, 100)}' for g in gaps)
+
 # %% ../../nbs/analysis/07_run_reading.ipynb #6629a320
 def run_in_words(result,       # RunResult with MoT
                  scores=None): # what `scores_of` returned
     "What a run was, what its students reached, and how far MoT is from its opponents: three sentences."
     s, n = result.settings, max(r['n'] for r in result.rows if r['metric'] == 'accuracy')
     reached = ', '.join(f"{student_words(d['student'])} {100*d['last']:.0f}" for d in last_best(result).data)
-    gaps = [g for g in mot_gaps(result, scores) if g.b != 'base']
-    apart = ', '.join(f'− {g.b} {signed_interval(g.value, g.lo, g.hi, 100)}' for g in gaps)
     return (f'{s.rounds.rounds} rounds of {s.train.steps} steps of {s.train.batch} traces ({_passes(s):.2g} passes), '
-            f'{len(s.seeds)} seeds, {n} problems. Accuracy in %: {reached}. In points, MoT {apart}.')
+            f'{len(s.seeds)} seeds, {n} problems. Accuracy in %: {reached}. In points, '
+            f'{mot_gaps_in_words(result, scores)}.')
 
 # %% ../../nbs/analysis/07_run_reading.ipynb #94154aec
 def gains_in_words(data): # of `best_teachers`

@@ -28,13 +28,17 @@ from pages import commit
 METHODS = {'mot': (['mot'], []), 'std': (['std'], []), 'oneshot': (['std', 'oneshot'], []),
            'mtd-depth': (['mtd'], ['depth']), 'mtd-compute': (['mtd'], ['compute'])}
 
+ERRING = ('Each teacher is always one too high on an operation of its own, and no trace is dropped. Recorded by '
+          'tests/tools/record_words.py at the learning rates of the clean arm.')
+
 
 def arm_settings(arm, work):
     "What an arm adds: clean traces, or teachers who err by a rule of their own and whose errors are kept."
     if arm == 'clean': return []
     folder = work/'erring'
     if not folder.exists(): write_erring(folder)
-    return ['data.pool=folder', 'data.path=erring', 'data.filtered=false']   # from WORK: no machine's path is recorded
+    return ['data.pool=folder', 'data.path=erring', 'data.filtered=false',   # from WORK: no machine's path is recorded
+            'name=words, teachers err', f'notes={ERRING}']
 
 
 def recorded(path, settings):
