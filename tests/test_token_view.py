@@ -5,7 +5,8 @@ from html.parser import HTMLParser
 
 import pytest
 
-from browser import KERNELSPEC, Notebook, browser, loaded, missing, until
+import house
+from browser import KERNELSPEC, OPEN, Notebook, browser, loaded, missing, until
 from nasty import nasty_strings
 
 @pytest.fixture(scope='module')
@@ -308,3 +309,33 @@ def test_explorer_in_jupyterlab(lab, tmp_path):
         press(tab, 1, 'ArrowLeft', 37, 6)
         until(lambda: text() != before and 'dropped by 0.4' in text(), 30, 'another threshold')
         assert tab.js(f"{view}.querySelectorAll('script').length") == 0
+
+
+STORED = f"""(() => {{ const cells = {OPEN}.content.model.cells
+    return [...Array(cells.length).keys()].map(i => cells.get(i)).filter(c => c.trusted).length }})()"""
+COLOURS = """[...new Set([...document.querySelectorAll('.jp-OutputArea-output li, .jp-OutputArea-output a')]
+    .map(e => getComputedStyle(e).backgroundColor))].length"""
+
+
+def show_stored(lab, tmp_path, cells, at):
+    "(cells that are trusted, colours behind words): a notebook as it is stored, scrolled to one cell."
+    (lab.folder/'stored.ipynb').write_text(json.dumps(cells))
+    with Notebook(tmp_path, lab, 'stored.ipynb') as tab:
+        trusted = tab.js(STORED)
+        tab.js(f"{OPEN}.content.scrollToItem({at}, 'start').then(() => true)")
+        view = f"document.querySelector('[data-windowed-list-index=\"{at}\"] .jp-OutputArea-output li')"
+        until(lambda: tab.js(f'Boolean({view})'), 30, 'the view')
+        return trusted, tab.js(COLOURS)
+
+
+@pytest.mark.skipif(missing() is not None, reason=str(missing()))
+def test_a_stored_view_has_its_colours_before_it_is_trusted(lab, tmp_path):
+    "Page 55 as a clone has it, never run here: JupyterLab trusts no cell of it, and every change has its colour."
+    cells = json.loads((house.ROOT/'nbs'/'paper'/'55_confidence.ipynb').read_text(encoding='utf-8'))
+    at = next(i for i, c in enumerate(cells['cells']) if 'trace_view(' in ''.join(c['source']))
+    trusted, colours = show_stored(lab, tmp_path/'as it is', cells, at)
+    assert trusted == 0 and colours >= 6
+    dropped = re.sub('<style>.*?</style>', '', json.dumps(cells))       # as GitHub and others do
+    assert show_stored(lab, tmp_path/'no sheet', json.loads(dropped), at)[1] >= 6
+    plain = re.sub(r'style=(\\"[^"]*\\"|background:#\w+)', '', dropped)
+    assert show_stored(lab, tmp_path/'no colours', json.loads(plain), at)[1] <= 2
