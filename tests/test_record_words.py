@@ -7,6 +7,8 @@ from types import SimpleNamespace
 import pytest
 
 import house
+from mot_nb.core.errors import MotError
+from mot_nb.core.settings import profile_settings
 from mot_nb.methods.recorded import read_record
 import record_words
 from record_words import METHODS, asked_of, best_by_method, best_rate, rates_to_try
@@ -32,9 +34,29 @@ def test_an_arm_takes_the_rates_of_another(tmp_path, monkeypatch):
         methods, float(rate == best[asked.arm])))
     monkeypatch.setattr(record_words, 'best_by_method', lambda values: values)
     assert record_words.tuned(asked) == dict.fromkeys(METHODS, 2)
-    assert record_words.command(asked).endswith(' WORK --arm errors --tuned-on clean --seeds 0')
+    assert record_words.command(asked, [0, 3]).endswith(' WORK --arm errors --tuned-on clean --seeds 0,3')
+    assert 'of the clean arm' in record_words.told(asked)
     asked.tuned_on = None
+    assert 'clean' not in record_words.told(asked)
     assert set(record_words.tuned(asked).values()) == {4}
+
+
+def test_a_pool_half_written_is_written_again(tmp_path):
+    "A teacher that a killed recording left out is there at the next start."
+    record_words.arm_settings('errors', tmp_path)
+    lost = tmp_path/'erring'/'teachers'/'narrative.jsonl'
+    before = lost.read_bytes()
+    lost.unlink()
+    record_words.arm_settings('errors', tmp_path)
+    assert lost.read_bytes() == before
+
+
+def test_a_record_of_other_settings_is_kept():
+    "What took hours is not replaced by a run of other settings under its name."
+    path, settings = house.ROOT/'data'/'recorded'/'runs'/'words.jsonl', profile_settings('long', 'words')
+    assert record_words.recorded(path, settings).settings.seeds == settings.seeds
+    with pytest.raises(MotError, match='other settings'):
+        record_words.recorded(path, profile_settings('long', 'words', ['data.n_heldout=10']))
 
 
 @pytest.mark.long
@@ -62,4 +84,4 @@ def test_a_tiny_study(tmp_path, arm):
     subprocess.run(elsewhere, check=True, env=env, cwd=house.ROOT)
     both = read_record(run)[0]
     assert both.settings.seeds == (0, 1) and both.rows[:len(alone.rows)] == alone.rows
-    assert sorted(p.name for p in (tmp_path/'other').iterdir()) == [f'{arm}-1', 'erring']
+    assert sorted(p.name for p in (tmp_path/'other').iterdir()) == ['erring', f'{arm}-1']

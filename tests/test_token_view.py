@@ -336,6 +336,7 @@ def test_a_stored_view_has_its_colours_before_it_is_trusted(lab, tmp_path):
     trusted, colours = show_stored(lab, tmp_path/'as it is', cells, at)
     assert trusted == 0 and colours >= 6
     dropped = re.sub('<style>.*?</style>', '', json.dumps(cells))       # as GitHub and others do
+    assert dropped != json.dumps(cells)
     assert show_stored(lab, tmp_path/'no sheet', json.loads(dropped), at)[1] >= 6
     plain = re.sub(r'style=(\\"[^"]*\\"|background:#\w+)', '', dropped)
     assert show_stored(lab, tmp_path/'no colours', json.loads(plain), at)[1] <= 2

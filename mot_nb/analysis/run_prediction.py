@@ -20,7 +20,7 @@ from ..student.branch import supervised
 from ..student.loss import token_losses
 from ..student.students import load_student
 from .before_training import answer_features, curvature_features, gradient_features, place_features
-from .claims import best_std, gap, scores_of
+from .claims import best_std, gap, scores_of, verdict
 from .map_prediction import FEATURES, PREDICTED, fit_forecast, forecast, map_cases, numbers_of
 from .map_reading import opponent_in_words
 
@@ -109,40 +109,59 @@ def _places(settings, features): # of `run_features`, one per seed
 def outside_map(rows,   # of a recorded map
                 before, # of `world_features`
                 places): # of `place_features`
-    "Names of the features whose mean over the places lies outside of what the map holds."
+    "{feature: standard deviations from the map's mean} of those whose mean over the places lies outside of the map."
     x = map_cases(rows, before, 'oneshot').matrix(FEATURES['all'])
     here = np.mean([numbers_of(p, FEATURES['all']) for p in places], 0)
-    return [n for n, v, lo, hi in zip(FEATURES['all'], here, x.min(0), x.max(0)) if not lo <= v <= hi]
+    far = (here - x.mean(0)) / (x.std(0) + 1e-9)
+    out = (here < x.min(0)) | (here > x.max(0))
+    return {n: float(d) for n, d, o in zip(FEATURES['all'], far, out) if o}
 
 # %% ../../nbs/analysis/58_run_prediction.ipynb #rp-spread
-def _between(p): # probabilities, one per seed
+def _percent(p):
+    "A probability as text; none is quite 0 or 1."
+    return '< 1 %' if p < .01 else '> 99 %' if p > .99 else f'{100 * p:.0f} %'
+
+def _between(p): # probabilities, one per seed whose features are known
     "The lowest and the highest, in per cent."
-    lo, hi = (f'{100 * v:.0f}' for v in (min(p), max(p)))
-    return f'{lo} %' if lo == hi else f'{lo} to {hi} %'
+    lo, hi = _percent(min(p)), _percent(max(p))
+    return lo if lo == hi else f'{lo} to {hi}'
 
 def _came_out(result, opponent, scores):
-    "Cells: seeds in which MoT is ahead, mean difference in points with its interval."
-    apart, g = seeds_apart(result, opponent), gap(result, 'mot', _opponent(result, opponent), scores=scores)
-    points = signed_interval(g.value, g.lo, g.hi, 100, 1)
-    return [f'{(apart > 0).sum()} of {len(apart)}', (points, not g.lo <= 0 <= g.hi)]
+    "Cells: seeds in which MoT is ahead, mean difference in points with its interval, bold where it is significant."
+    right = np.rint(seeds_apart(result, opponent) * max(r['n'] for r in result.rows if r['metric'] == 'accuracy'))
+    ties, g = int((right == 0).sum()), gap(result, 'mot', _opponent(result, opponent), scores=scores)
+    ahead = f'{(right > 0).sum()} of {len(right)}' + f', {ties} tied' * bool(ties)
+    return [ahead, (signed_interval(g.value, g.lo, g.hi, 100, 1), verdict(g) in ('supported', 'contradicted'))]
 
 # %% ../../nbs/analysis/58_run_prediction.ipynb #rp-table
+def _asked(rows, before, places, names):
+    "opponent -> the probabilities at these places, by a fit with these features."
+    fits = fit_forecast(rows, before, names)
+    said = [forecast(fits, p, names) for p in places]
+    return {o: [s[o] for s in said] for o in PREDICTED}
+
+def _outside_in_words(outside): # run -> {feature: standard deviations}
+    "How far features lie outside of the map, by run."
+    far = lambda of: ', '.join(f'{n} ({d:+.0f})' for n, d in of.items()) or 'none'
+    return '; '.join(f'{name}: {far(of)}' for name, of in outside.items())
+
+# %% ../../nbs/analysis/58_run_prediction.ipynb #rp-table2
 def forecast_table(rows,   # of a recorded map
                    before, # of `world_features`
-                   runs):  # name -> (RunResult, its scores or None, features of its seeds by `run_features`)
-    "A `Table` by run and opponent: what both fits said, in how many seeds MoT is ahead, and by how much."
-    sets = ('all', 'error rate alone')
-    fits = {n: fit_forecast(rows, before, FEATURES[n]) for n in sets}
+                   runs):  # name -> (RunResult, its scores or None, features of some of its seeds by `run_features`)
+    "A `Table` by run and opponent: what three fits said, in how many seeds MoT is ahead, and by how much."
     body, outside = [], {}
     for name, (result, scores, features) in runs.items():
         places = _places(result.settings, features)
-        outside |= dict.fromkeys(outside_map(rows, before, places))
-        said = {n: [forecast(fits[n], p, FEATURES[n]) for p in places] for n in sets}
-        body += [[name, opponent_in_words(o), *(_between([s[o] for s in said[n]]) for n in sets),
-                  *_came_out(result, o, scores)] for o in PREDICTED]
-    return Table(['run', 'MoT minus', 'predicted: MoT ahead', 'by error rate alone', 'seeds ahead', 'points'], body,
-                 'Predictions: lowest and highest over seeds. Points with 95 % intervals; bold: it excludes 0. '
-                 f'Features outside of what the map holds: {", ".join(outside) or "none"}.')
+        outside[name] = outside_map(rows, before, places)
+        inside = tuple(n for n in FEATURES['all'] if n not in outside[name])
+        said = [_asked(rows, before, places, names) for names in (FEATURES['all'], inside, ('error',))]
+        body += [[name, opponent_in_words(o), *(_between(s[o]) for s in said), *_came_out(result, o, scores)]
+                 for o in PREDICTED]
+    return Table(['run', 'MoT minus', 'predicted: MoT ahead', 'by features inside the map', 'by error rate alone',
+                  'seeds ahead', 'points'], body,
+                 'Points with 95 % intervals over seeds and problems; bold: it excludes 0, with three seeds or more. '
+                 f'Features outside of the map, in standard deviations from its mean: {_outside_in_words(outside)}.')
 
 # %% ../../nbs/analysis/58_run_prediction.ipynb #rp-recorded
 def _recorded():

@@ -340,7 +340,8 @@ def made_of(problem): # a `Problem` of this pool
     return template, steps, tuple(sorted(operands))
 
 # %% ../../nbs/data/05_words.ipynb #63771f97
-OWN_ERRORS = dict(worked='*', narrative='-', equations='+', checker='/', backward='/') # teacher -> its operation
+# teacher -> the operation that it gets wrong as the last step
+OWN_ERRORS = dict(worked='*', narrative='-', equations='+', checker='/', backward='/')
 
 # %% ../../nbs/data/05_words.ipynb #words-misreckoned
 def misreckoned(posed, # a `Posed` problem

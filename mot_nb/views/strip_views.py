@@ -13,10 +13,13 @@ from .token_view import LIGHT, STEPS, step_of, student_name
 
 # %% ../../nbs/views/33_strip_views.ipynb #strips-pieces
 _LINE, _TOKEN, _PAD = 66, 12, 1   # characters: of a line, of a token at most, between tokens
+_DARKEST = 3.   # nats: from this loss on the base's grey gets no darker
 
 def _pieces(s):
     "The tokens as they stand over their columns."
     return [terminal_text(t, _TOKEN).replace('\n', '↵').strip() or '‹part›' for t in s.texts]
+
+def _widths(texts): return [max(2, len(t)) + _PAD for t in texts]
 
 # %% ../../nbs/views/33_strip_views.ipynb #strips-lines
 def lines_of_columns(widths, # of each column, in characters
@@ -39,7 +42,7 @@ def _colour(change):
 
 def _grey(logprob):
     "The base's grey: the darker, the less confident."
-    return str(1 - .6*min(1., -logprob/3))
+    return str(1 - .6*min(1., -logprob/_DARKEST))
 
 # %% ../../nbs/views/33_strip_views.ipynb #strips-line
 def _draw_line(ax, columns, widths, texts, rows):
@@ -60,12 +63,13 @@ def _draw_line(ax, columns, widths, texts, rows):
 def _legend(fig):
     "The scale, under the picture."
     from matplotlib.patches import Patch
-    words = [f'−{STEPS[3]:g} or less', *(f'−{a:g} to −{b:g}' for a, b in ((1, 2), (.5, 1), (.1, .5)))]
-    words += [f'+{a:g} to +{b:g}' for a, b in ((.1, .5), (.5, 1), (1, 2))] + [f'+{STEPS[3]:g} or more']
-    ground = [*LIGHT['down'][::-1], *LIGHT['up']]
-    fig.legend([Patch(fc=c, ec='#c9d1d9') for c in ground], words, loc='outside lower center', ncols=8, fontsize=7.5,
+    between = list(zip(STEPS, STEPS[1:]))
+    words = [f'−{STEPS[-1]:g} or less', *(f'−{a:g} to −{b:g}' for a, b in between[::-1]), f'less than {STEPS[0]:g}']
+    words += [*(f'+{a:g} to +{b:g}' for a, b in between), f'+{STEPS[-1]:g} or more']
+    ground = [*LIGHT['down'][::-1], '#fff', *LIGHT['up']]
+    fig.legend([Patch(fc=c, ec='#c9d1d9') for c in ground], words, loc='outside lower center', ncols=5, fontsize=7.5,
                handlelength=1, columnspacing=.9, title_fontsize=8.5,
-               title='change of log-probability against the base (nats)')
+               title='change of log-probability against the base (nats); the base: the darker, the less confident')
 
 # %% ../../nbs/views/33_strip_views.ipynb #strips-draw
 @styled
@@ -75,7 +79,7 @@ def draw_strips(s,           # Scored
                 most=5):     # lines of tokens that are drawn
     "A trace as a picture: under each token a cell for the base (dark: not confident) and one per student."
     texts = _pieces(s)
-    widths = [max(2, len(t)) + _PAD for t in texts]
+    widths = _widths(texts)
     rows = [(base, [_grey(p) for p in s.logprob[base]])]
     rows += [(student_name(m), [_colour(c) for c in s.change(m, base)]) for m in students]
     lines = lines_of_columns(widths)[:most]
@@ -87,18 +91,21 @@ def draw_strips(s,           # Scored
         ax.tick_params(length=0)
         ax.grid(False)
         for spine in ax.spines.values(): spine.set_visible(False)
+    if (shown := sum(map(len, lines))) < len(texts): axes[-1].set_xlabel(f'… {len(texts) - shown:,} more tokens')
     _legend(axes[0].figure)
     return axes
 
 # %% ../../nbs/views/33_strip_views.ipynb #strips-words
-def strips_in_words(s,        # Scored
-                    students, # names
-                    base='base'): # before
-    "What `draw_strips` shows, for a reader who cannot see it: each student's mean change and largest drop."
-    parts = []
+def strips_in_words(s,           # Scored
+                    students,    # names
+                    base='base', # before
+                    most=5):     # lines that are drawn
+    "What `draw_strips` shows, for a reader who cannot see it: mean change and largest drop of each student."
+    texts, parts = _pieces(s), []
+    n = sum(map(len, lines_of_columns(_widths(texts))[:most]))
     for m in students:
-        change = s.change(m, base)
+        change = s.change(m, base)[:n]
         i = int(change.argmin())
-        parts.append(f'{student_name(m)} {change.mean():+.2f} nats per token, largest drop {change[i]:+.1f} at '
-                     f'"{terminal_text(s.texts[i], _TOKEN).strip()}"')
-    return f'A trace of {s.teacher} token by token against {base}: ' + '; '.join(parts)
+        drop = f'largest drop {change[i]:+.1f} at "{texts[i]}"' if change[i] <= -STEPS[0] else 'no token drops'
+        parts.append(f'{student_name(m)} {change.mean():+.2f} nats per token, {drop}')
+    return f'The first {n} of {len(s)} tokens of a trace of {s.teacher}, against {base}: ' + '; '.join(parts)

@@ -19,6 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mot_nb.answers.over_seeds import rows_over_seeds
+from mot_nb.core.errors import MotError
 from mot_nb.core.settings import profile_settings
 from mot_nb.data.words import write_erring
 from mot_nb.methods.recorded import join_records, read_record, record_run
@@ -28,32 +29,38 @@ from pages import commit
 METHODS = {'mot': (['mot'], []), 'std': (['std'], []), 'oneshot': (['std', 'oneshot'], []),
            'mtd-depth': (['mtd'], ['depth']), 'mtd-compute': (['mtd'], ['compute'])}
 
-ERRING = ('Each teacher is always one too high on an operation of its own, and no trace is dropped. Recorded by '
-          'tests/tools/record_words.py at the learning rates of the clean arm.')
+ERRING = 'A teacher is one too high where the last step is an operation of its own; no trace is dropped.'
+
+
+def told(asked):
+    "What the record of the arm with errors says of itself."
+    rates = f' at the learning rates of the {asked.tuned_on} arm' if asked.tuned_on else ''
+    return f'{ERRING} Recorded by tests/tools/record_words.py{rates}.'
 
 
 def arm_settings(arm, work):
     "What an arm adds: clean traces, or teachers who err by a rule of their own and whose errors are kept."
     if arm == 'clean': return []
-    folder = work/'erring'
-    if not folder.exists(): write_erring(folder)
+    write_erring(work/'erring')     # the same files whenever it is written
     return ['data.pool=folder', 'data.path=erring', 'data.filtered=false',   # from WORK: no machine's path is recorded
-            'name=words, teachers err', f'notes={ERRING}']
+            'name=words, teachers err']
 
 
 def recorded(path, settings):
-    "The `RunResult` of a record if it was made with these settings but for its seeds, else None."
+    "The `RunResult` of a record, or None where there is none; raises where it has other settings than its seeds."
     if not path.exists(): return None
     made = read_record(path)[0]
     free = {k: getattr(settings, k) for k in ('seeds', 'name', 'notes')}
-    return made if replace(made.settings, **free) == settings else None
+    if replace(made.settings, **free) == settings: return made
+    raise MotError('this record was made with other settings', where=str(path), values=made.settings.name,
+                   cure='give another name with --as, or another folder with --out')
 
 
-def command(asked):
-    "What makes a record of several seeds, as anyone could type it."
+def command(asked, seeds):
+    "What makes a record of these seeds, as anyone could type it."
     arm = f' --arm {asked.arm}' if asked.arm != 'clean' else ''
     rates = f' --tuned-on {asked.tuned_on}' if asked.tuned_on else ''
-    return f'python tests/tools/record_words.py WORK{arm}{rates} --seeds {asked.seeds}'
+    return f'python tests/tools/record_words.py WORK{arm}{rates} --seeds ' + ','.join(map(str, seeds))
 
 
 def run(asked, name, record, *words):
@@ -70,7 +77,8 @@ def run(asked, name, record, *words):
     path.parent.mkdir(parents=True, exist_ok=True)
     part = record_run(out, path if not made else path.with_suffix('.part'), commit())
     if made:
-        join_records([path, part], path, command(asked), name=settings.name, notes=settings.notes)
+        seeds = sorted({*made.settings.seeds, *settings.seeds})
+        join_records([path, part], path, command(asked, seeds), name=settings.name, notes=settings.notes)
         part.unlink()
     return read_record(path)[0]
 
@@ -142,6 +150,7 @@ def main():
     p.add_argument('--settings', default='long/words', help='whose student and sizes')
     p.add_argument('--set', nargs='*', default=[], metavar='key=value', help='settings to change, for a trial')
     asked = p.parse_args()
+    if asked.only_rate and asked.tuned_on: p.error('--only-rate makes a run of the arm itself: leave out --tuned-on')
     asked.work.mkdir(parents=True, exist_ok=True)
     asked.work, asked.out = asked.work.resolve(), asked.out.resolve()
     os.chdir(asked.work)
@@ -151,7 +160,8 @@ def main():
     print('chosen:', chosen, flush=True)
     own = ', '.join(f'{m}: {rate:g}' for m, rate in chosen.items())
     record = asked.record or 'runs/words' + '-errors' * (asked.arm == 'errors')
-    run(asked, asked.arm, record, *arm, f'seeds=[{asked.seeds}]', f'train.lr={chosen["std"]:g}',
+    said = [f'notes={told(asked)}'] if asked.arm == 'errors' else []
+    run(asked, asked.arm, record, *arm, *said, f'seeds=[{asked.seeds}]', f'train.lr={chosen["std"]:g}',
         f'rounds.rates={{{own}}}', f'data.n_heldout={asked.problems}', *asked_of(METHODS))
 
 
