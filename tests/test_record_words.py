@@ -28,7 +28,8 @@ def test_each_method_has_its_own_rate():
 
 def test_an_arm_takes_the_rates_of_another(tmp_path, monkeypatch):
     "Those of the arm it was tuned on, which are in its command; without one it is tuned itself."
-    asked = SimpleNamespace(arm='errors', tuned_on='clean', rates='1,2,4', work=tmp_path, seeds='0')
+    asked = SimpleNamespace(arm='errors', tuned_on='clean', rates='1,2,4', work=tmp_path, seeds='0', problems=150,
+                            settings='long/words', record=None, set=[])
     best = {'clean': 2, 'errors': 4}
     monkeypatch.setattr(record_words, 'at_rate', lambda asked, arm, rate, methods: dict.fromkeys(
         methods, float(rate == best[asked.arm])))
@@ -36,6 +37,9 @@ def test_an_arm_takes_the_rates_of_another(tmp_path, monkeypatch):
     assert record_words.tuned(asked) == dict.fromkeys(METHODS, 2)
     assert record_words.command(asked, [0, 3]).endswith(' WORK --arm errors --tuned-on clean --seeds 0,3')
     assert 'of the clean arm' in record_words.told(asked)
+    asked.problems, asked.set = 20, ['train.steps=1']
+    said = record_words.command(asked, [0])
+    assert said.endswith(' --tuned-on clean --problems 20 --set train.steps=1 --seeds 0')
     asked.tuned_on = None
     assert 'clean' not in record_words.told(asked)
     assert set(record_words.tuned(asked).values()) == {4}

@@ -13,6 +13,7 @@ stops).
 """
 import argparse
 import os
+import shlex
 import subprocess
 import sys
 from dataclasses import replace
@@ -57,10 +58,13 @@ def recorded(path, settings):
 
 
 def command(asked, seeds):
-    "What makes a record of these seeds, as anyone could type it."
-    arm = f' --arm {asked.arm}' if asked.arm != 'clean' else ''
-    rates = f' --tuned-on {asked.tuned_on}' if asked.tuned_on else ''
-    return f'python tests/tools/record_words.py WORK{arm}{rates} --seeds ' + ','.join(map(str, seeds))
+    "What makes a record of these seeds, as anyone could type it: what differs from the defaults is named."
+    given = {'arm': 'clean', 'tuned_on': None, 'problems': 150, 'settings': 'long/words', 'record': None, 'set': []}
+    words = []
+    for name, usual in given.items():
+        value, option = getattr(asked, name), {'record': 'as'}.get(name, name.replace('_', '-'))
+        if value != usual: words += [f'--{option}', *(value if isinstance(value, list) else [str(value)])]
+    return shlex.join(['python', 'tests/tools/record_words.py', 'WORK', *words, '--seeds', ','.join(map(str, seeds))])
 
 
 def run(asked, name, record, *words):
