@@ -71,8 +71,8 @@ def operation_table(before,    # (seed, student) -> Score, where teachers are ri
     body = [[_called(s), *(_cell(a[s, sign], b[s, sign]) for sign in _SIGNS)] for s in students]
     return Table(['student', *_heads(teachers)], body,
                  'right answers in %, teachers right → teachers err; the base is the same student on other problems. '
-                 f'Bold: the 95 % interval of the difference, over seeds and problems, excludes 0; {len(body) * len(_SIGNS)} '
-                 'differences, not corrected for their number')
+                 'Bold: the 95 % interval of the difference, over seeds and problems, excludes 0; '
+                 f'{len(body) * len(_SIGNS)} differences, not corrected for their number')
 
 # %% ../../nbs/analysis/59_operation_reading.ipynb #op-recorded
 def recorded_operations():
