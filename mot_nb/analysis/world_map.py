@@ -65,9 +65,10 @@ def _lab(bench, world, division, lr, seed):
 def map_rows(unit,                # `Unit`
              n=100,               # problems that are reported, and as many that choose
              divisions=DIVISIONS, # rounds and steps
-             rates=RATES):        # learning rates
+             rates=RATES,         # learning rates
+             bench=None):         # `Bench` of the base student; None: that of the map
     "One row per place and rate: shares of right answers of every method, [reported, choosing], on `n` problems each."
-    bench = _bench(unit.seed % 2)
+    bench = bench or _bench(unit.seed % 2)
     labs = {(w, d, lr): _lab(bench, w, d, lr, unit.seed) for w in unit.worlds for d in divisions for lr in rates}
     make_together(list(labs.values()))
     exams = [examine(list(labs.values()), Exam(p)) for p in held_out(n)]

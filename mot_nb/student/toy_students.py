@@ -16,14 +16,16 @@ from ..data.toy import WORDS, chain_of, neutral_solution, toy_problems, toy_toke
 from .models import save_student, tiny_qwen3
 
 # %% ../../nbs/student/01_toy_students.ipynb #edf18657
+_TINY = dict(hidden=32, layers=2, init=0.07, lr=6e-3, batch=16, warmup=30, decay=60, most=2500, every=50,
+             chains_right=0.4)
 SIZES = { # shape and pretraining of each size
     'small': dict(hidden=64, layers=2, init=0.05, lr=4e-3, batch=16, warmup=50, decay=60, most=1500, every=25,
                   chains_right=0.7),
-    'tiny': dict(hidden=32, layers=2, init=0.07, lr=6e-3, batch=16, warmup=30, decay=60, most=2500, every=50,
-                 chains_right=0.4),
+    'tiny': _TINY, 'weak': _TINY | dict(chains_right=0.15), 'strong': _TINY | dict(chains_right=0.6, most=6000),
     'programs': dict(hidden=32, layers=2, init=0.07, lr=5e-3, batch=16, warmup=30, decay=60, most=2500, every=50,
                      chains_right=0.4, start='tiny')} # the tiny student of the toy world learns on
-TOY_STUDENTS = {'toy': 'small', 'toy-tiny': 'tiny', 'programs-tiny': 'programs'} # name in settings -> size
+TOY_STUDENTS = {'toy': 'small', 'toy-tiny': 'tiny', 'toy-weak': 'weak', 'toy-strong': 'strong',
+                'programs-tiny': 'programs'} # name in settings -> size
 
 # %% ../../nbs/student/01_toy_students.ipynb #mixtures
 def _of_chain(question, rng): return neutral_solution(chain_of(question), rng)
@@ -31,7 +33,7 @@ def _of_task(question, rng): return neutral_program(task_of(question), rng)
 
 _TOY = toy_problems, _of_chain
 # size -> (problems, (question, rng) -> words)
-_MIXTURES = {'small': _TOY, 'tiny': _TOY, 'programs': (program_problems, _of_task)}
+_MIXTURES = {**dict.fromkeys(('small', 'tiny', 'weak', 'strong'), _TOY), 'programs': (program_problems, _of_task)}
 
 # %% ../../nbs/student/01_toy_students.ipynb #f7c3707a
 def recipe(size='small'): # a name of `SIZES`
