@@ -76,7 +76,7 @@ def test_in_short_names_every_row_once(ledger):
 
 def test_what_the_map_adds_and_at_what_scale():
     words = map_in_words()
-    assert len(re.findall(r'[+-]\d+\.\d+ \[', words)) == 6 and 'one-shot merge' in words
+    assert len(re.findall(r'[+-]\d+\.\d+ \[', words)) == 8 and 'one-shot merge' in words
     named = [r[0].partition(',')[0] for r in scale_table().rows]
     assert named == ['toy', 'words', 'words-errors', 'champ', 'map', 'the paper']
 

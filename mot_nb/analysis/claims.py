@@ -517,6 +517,7 @@ def _mean_words(mean, half, sign):
 # %% ../../nbs/analysis/01_claims.ipynb #5071b197
 def _best_rounds(runs, sign):
     "The best round of every seed, as a cell; of equal ones the earliest."
+    if all(len(rs) == 1 for rs in runs): return 'only the last was measured'
     return ', '.join(str(max(rs, key=lambda r: (sign*r['value'], -r['round']))['round']) for rs in runs)
 
 # %% ../../nbs/analysis/01_claims.ipynb #efa60a2d

@@ -13,6 +13,7 @@ import numpy as np
 from ..core.errors import MotError
 from ..core.intervals import at_level, t_interval
 from ..core.records import read_recorded, recorded, recorded_names
+from ..core.settings import load_settings
 from ..core.tables import Link, Shown, Table
 from ..core.verdicts import (EQUAL_WITHIN, LEAST_SEEDS, level_of, signed_interval, verdict_against_each,
                                   verdict_on)
@@ -247,6 +248,13 @@ def _knowledge(): return _against_all('knowledge', 'knowledge')
 @study(11, '54b_forgetting')
 def _reasoning(): return _against_all('reasoning', 'reasoning')
 
+# %% ../../nbs/analysis/49_claims_ledger.ipynb #ground-49
+def _ground(name, how): # of a record; its first line
+    "The record's name; with its rounds and steps where the run of that name has others."
+    of = lambda s: (s.rounds.rounds, s.train.steps)
+    here = of(load_settings(how['settings']))
+    return name if here == of(_run(f'runs/{name}')[0].settings) else f'{name} of {here[0]} × {here[1]} steps'
+
 # %% ../../nbs/analysis/49_claims_ledger.ipynb #bc611c95
 def _consensus(name, labelling):
     "The `Entry` of claim 13 on one measurement."
@@ -255,8 +263,8 @@ def _consensus(name, labelling):
     a, (lo, hi) = parts[0]
     points = lambda v: 2*v - 1           # of an AUC of two outcomes: the difference of the shares
     kinds = {'truth': 'style − shared tokens', 'agreement': 'one teacher\'s − all teachers\' words'}[labelling]
-    return Entry(f'share that drops, {kinds}', name, points(a.value), points(lo), points(hi), verdict, a.seeds,
-                 a.problems, level=level_of(3))
+    return Entry(f'share that drops, {kinds}', _ground(name, m.how), points(a.value), points(lo), points(hi), verdict,
+                 a.seeds, a.problems, level=level_of(3))
 
 @study(13, '55_confidence')
 def _consensus_toy(): return _consensus('toy', 'truth')
@@ -268,7 +276,7 @@ def _consensus_words(): return _consensus('words', 'agreement')
 def _of_reading(reading):
     "The `Entry` of a reading of drops: the part that decides, judged on all three."
     values, what, unit = deciding_part(_skills(), reading)
-    return Entry(f'{reading}: {what}', 'toy, other seeds', *t_interval(values, level_of(3)),
+    return Entry(f'{reading}: {what}', 'toy, other teachers', *t_interval(values, level_of(3)),
                  reading_verdict(_skills(), reading), len(values), unit=unit, level=level_of(3))
 
 @study(13, '55_confidence', needs=_SKILLS)
@@ -290,8 +298,8 @@ def _flatness(name):
     level = level_of(len(pairs)) if p['lo'] > 0 else .95       # sharper than this one: is it so at its share?
     lo, hi = at_level(p['lo'], p['hi'], seeds - 1, level)
     other = p['b'].rsplit('-r', 1)[0].replace('std-', 'STD ').replace('mtd-', 'MTD ')
-    return Entry(f'loss increase, MoT − {other} (flattest of {len(pairs)})', name, p['value'], lo, hi, verdict, seeds,
-                 unit='nats', level=level)
+    return Entry(f'loss increase, MoT − {other} (flattest of {len(pairs)})', _ground(name, r.how), p['value'], lo, hi,
+                 verdict, seeds, unit='nats', level=level)
 
 @study(14, '56_landscape')
 def _flatness_toy(): return _flatness('toy')
@@ -304,10 +312,11 @@ def _flatness_words(): return _flatness('words')
 def _map_rows(): return read_recorded(recorded('map/toy'), 'map')[1]
 
 _REGIMES = {'no errors': ('none', False), 'random errors kept': ('random', False)}
+_OWN = {'own errors kept': ('own', False)}
 
 def _of_map(opponent, regime):
     "The `Entry` of MoT against an opponent in one regime of the map."
-    errors, filtered = _REGIMES[regime]
+    errors, filtered = (_REGIMES | _OWN)[regime]
     d, = (x for x in pooled(map_differences(_map_rows(), opponent), 'errors', 'filtered')
           if (x['errors'], x['filtered']) == (errors, filtered))
     what, where = f'MoT − {opponent_in_words(opponent)}', f"map, {regime}, {d['places']} places"
@@ -448,12 +457,17 @@ def claim_table(*claims): # numbers
     return Table(['claim', *_COLUMNS[2:-1]], [[_named(e), *_line(e)] for e in found], 'from the one ledger of page 0',
                  [vars(e) for e in found])
 
+# %% ../../nbs/analysis/49_claims_ledger.ipynb #in-prose
+def _in_prose(e):
+    "The verdict of an `Entry` in a sentence; one over seeds alone with its number."
+    return f'over {e.seeds} seeds alone, {e.number}' if e.verdict == 'problems not counted' else e.verdict
+
 # %% ../../nbs/analysis/49_claims_ledger.ipynb #22957af8
 def answer_claims(said): # claim -> what it says, in a few words
     "The `Answer` that groups claims by their verdict in the one ledger."
     by = {}
     for (claim, _), found in ledger_entries().items():
-        if claim in said: by.setdefault(found[0].verdict, []).append(said[claim])
+        if claim in said: by.setdefault(_in_prose(found[0]), []).append(said[claim])
     return Answer('; '.join(f"{', '.join(dict.fromkeys(claims))}: {verdict}" for verdict, claims in by.items()) + '.')
 
 # %% ../../nbs/analysis/49_claims_ledger.ipynb #f533f183
@@ -470,12 +484,14 @@ def ledger_in_short(ledger=None): # a `ClaimsLedger`; None: that of the recorded
 def map_in_words():
     "Where MoT is ahead and where not, by the recorded map, in three sentences."
     points = lambda opponent, regime: _of_map(opponent, regime).number.removesuffix(' points')
-    kept, clean = 'random errors kept', 'no errors'
-    return (f'On the map of toy worlds MoT is ahead where teachers err at random and their errors are kept: '
-            f'{points("best teacher", kept)} points against the best single teacher and {points("mtd compute", kept)} '
-            f'against MTD of equal compute. Where teachers do not err neither difference is decided '
-            f'({points("best teacher", clean)} and {points("mtd compute", clean)}). In no regime is it ahead of the '
-            f'one-shot merge ({points("oneshot", kept)} with such errors, {points("oneshot", clean)} without errors).')
+    kept, clean, own = 'random errors kept', 'no errors', 'own errors kept'
+    return (f'On the map of toy worlds, over seeds alone, MoT is ahead where teachers err at random: with all traces '
+            f'kept {points("best teacher", kept)} points against the best single teacher and '
+            f'{points("mtd compute", kept)} against MTD of equal compute. Where each errs on operations of its own it '
+            f'is {points("best teacher", own)} and {points("mtd compute", own)}; where none errs neither difference is '
+            f'decided ({points("best teacher", clean)} and {points("mtd compute", clean)}). With no kind of teachers '
+            f'is it ahead of the one-shot merge ({points("oneshot", kept)} with random errors, '
+            f'{points("oneshot", clean)} with none).')
 
 # %% ../../nbs/analysis/49_claims_ledger.ipynb #b72a0289
 def _scale_line(name):

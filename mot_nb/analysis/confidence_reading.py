@@ -11,6 +11,7 @@ __all__ = ['shipped_confidence', 'recorded_table', 'share_table', 'answer_confid
 import numpy as np
 from ..core.labels import Label
 from ..core.records import made_by, recorded
+from ..core.settings import load_settings
 from ..core.tables import Table
 from ..core.verdicts import signed_interval
 from .confidence_record import PAIRS, consensus_parts, last_students, mot_student, read_confidence
@@ -25,10 +26,12 @@ def shipped_confidence(names=('toy', 'words', 'champ')): # of data/recorded/conf
 def recorded_table(shipped): # name -> `Measured`
     "A `Table` of what was measured: student, seeds, tokens, problems, how it was made."
     seeds = lambda m: max((r['seeds'] for r in m.rows if 'seeds' in r), default=1)
-    rows = [[n, m.how['settings']['student']['name'], str(seeds(m)), f"{m.how['tokens']:,}",
+    steps = lambda m: (lambda s: f'{s.rounds.rounds} x {s.train.steps}')(load_settings(m.how['settings']))
+    rows = [[n, m.how['settings']['student']['name'], steps(m), str(seeds(m)), f"{m.how['tokens']:,}",
              f"{m.how['problems']} {'held out' if m.how['held'] else 'trained on'}", made_by(m.how)]
             for n, m in shipped.items()]
-    return Table(['record', 'student', 'seeds', 'tokens', 'problems', 'made by'], rows)
+    return Table(['record', 'student', 'rounds x steps', 'seeds', 'tokens', 'problems', 'made by'], rows,
+                 'a command holds at its commit: profiles named in it may have other settings today')
 
 # %% ../../nbs/analysis/29_confidence_reading.ipynb #53675532
 def _points(auc, scale=1):

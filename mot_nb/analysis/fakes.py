@@ -139,5 +139,5 @@ def answer_fakes(rows=None): # of a recorded run; None: toy
     wins, loses = max(gaps), min(gaps)
     said = f'wins by {wins:.0f} points or loses by {-loses:.0f}' if loses < 0 < wins else \
            f'is {wins:.0f} or {loses:.0f} points ahead'
-    return Answer(f'far: the same answers of the same students say that MoT {said}, depending on how many steps its '
-                  'opponent may take.')
+    return Answer(f'like any that one hopes for: by the same answers of the same students MoT {said}, depending on how '
+                  'many steps its opponent may take.')

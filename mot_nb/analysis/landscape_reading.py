@@ -170,7 +170,7 @@ def basin_against_paper(shipped): # name -> `Landscape`
         ['branches of one start can be averaged (the method rests on it)',
          f"{', '.join(top)}: " + (f'a barrier on {", ".join(high)}' if high else 'none between any two branches')],
         ['a reverse-trajectory merge probe (early version; no result known)', 'half-way back the loss falls '
-         + (f'for {"; ".join(fall)}' if fall else 'significantly nowhere: the path did not go too far')]])
+         + (f'for {"; ".join(fall)}' if fall else 'significantly nowhere: no sign that the path went too far')]])
 
 # %% ../../nbs/analysis/51_landscape_reading.ipynb #94deb9b7
 def planes_of(record): # `Landscape`

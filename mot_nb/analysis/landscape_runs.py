@@ -20,6 +20,7 @@ from ..core.machine import compute_device, environment, number_type
 from ..core.records import write_recorded
 from ..core.settings import load_settings, settings_dict
 from ..core.tables import Table
+from ..core.verdicts import LEAST_SEEDS
 from ..data.pools import load_pool
 from ..student.students import load_student
 from ..student.weights import load_state
@@ -210,7 +211,8 @@ def flatness_answer(m,     # `LandscapeRun`
         if p['radius'] == m.radii[0]: groups.setdefault(flatness(p), []).append(named(p['b']))
     link = {'flatter': 'is **flatter** than', 'sharper': 'is **sharper** than'}
     said = [f"{link.get(w, 'has no significant difference from')} {', '.join(g)}" for w, g in groups.items()]
-    seeds = '' if len(m.seeds) > 1 else ' One seed says nothing of another.'
+    few = f'Fewer than {LEAST_SEEDS} seeds: shown, not judged.'
+    seeds = '' if len(m.seeds) >= LEAST_SEEDS else f' {few}'
     return f'{named(m.last)} ' + '; '.join(said) + f' (95 % interval over {pairs[0]["over"]}).' + seeds
 
 # %% ../../nbs/analysis/27_landscape_runs.ipynb #8147f8b5

@@ -56,10 +56,15 @@ def _cell(a, b):
     apart = add_halves(half, other)
     return f'{100 * x:.0f} → {100 * y:.0f}', apart is not None and abs(y - x) > apart
 
-def _heads(teachers):
-    "The columns: each operation, and who errs on it."
+def _asked(scores, sign):
+    "How many problems end in an operation."
+    return sum(last_operations()[p] == sign for p in next(iter(scores.values())).means)
+
+def _heads(teachers, before, after):
+    "The columns: each operation, who errs on it, and how many problems end in it in both runs."
     by = {sign: t for t, sign in OWN_ERRORS.items() if t in teachers}
-    return [f'{word} ({by[sign]} errs)' if sign in by else f'{word} (nobody errs)' for sign, word in _SIGNS.items()]
+    return [f'{word} ({by.get(sign, "nobody")} errs), {_asked(before, sign)} → {_asked(after, sign)}'
+            for sign, word in _SIGNS.items()]
 
 # %% ../../nbs/analysis/59_operation_reading.ipynb #op-table
 def operation_table(before,    # (seed, student) -> Score, where teachers are right
@@ -69,8 +74,9 @@ def operation_table(before,    # (seed, student) -> Score, where teachers are ri
     a, b = shares_by_operation(before), shares_by_operation(after)
     students = list(dict.fromkeys(s for s, _ in a))
     body = [[_called(s), *(_cell(a[s, sign], b[s, sign]) for sign in _SIGNS)] for s in students]
-    return Table(['student', *_heads(teachers)], body,
-                 'right answers in %, teachers right → teachers err; the base is the same student on other problems. '
+    return Table(['student', *_heads(teachers, before, after)], body,
+                 'right answers in %, and above them the problems: teachers right → teachers err; the base is the same '
+                 'student on other problems. '
                  'Bold: the 95 % interval of the difference, over seeds and problems, excludes 0; '
                  f'{len(body) * len(_SIGNS)} differences, not corrected for their number')
 

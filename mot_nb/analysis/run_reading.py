@@ -148,7 +148,7 @@ def answer_highest(result, # RunResult with single teachers
     tops = [_highest(result, s)[0] for s in result.settings.seeds]
     top = max(tops, key=tops.count)
     if set(tops) == {top}: return Answer(f'{where}, the student of {top} scores highest in all {len(tops)} seeds.')
-    return Answer(f'the teacher whose student scores highest changes from seed to seed: {where} it is {top} in '
+    return Answer(f'the teacher whose student scores highest can change from seed to seed: {where} it is {top} in '
                   f'{tops.count(top)} of {len(tops)} seeds.')
 
 # %% ../../nbs/analysis/07_run_reading.ipynb #e265bb14

@@ -170,8 +170,10 @@ def role_table(rows): # of a record
         who = [next(t for t, r in s.role.items() if r == role) for s in seeds]
         alone = np.mean([s[frozenset([t])][0] for s, t in zip(seeds, who)])
         without = np.array([s[s.all - {t}][0] - s[s.all][0] for s, t in zip(seeds, who)])
-        out.append([role, f'{100*alone:.1f}', _points(without)])
-    return Table(['part', 'alone', 'all without it − all'], out, 'points, mean over seeds, 95 % intervals')
+        lo, hi = t_interval(without)[1:]
+        out.append([role, f'{100*alone:.1f}', (_points(without), lo*hi > 0)])
+    return Table(['part', 'alone', 'all without it − all'], out,
+                 f'points, mean over {len(seeds)} seeds; 95 % intervals; bold: it excludes 0')
 
 # %% ../../nbs/analysis/54_subset_reading.ipynb #975c164f
 def order_table(rows): # of a record
@@ -194,5 +196,6 @@ def answer_choice(rows, fitted): # as for `rules_table`
     trained = max((n for n in found if n not in UNTRAINED), key=lambda n: found[n].mean())
     free = max(UNTRAINED, key=lambda n: found[n].mean())
     by = lambda n: f'{signed(found[n].mean(), 100)} points where "{n}" chooses'
-    who = f"significantly so: {', '.join(better)}" if better else 'none of the rules does so significantly'
-    return Answer(f'leaving some out may gain: {by(trained)}, {by(free)}; {who}.')
+    who = f"significantly so: {', '.join(better)}" if better else 'no rule gains significantly'
+    worse = [f'"{n}" loses {_points(g)}' for n, g in found.items() if t_interval(g)[2] < 0]
+    return Answer('; '.join([f'leaving some out may gain: {by(trained)}, {by(free)}', who, *worse]) + '.')

@@ -75,7 +75,8 @@ def answer_theory(theory): # `Theory`
     from mot_nb.analysis.run_reading import Answer
     left = theory.mean('left', measured='gd', predicted='quadratic', sharp=theory.gentle, E=theory.few)['value']
     adam = theory.mean('cosine', measured='adamw', predicted='quadratic')['value']
-    first = 'for a few steps of gradient descent, yes' if left < .1 else 'not even for a few steps of gradient descent'
+    few = f'for {theory.few} steps of gradient descent'
+    first = f'{few}, yes' if left < .1 else f'not even {few}'
     second = 'hardly' if adam < .7 else 'roughly'
     return Answer(f'{first}: the quadratic leaves {100*left:.1f} % of a branch\'s displacement unexplained; for AdamW, '
                   f'which the runs use, its direction is {second} right (cosine {adam:.2f}).')

@@ -20,7 +20,7 @@ VERDICTS = {
     'equal within the margin': f'the interval lies within {100*EQUAL_WITHIN:.0f} points on both sides of zero',
     'undecided': 'no significant difference: the interval includes zero and reaches beyond the margin',
     'fewer than 3 seeds': 'shown, not judged: how far another seed would lie is not known',
-    'problems not counted': 'shown, not judged: the interval is over seeds that were asked the same problems',
+    'problems not counted': 'shown, not judged: over seeds alone; other problems could lie further away',
     'cannot be seen here': 'no student got more than two problems right, or the run lacks what is compared'
 } # verdict -> what it means
 

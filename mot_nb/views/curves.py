@@ -30,7 +30,7 @@ def _groups(rows, metric):
     groups = {}
     for r in rows_over_seeds(rows) if several > 1 else rows:
         groups.setdefault((r['method'], r.get('teacher'), r.get('budget')), []).append(r)
-    over = f'{several} seeds or {things}' if several > 1 else things
+    over = f'{several} seeds or {things}, the wider' if several > 1 else things
     return {k: sorted(v, key=lambda r: r['round']) for k, v in groups.items()}, over
 
 # %% ../../nbs/views/04_curves.ipynb #f8835d26

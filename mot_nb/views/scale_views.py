@@ -7,6 +7,7 @@ __all__ = ['draw_layouts', 'draw_memory']
 
 # %% ../../nbs/views/31_scale_views.ipynb #525e54b0
 from ..core.escape import figure_text
+from ..scale.memory import USABLE
 from .plots import PALETTE, colours, new_axes, styled
 
 # %% ../../nbs/views/31_scale_views.ipynb #2c90bae1
@@ -88,21 +89,23 @@ def _gigabytes(layout, names):
 # %% ../../nbs/views/31_scale_views.ipynb #9937f948
 @styled
 def draw_memory(rows,       # (name, layout), from the top
-                room=80e9,  # bytes of a GPU
+                room=USABLE*80e9, # bytes of a GPU that may be used
                 ax=None):   # where; None: a new figure
     "Stacked bars of one GPU's memory by part against the room; returns the axes."
     ax, start = new_axes(size=(7.4, .55*len(rows) + 1.8)) if ax is None else ax, [0.]*len(rows)
     for (group, names), (colour, hatch) in zip(_PARTS.items(), _LOOKS):
         wide = [_gigabytes(l, names) for _, l in rows]
+        if not any(wide): continue
         ax.barh(range(len(rows)), wide, left=start, color=PALETTE[colour], hatch=hatch, edgecolor='white', lw=.5,
                 label=group, height=.66)
         start = [a + b for a, b in zip(start, wide)]
-    for i, total in enumerate(start): ax.text(total + 1.5, i, f'{total:.0f}', va='center', fontsize=8.5)
+    for i, total in enumerate(start):
+        ax.text(max(start)*1.03, i, f'{total:.0f} GB', va='center', fontsize=8.5)
     ax.axvline(room/1e9, color='black', lw=1.4, ls=(0, (4, 2)))
     ax.set_yticks(range(len(rows)), [figure_text(n) for n, _ in rows])
     ax.invert_yaxis()
-    ax.set(xlabel='GB on one GPU, at the worst moment of a step', xlim=(0, 1.1*max(start)),
-           title=f'Memory of one GPU, counted; dashed: {room/1e9:.0f} GB')
+    ax.set(xlabel='GB on one GPU, at the worst moment of a step', xlim=(0, 1.15*max(start)),
+           title=f'Memory of one GPU, counted; dashed: {room/1e9:.0f} GB may be used')
     ax.grid(axis='y', visible=False)
     ax.figure.legend(*ax.get_legend_handles_labels(), ncols=3, loc='outside lower center', fontsize=8.5)
     return ax

@@ -135,7 +135,7 @@ def _write(names, label):
     "Writes a student's name, not yet in its place; how far it is outside the plane is said where it is far."
     import matplotlib.patheffects as effects
     (name, colour, _), off = student_look(label, ()), names.plane.outside.get(label, 0)
-    said = name.replace('STD ', '') + (f' ({off:.1f} away)' if off >= .25 else '')
+    said = name.replace('STD ', '') + (f' ({off:.1f} radii away)' if off >= .25 else '')
     text = names.texts[label] = names.ax.annotate(
         figure_text(said), names.plane.corners[label], xytext=(0, 0), textcoords='offset points', fontsize=8.5,
         color=ink(colour), path_effects=[effects.withStroke(linewidth=2.6, foreground='white')], zorder=6,

@@ -400,7 +400,7 @@ def change_figure(rows,    # what `change_by_label` returned
     ax.axvline(0, color='#444444', lw=1, zorder=1)
     ax.set_title(title)
     _name_kinds(ax, rows, labels)
-    ax.set_xlabel('← less confident     mean change against the base (nats), 95 % interval     more confident →')
+    ax.set_xlabel('← less confident     mean change against the base     more confident →\n(nats, 95 % interval)')
     # 'outside' takes the room it needs, whatever the height
     ax.figure.legend(*ax.get_legend_handles_labels(), loc='outside lower center', ncols=4)
     return ax
