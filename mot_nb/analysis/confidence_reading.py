@@ -66,7 +66,8 @@ def share_table(measured,          # `Measured`
     first, mark = found[0], found[0].marked
     return Table(['student', kind_text(one), kind_text(other), 'difference, points', 'at equal confidence before'],
                  rows, f'marked: dropped by {mark:g} nats or more; {first.seeds} seeds, {first.problems} problems; 95 '
-                 '% intervals over problems and seeds; differences within the traces of one teacher; bold: excludes 0')
+                 '% intervals over problems and seeds; a difference is the mean of those within each teacher, so not '
+                 'that of the two columns; bold: excludes 0')
 
 # %% ../../nbs/analysis/29_confidence_reading.ipynb #d282ef2f
 def answer_confidence(measured,          # `Measured`

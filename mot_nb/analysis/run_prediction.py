@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from ..core.records import read_recorded, recorded, recorded_names
 from ..core.tables import Table
-from ..core.verdicts import signed_interval
 from ..data.corpora import pack, render_corpus
 from ..data.pools import load_pool
 from ..methods.recorded import read_record
@@ -20,9 +19,10 @@ from ..student.branch import supervised
 from ..student.loss import token_losses
 from ..student.students import load_student
 from .before_training import answer_features, curvature_features, gradient_features, place_features
-from .claims import best_std, gap, scores_of, verdict
+from .claims import best_std, gap, scores_of
 from .map_prediction import FEATURES, PREDICTED, fit_forecast, forecast, map_cases, numbers_of
 from .map_reading import opponent_in_words
+from .run_reading import gap_cell
 
 # %% ../../nbs/analysis/58_run_prediction.ipynb #rp-gradient
 def student_gradient(model, # a transformers causal LM
@@ -131,7 +131,7 @@ def _came_out(result, opponent, scores):
     right = np.rint(seeds_apart(result, opponent) * max(r['n'] for r in result.rows if r['metric'] == 'accuracy'))
     ties, g = int((right == 0).sum()), gap(result, 'mot', _opponent(result, opponent), scores=scores)
     ahead = f'{(right > 0).sum()} of {len(right)}' + f', {ties} tied' * bool(ties)
-    return [ahead, (signed_interval(g.value, g.lo, g.hi, 100, 1), verdict(g) in ('supported', 'contradicted'))]
+    return [ahead, gap_cell(g)]
 
 # %% ../../nbs/analysis/58_run_prediction.ipynb #rp-table
 def _asked(rows, before, places, names):

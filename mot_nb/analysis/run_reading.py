@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['ARMS', 'has_accuracy', 'can_be_judged', 'limits_in_words', 'shipped_runs', 'rates_in_words', 'runs_table',
            'made_table', 'highest_by_seed', 'changed_places', 'Answer', 'answer_highest', 'against_base', 'gap_table',
-           'opponents', 'mot_gaps', 'arms_table', 'recorded_arms', 'answer_mot', 'last_in_words', 'mot_gaps_in_words',
-           'run_in_words', 'gains_in_words', 'trace_lengths', 'lengths_in_words', 'seeds_alone', 'merge_reports',
-           'agreement_table']
+           'opponents', 'mot_gaps', 'gap_cell', 'arms_table', 'recorded_arms', 'answer_mot', 'last_in_words',
+           'mot_gaps_in_words', 'run_in_words', 'gains_in_words', 'trace_lengths', 'lengths_in_words', 'seeds_alone',
+           'merge_reports', 'agreement_table']
 
 # %% ../../nbs/analysis/07_run_reading.ipynb #7f21208e
 import json
@@ -197,11 +197,12 @@ def _same_opponents(arms):
     raise MotError('these arms have other opponents', where='arms_table', values=str(asked),
                    cure='give runs of the same methods')
 
-# %% ../../nbs/analysis/07_run_reading.ipynb #arms-cells
-def _gap_cell(g):
+# %% ../../nbs/analysis/07_run_reading.ipynb #gap-cell
+def gap_cell(g): # `Gap` of accuracies
     "A difference in points with its interval, bold where it is significant."
     return signed_interval(g.value, g.lo, g.hi, 100, 1), verdict(g) in ('supported', 'contradicted')
 
+# %% ../../nbs/analysis/07_run_reading.ipynb #arms-cells
 def _change_cell(a, b): # `Gap`s of two arms
     "The second minus the first, as differences of independent arms."
     if None in (a.lo, b.lo): return signed_interval(b.value - a.value, None, None, 100, 1)
@@ -213,7 +214,7 @@ def _change_cell(a, b): # `Gap`s of two arms
 def arms_table(arms): # name -> (RunResult with MoT, what `scores_of` returned): two, of the same methods
     "A `Table` of MoT minus its opponents in two arms, and the change from the first to the second, in points."
     named, gaps = _same_opponents(arms), {name: mot_gaps(r, scores) for name, (r, scores) in arms.items()}
-    body = [['best STD' if o == 'std:best' else student_words(o), _gap_cell(a), _gap_cell(b), _change_cell(a, b)]
+    body = [['best STD' if o == 'std:best' else student_words(o), gap_cell(a), gap_cell(b), _change_cell(a, b)]
             for o, a, b in zip(named, *gaps.values())]
     over = '; '.join(f'{name}: {of_one[0].over}, {of_one[0].b}' for name, of_one in gaps.items())
     return Table(['MoT minus', *arms, 'change'], body, f'points of accuracy, 95 % intervals; {over}; change: '
