@@ -332,8 +332,7 @@ area('intervals', 'analysis.best_teacher',
 area('intervals', 'answers.over_seeds', 'answers/08_over_seeds',
      ('over seeds alone', 'return m, min(lo, float(np.mean([r[', 'return m, max(lo, float(np.mean([r['),
      ('the best round is the first', "best = max(rows, key=lambda r: (sign*r['value'], -r['round']))",
-      "best = min(rows, key=lambda r: r['round'])"),
-     ('halves that choose and judge', 'got += list(x[r, held])', 'got += list(x[r, pick])'))
+      "best = min(rows, key=lambda r: r['round'])"))
 
 # -- claims ------------------------------------------------------------------------------------------------------------
 
