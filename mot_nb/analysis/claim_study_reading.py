@@ -4,16 +4,14 @@
 
 # %% auto #0
 __all__ = ['rates_of', 'at_own_rate', 'study_scores', 'more_traces', 'gain', 'shrinking_gain', 'peer_gain', 'teacher_gain',
-           'suffices', 'claim_differences', 'points_of', 'difference_of', 'size_table', 'nearness_table', 'peers_table',
-           'heirs_table']
+           'suffices', 'claim_differences', 'points_of', 'size_table', 'nearness_table', 'peers_table', 'heirs_table']
 
 # %% ../../nbs/analysis/48_claim_study_reading.ipynb #c5acd129
 from collections import defaultdict
 import numpy as np
 from ..core.errors import MotError
-from ..core.intervals import t_interval
 from ..core.tables import Table
-from ..core.verdicts import EQUAL_WITHIN, signed_interval, verdict_on
+from ..core.verdicts import EQUAL_WITHIN, difference_of, verdict_on
 
 # %% ../../nbs/analysis/48_claim_study_reading.ipynb #13fd4b71
 def rates_of(rows,    # of a record of kind 'claim study'
@@ -89,11 +87,6 @@ def points_of(values): # shares of right answers, one per seed
     "The mean in points, and the lowest and highest seed, as text."
     of = 100*np.asarray(values)
     return f'{of.mean():.1f} ({of.min():.0f} to {of.max():.0f})'
-
-# %% ../../nbs/analysis/48_claim_study_reading.ipynb #0ed20638
-def difference_of(values): # one per seed
-    "The mean difference in points with its 95 % interval over seeds, as text."
-    return signed_interval(*t_interval(values), 100, 1)
 
 # %% ../../nbs/analysis/48_claim_study_reading.ipynb #e2aeb3ff
 def _points_are(seeds):

@@ -15,6 +15,7 @@ import torch
 from ..core.errors import MotError
 from ..core.hashes import weights_hasher
 from ..core.files import atomic_folder, is_leftover, locked, write_atomic
+from ..core.machine import dtype_name
 from .merge import CHUNK, branch_weights, bytes_of, check_keys, float_dtype, merge_tensor, unequal_buffer
 from .merge_report import MergeReport, UpdateSums, layer_of, layer_reports
 from .weight_files import (CARRIED, TEMPLATES, WeightFolder, check_target, named_folders, read_json,
@@ -179,7 +180,7 @@ def _copy_buffer(m, key, n, reads, sink):
 # %% ../../nbs/student/11_merge_folders.ipynb #110cd267
 def _kinds(stored): # name -> (type, shape)
     "The names of the floating-point types in a file."
-    return sorted({str(t).removeprefix('torch.') for t, _ in stored.values() if t.is_floating_point})
+    return sorted({dtype_name(t) for t, _ in stored.values() if t.is_floating_point})
 
 # %% ../../nbs/student/11_merge_folders.ipynb #611047f2
 def _report(m, notes): # a `_FolderMerge` that is done
