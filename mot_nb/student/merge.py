@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['CHUNK', 'GPU_CHUNK', 'branch_weights', 'bytes_of', 'merge_tensor', 'check_keys', 'float_dtype', 'unequal_buffer',
-           'named_states', 'merge_with_report', 'merge_states', 'bfloat16_loss']
+           'named_states', 'merge_with_report', 'merge_states', 'bfloat16_loss', 'rounding_loss']
 
 # %% ../../nbs/student/08_merge.ipynb #b0696fae
 import math
@@ -329,14 +329,14 @@ def bfloat16_loss(base,    # the round's start: name -> tensor
         for i in range(0, x.numel(), BLOCK):
             piece = _block_loss(x[i:i+BLOCK].float(), y[i:i+BLOCK].float())
             total = [a + b for a, b in zip(total, piece)]
-    return _loss_table(*total)
+    return rounding_loss(*total)
 
 # %% ../../nbs/student/08_merge.ipynb #89bfa39d
-def _loss_table(n, moved, left, update, lost, kept, cross): # the sums of `_block_loss`
+def rounding_loss(n, moved, left, update, lost, kept, cross): # sums over all numbers, as those of a piece
     "What `bfloat16_loss` returns; what differs in bfloat16 differs in float32."
     return {
-        'parameters': n,
-        'moved': moved,                                          # numbers that the update changed in float32
+        'parameters': int(n),
+        'moved': int(moved),                                     # numbers that the update changed in float32
         'vanished': (moved - left)/moved if moved else None,     # of these: share whose bfloat16 value stayed
         'lost_norm': math.sqrt(lost/update) if update else None, # norm of (stored update - update) / norm of the update
         'cosine': cross/math.sqrt(update*kept) if update and kept else None} # of the stored update and the update
