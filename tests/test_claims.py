@@ -9,7 +9,8 @@ from mot_nb.analysis.claims import Gap, best_std, gap, judge, judge_run, judge_w
 from mot_nb.analysis.best_judged import judge_best
 from mot_nb.analysis.confidence_record import Measured, confidence_rows, judge_consensus
 from mot_nb.analysis.forgetting import against, change
-from mot_nb.analysis.landscape_runs import compare_sharpness, compared_table, flatness, flatness_answer
+from mot_nb.analysis.landscape_record import flatness
+from mot_nb.analysis.landscape_runs import compare_sharpness, compared_table, flatness_answer
 from mot_nb.analysis.scored_traces import Scored
 from mot_nb.analysis.sharpness import Sharpness
 from mot_nb.answers.scores import score_marks

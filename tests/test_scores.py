@@ -315,7 +315,7 @@ def test_a_line_that_is_no_object_is_refused_and_a_good_one_read(tmp_path):
 def test_nothing_to_compare_and_one_problem():
     "Empty sets are refused; one problem shows nothing, and its interval says so."
     from mot_nb.answers.differences import smallest_detectable
-    from mot_nb.answers.over_seeds import last_and_best, rows_over_seeds, split_best
+    from mot_nb.answers.over_seeds import last_and_best, rows_over_seeds
     from mot_nb.answers.scores import pass_at_k
     from mot_nb.answers.sequential import settled_early
     one = {'a': (True,)*16}
@@ -326,7 +326,7 @@ def test_nothing_to_compare_and_one_problem():
     empty = (lambda: sequential_difference({}, {}, Rule()), lambda: sequential_score({}, Rule()),
              lambda: settled_early({}, {}, Rule()), lambda: replay({}), lambda: replay({'a': np.ones((5, 16))}),
              lambda: replay({'a': np.ones(16), 'b': np.ones(16)}), lambda: replay(two, times=0),
-             lambda: pass_at_k([3]), lambda: pass_at_k([3], m=2), lambda: pass_at_k([], m=2), lambda: split_best([]),
+             lambda: pass_at_k([3]), lambda: pass_at_k([3], m=2), lambda: pass_at_k([], m=2),
              lambda: smallest_detectable(5, k=0), lambda: Rule(first='a'), lambda: Rule(last=16.5),
              lambda: rows_over_seeds([dict(method='mot')]), lambda: last_and_best([unmeasured]))
     for f in empty:

@@ -88,15 +88,13 @@ def row_confidence(model,             # a transformers causal LM
     "[(log-probability in nats, rank, most likely token)] of each row, arrays over its supervised tokens."
     import torch
     from mot_nb.answers.sampling import answering
-    from mot_nb.student.loss import use_packed_attention
+    from mot_nb.student.loss import keeping_attention, use_packed_attention
     if not rows: return []
     head, out = model.get_output_embeddings(), []
-    with answering(model):
+    with answering(model), keeping_attention(model):
         _check_head(model, torch.tensor([rows[0].input_ids[:8]], device=head.weight.device))
-        before = use_packed_attention(model)
-        try:
-            for p in pack(rows, max(micro_tokens, *map(len, rows))): out += _pack_confidence(model, head, p, held)
-        finally: model.set_attn_implementation(before)
+        use_packed_attention(model)
+        for p in pack(rows, max(micro_tokens, *map(len, rows))): out += _pack_confidence(model, head, p, held)
     return out
 
 # %% ../../nbs/analysis/10_confidence.ipynb #c19a9ac7

@@ -11,10 +11,9 @@ from collections import defaultdict
 from dataclasses import dataclass
 import numpy as np
 from ..answers.score_files import read_results
-from ..core.intervals import t_interval
 from ..core.records import recorded
 from ..core.tables import Shown, Table
-from ..core.verdicts import signed, signed_interval
+from ..core.verdicts import difference_of, signed
 from ..methods.recorded import read_record
 from .run_reading import Answer
 
@@ -45,24 +44,20 @@ def _toy():
     "The rows of the recorded toy run."
     return read_record(recorded('runs/toy'))[0].rows
 
-def _points(d): # differences, one per seed
-    "Mean and interval over seeds, in points."
-    return signed_interval(*t_interval(d), 100, 1)
-
 # %% ../../nbs/analysis/50_fakes.ipynb #70ef964d
 def best_of_rounds(rows=None): # of a recorded run; None: toy
     "MoT's best round, picked on the very answers that are reported, against the other's last."
     rows = rows or _toy()
     mot, other = shares_by_round(rows, 'mot'), shares_by_round(rows, 'std', 'verbose')[:, -1]
-    return Fake('the best round of ours, the last of theirs', f'MoT − STD verbose: {_points(mot.max(1) - other)}',
-                _points(mot[:, -1] - other), 'the last round, or one picked on other problems')
+    return Fake('the best round of ours, the last of theirs', f'MoT − STD verbose: {difference_of(mot.max(1) - other)}',
+                difference_of(mot[:, -1] - other), 'the last round, or one picked on other problems')
 
 # %% ../../nbs/analysis/50_fakes.ipynb #6558ef9e
 def one_seed(rows=None): # of a recorded run; None: toy
     "The seed on which MoT does best against an opponent that it does not beat."
     rows = rows or _toy()
     d = shares_by_round(rows, 'mot')[:, -1] - shares_by_round(rows, 'oneshot')[:, -1]
-    return Fake('one seed', f'MoT − one-shot merge: {signed(d.max(), 100)}', _points(d),
+    return Fake('one seed', f'MoT − one-shot merge: {signed(d.max(), 100)}', difference_of(d),
                 'three seeds or more, and the interval over them')
 
 # %% ../../nbs/analysis/50_fakes.ipynb #ebb3758b
@@ -71,8 +66,8 @@ def unequal_compute(rows=None): # of a recorded run; None: toy
     rows = rows or _toy()
     mot = shares_by_round(rows, 'mot')[:, -1]
     less, same = (shares_by_round(rows, 'mtd', b)[:, -1] for b in ('depth', 'compute'))
-    return Fake('an opponent with a fifth of the steps', f'MoT − MTD: {_points(mot - less)}',
-                f'at equal compute {_points(mot - same)}', 'steps in sequence and in all, for both')
+    return Fake('an opponent with a fifth of the steps', f'MoT − MTD: {difference_of(mot - less)}',
+                f'at equal compute {difference_of(mot - same)}', 'steps in sequence and in all, for both')
 
 # %% ../../nbs/analysis/50_fakes.ipynb #78ec9fe3
 def tries_of(record=None): # of kind 'scores' with 16 samples per problem; None: what ships
@@ -94,8 +89,9 @@ def weak_teacher_only(rows=None): # of a recorded run; None: toy
     mot, std = shares_by_round(rows, 'mot')[:, -1], {}
     for t in {r['teacher'] for r in rows if r['method'] == 'std'}: std[t] = shares_by_round(rows, 'std', t)[:, -1]
     worst, best = (f(std, key=lambda t: std[t].mean()) for f in (min, max))
-    return Fake('the weakest teacher as the baseline', f'MoT − STD {worst}: {_points(mot - std[worst])}',
-                f'− STD {best}: {_points(mot - std[best])}', 'every teacher, or the best one picked on other problems')
+    return Fake('the weakest teacher as the baseline', f'MoT − STD {worst}: {difference_of(mot - std[worst])}',
+                f'− STD {best}: {difference_of(mot - std[best])}',
+                'every teacher, or the best one picked on other problems')
 
 # %% ../../nbs/analysis/50_fakes.ipynb #55f1fe9f
 def the_good_metric(rows=None): # of a recorded run; None: toy
@@ -107,7 +103,7 @@ def the_good_metric(rows=None): # of a recorded run; None: toy
     loss = at('std', 'checker', 'loss') - at('mot', None, 'loss')
     right = at('mot', None, 'accuracy') - at('std', 'checker', 'accuracy')
     return Fake('the metric that is kinder', f'MoT lowers the loss of STD checker by {loss.mean():.2f} nats',
-                f'accuracy, MoT − STD checker: {_points(right)}', 'what is asked for: right answers')
+                f'accuracy, MoT − STD checker: {difference_of(right)}', 'what is asked for: right answers')
 
 # %% ../../nbs/analysis/50_fakes.ipynb #04c09740
 FAKES = (best_of_rounds, one_seed, unequal_compute, one_sample, weak_teacher_only, the_good_metric)
@@ -125,7 +121,7 @@ def stacked_table(rows=None): # of a recorded run; None: toy
     rows = rows or _toy()
     mot, other = shares_by_round(rows, 'mot'), shares_by_round(rows, 'oneshot')[:, -1]
     last = mot[:, -1] - other
-    said = {'mean over seeds, last round': _points(last), 'the kindest seed': signed(last.max(), 100),
+    said = {'mean over seeds, last round': difference_of(last), 'the kindest seed': signed(last.max(), 100),
             'the kindest seed and its best round': signed((mot.max(1) - other).max(), 100)}
     return Table(['MoT − one-shot merge', 'points'], [[n, (v, n.startswith('the'))] for n, v in said.items()],
                  'bold: what could be printed')

@@ -19,7 +19,7 @@ from ..core.tables import Table
 from ..core.verdicts import signed_interval
 from ..core.labels import Label
 from .claims import student_words
-from .landscape_record import read_landscape
+from .landscape_record import flatness, read_landscape
 
 # %% ../../nbs/analysis/51_landscape_reading.ipynb #ce7f5d83
 def shipped_landscapes(names=('toy', 'words')): # of data/recorded/landscape
@@ -49,10 +49,6 @@ def _name(record):
     "The name of a record without its seeds."
     return record.how['settings']['name'].partition(',')[0]
 
-def _verdict(row):
-    "'flatter', 'sharper' or 'no significant difference' of MoT minus another student."
-    return 'flatter' if row['hi'] < 0 else 'sharper' if row['lo'] > 0 else 'no significant difference'
-
 def _rivals(rows):
     "Rows against single-teacher students and the union."
     return [r for r in rows if r['b'].startswith(('std-', 'mtd-'))]
@@ -62,7 +58,7 @@ def answer_flat(shipped): # name -> `Landscape`
     "The `Answer` to: does MoT lie in a flatter place? Flatter and sharper than how many, on the first record."
     from mot_nb.analysis.run_reading import Answer
     name, record = next(iter(shipped.items()))
-    found = [_verdict(r) for r in _rivals(record.compared())]
+    found = [flatness(r) for r in _rivals(record.compared())]
     flatter, sharper = found.count('flatter'), found.count('sharper')
     first = 'yes' if flatter == len(found) else 'not in general' if flatter else 'no'
     return Answer(f'{first}: on {name}, over all its seeds, MoT is significantly flatter than {flatter} and sharper '
@@ -78,7 +74,7 @@ def flat_table(record, # `Landscape`
     cells = lambda r: (lambda v, _, ends: [v, (ends, r['lo'] > 0 or r['hi'] < 0)])(
         *signed_interval(r['value'], r['lo'], r['hi'], 1, digits).partition(' '))
     return Table(['MoT minus', unit or 'loss increase, nats', '95 % interval', 'MoT is'],
-                 [[name_of_student(r['b']), *cells(r), _verdict(r)] for r in rows],
+                 [[name_of_student(r['b']), *cells(r), flatness(r)] for r in rows],
                  f"{_name(record)}, {rows[0]['n']} seeds"
                  + ('' if part else f', radius {record.radius:g}') + '; bold: the interval excludes 0')
 

@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['LandscapeRun', 'measured_students', 'mot_path', 'about_table', 'measure_sharpness', 'sharpness_rows', 'interval_over',
-           'compare_sharpness', 'flatness', 'flatness_answer', 'sharpness_table', 'compared_table', 'Curved',
-           'check_probes', 'measure_curvature', 'compare_curvature', 'curvature_table', 'refuse_landscape',
-           'measure_barriers', 'barrier_tables', 'some_of_each', 'measure_around', 'middle_rows', 'measure_planes',
-           'measure_reverse', 'half_way_table']
+           'compare_sharpness', 'flatness_answer', 'sharpness_table', 'compared_table', 'Curved', 'check_probes',
+           'measure_curvature', 'compare_curvature', 'curvature_table', 'refuse_landscape', 'measure_barriers',
+           'barrier_tables', 'some_of_each', 'measure_around', 'middle_rows', 'measure_planes', 'measure_reverse',
+           'half_way_table']
 
 # %% ../../nbs/analysis/27_landscape_runs.ipynb #e85e90ce
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ from .barriers import barriers, highest_barrier, reverse
 from .directions import NORMS
 from .curvature import branch_hessian, lanczos, trace, trace_difference
 from .landscape import RowLoss, fixed_rows
-from .landscape_record import Landscape, row_over_seeds
+from .landscape_record import Landscape, flatness, row_over_seeds
 from .planes import grid, plane, surface, surface_around
 from ..methods.reopened import branches_again
 from .run_students import pool_rows, read_weights
@@ -195,11 +195,6 @@ def compare_sharpness(m,     # `LandscapeRun`
             out.append(comparison_over_seeds(each) if len(each) > 1 else each[0])
     for p in out: m.keep({'part': 'compared', 'seeds': len(m.seeds), **{k: v for k, v in p.items() if k != 'measure'}})
     return out
-
-# %% ../../nbs/analysis/27_landscape_runs.ipynb #4f540862
-def flatness(pair): # of `compare_sharpness`
-    "'flatter', 'sharper', or 'no significant difference': whether the 95 % interval excludes 0, and on which side."
-    return 'flatter' if pair['hi'] < 0 else 'sharper' if pair['lo'] > 0 else 'no significant difference'
 
 # %% ../../nbs/analysis/27_landscape_runs.ipynb #bc0ce2e7
 def flatness_answer(m,     # `LandscapeRun`

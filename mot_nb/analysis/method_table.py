@@ -12,7 +12,7 @@ from collections import defaultdict
 import numpy as np
 from ..core.intervals import add_halves, around, at_level, half_width
 from ..core.tables import Table
-from .map_reading import MARGIN, points
+from .map_reading import MARGIN, outcome_of, points
 from .method_units import marks_from_text
 from .run_reading import Answer
 
@@ -40,9 +40,8 @@ def standing(lo,             # lower end of the interval of a difference; None: 
              hi,             # upper end
              margin=MARGIN): # that is of no account
     "A word of `SAID`."
-    if lo is None: return 'undecided'
-    if -margin < lo and hi < margin: return 'equal'
-    return 'ahead' if lo > 0 else 'behind' if hi < 0 else 'undecided'
+    found = outcome_of(lo, hi, margin)
+    return {'wins': 'ahead', 'loses': 'behind'}.get(found, found)
 
 # %% ../../nbs/analysis/52_method_table.ipynb #346d6809
 def _facts(lr, rows, rates):

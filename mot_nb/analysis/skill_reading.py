@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['STUDENTS', 'READINGS', 'VOICE_COLUMNS', 'student_rows', 'single_labels', 'best_single_rows', 'right_of', 'skill_gaps',
            'skill_verdict', 'skill_table', 'reading_parts', 'reading_verdict', 'deciding_part', 'readings_table',
-           'own_voice', 'highest_voice', 'voice_table', 'voice_gap', 'voice_gaps_table']
+           'highest_voice', 'voice_table', 'voice_gap', 'voice_gaps_table']
 
 # %% ../../nbs/analysis/37_skill_reading.ipynb #90e82f64
 import numpy as np
@@ -141,12 +141,6 @@ def readings_table(rows): # of a record
 
 # %% ../../nbs/analysis/37_skill_reading.ipynb #f51623a6
 VOICE_COLUMNS = {'voices': 'greedy', 'drawn': 'drawn'}   # field of a row -> how it answered
-
-# %% ../../nbs/analysis/37_skill_reading.ipynb #f684c456
-def own_voice(rows, field='voices'): # of a record; a key of `VOICE_COLUMNS`
-    "[seeds]: the share of answers of single-teacher students that are given to their own teacher, mean over teachers."
-    of = [student_rows(rows, s) for s in single_labels(rows)]
-    return np.mean([[r[field][i] / max(1, sum(r[field])) for r in one] for i, one in enumerate(of)], 0)
 
 # %% ../../nbs/analysis/37_skill_reading.ipynb #cb6230fe
 def highest_voice(rows, label, field='voices'): # of a record; of a student; a key of `VOICE_COLUMNS`

@@ -14,6 +14,7 @@ from types import SimpleNamespace
 from ..core.errors import MotError, unknown_name
 from ..core.escape import html_text, markdown_text, terminal_text
 from ..core.hashes import derive_seed, hash_json
+from ..core.machine import dtype_name
 from ..core.records import made_by, read_recorded, recorded
 from ..data.corpora import render_prompt
 from .sampling import (answering, check_sampling, open_samples, render_all, sample_of, sample_problems,
@@ -248,7 +249,7 @@ def sample_with(engine,     # 'transformers', 'vllm' or 'auto'
         raise MotError('a server cannot hold a student that is being trained', where='eval.engine', values=engine,
                        cure='transformers or vllm; a server is for teachers: mot traces NAME --url ...')
     if engine == 'transformers': return sample_problems(model, tokenizer, prompts, path, model_hash, **how)
-    dtype = str(next(model.parameters()).dtype).removeprefix('torch.')
+    dtype = dtype_name(next(model.parameters()).dtype)
     with contextlib.ExitStack() as open_:
         held = open_.enter_context(_folder_of(folder, model, tokenizer, Path(path).parent))
         engine = open_.enter_context(VllmEngine(held, tokenizer, model_hash, model=model, dtype=dtype))

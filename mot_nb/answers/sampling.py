@@ -15,7 +15,7 @@ from pathlib import Path
 from ..core.errors import Busy, MotError
 from ..core.hashes import derive_seed, hash_bytes, hash_json
 from ..core.machine import dtype_name
-from ..core.files import append_line, read_lines
+from ..core.files import append_line, locked, read_lines
 from ..data.chat import decode_answer, end_of_turn, render_prompt
 from ..data.thought import prompt_state
 
@@ -463,11 +463,13 @@ def read_samples(path): # a sample file, finished or not
     return rows[0], found, asked
 
 # %% ../../nbs/answers/00_sampling.ipynb #94aa97f6
-def _to_append(path):
-    "The open file."
+def _held(path):
+    "The file, made where it is not there, held against a second process that would write the same samples."
+    busy = Busy('another process is writing this sample file', where=str(path),
+                cure='wait for it, or give another path')
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        return open(path, 'ab')
+        return locked(path, busy)
     except OSError as e:
         raise MotError(f'could not write: {e.strerror or e}', where=str(path),
                        cure='give the path of a file in a folder that can be written') from None
@@ -475,16 +477,9 @@ def _to_append(path):
 # %% ../../nbs/answers/00_sampling.ipynb #2911b120
 @contextlib.contextmanager
 def _only_writer(path):
-    "Holds the file against a second process that would write the same samples."
+    "Holds the file; one in which nothing was written is removed."
     new = not path.exists()
-    with _to_append(path) as f:
-        try:
-            import fcntl
-            fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except ImportError: pass                                 # no such lock on Windows
-        except BlockingIOError:
-            raise Busy('another process is writing this sample file', where=str(path),
-                       cure='wait for it, or give another path') from None
+    with _held(path):
         try: yield
         finally:
             if new and not path.stat().st_size: path.unlink()    # refused before the first sample

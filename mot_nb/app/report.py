@@ -12,7 +12,7 @@ from pathlib import Path
 import mot_nb
 from ..core.errors import MotError, unknown_name
 from ..core.hashes import hash_file, hash_json
-from ..core.files import append_line, data_folder, is_leftover, read_lines, write_atomic
+from ..core.files import append_line, data_folder, is_leftover, locked, read_lines, write_atomic
 from ..core.settings import load_settings, settings_dict
 from ..core.machine import environment
 from .stages import Stage, run_stages
@@ -152,27 +152,19 @@ def _check_folder(folder):
     raise MotError('this folder holds something else than a report', where=str(folder), values=sorted(others)[:5],
                    cure='give a new folder, or that of a report to resume: --out FOLDER')
 
-def _locked(folder):
-    "The lock file of a folder, which is made; raises where that cannot be written."
+# %% ../../nbs/app/08_report.ipynb #5a8f33ae
+def alone_in(folder): # where a report is made
+    "A context that holds the folder, which is made: two reports never write to one folder."
+    folder = Path(folder)
+    busy = MotError('another report is being made in this folder', where=str(folder),
+                    cure='wait for it, or give another folder')
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _check_folder(folder)
-        return open(folder/'.lock', 'w')
+        return locked(folder/'.lock', busy)
     except OSError as e:
         raise MotError(f'could not write: {e.strerror or e}', where=str(folder),
                        cure='give a folder that can be written: --out FOLDER') from None
-
-# %% ../../nbs/app/08_report.ipynb #5a8f33ae
-@contextlib.contextmanager
-def alone_in(folder): # where a report is made
-    "Holds the folder's lock: two reports never write to one folder."
-    import fcntl
-    with _locked(Path(folder)) as f:
-        try: fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise MotError('another report is being made in this folder', where=str(folder),
-                           cure='wait for it, or give another folder') from None
-        yield
 
 # %% ../../nbs/app/08_report.ipynb #a49d8877
 RUN, PAGE = 'mot_nb.app.report:make_run', 'mot_nb.app.report:make_page' # what the processes of the stages call

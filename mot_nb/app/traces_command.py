@@ -6,20 +6,21 @@
 __all__ = ['do_traces']
 
 # %% ../../nbs/app/13_traces_command.ipynb #c7994756
-import contextlib, re
+import contextlib, math, re
 from pathlib import Path
-from ..core.errors import MotError
+from ..core.errors import Busy, MotError
 from ..core.escape import terminal_text
-from ..core.files import is_leftover, sweep
+from ..core.files import is_leftover, locked, sweep
 from ..core.settings import load_settings
 from .answering import BOXED, answers_of, check_one, check_option, check_some, named_set
 
 # %% ../../nbs/app/13_traces_command.ipynb #cc2d7580
-def _opened(folder):
-    "The lock file of a folder, which is made; raises where that cannot be written."
+def _held(folder):
+    "A context that holds the folder, which is made; where another command writes in it, it is waited for."
+    busy = Busy('another process writes in this folder', where=str(folder), cure='wait for it')
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        return open(folder/'.lock', 'a')
+        return locked(folder/'.lock', busy, patience=math.inf)
     except OSError as e:
         raise MotError(f'could not write: {e.strerror or e}', where=str(folder),
                        cure='give a folder that can be written: --out FOLDER') from None
@@ -27,10 +28,7 @@ def _opened(folder):
 @contextlib.contextmanager
 def _writing(folder):
     "Holds a folder while its files are written, and clears away what a killed command left half written."
-    with _opened(folder) as f:
-        with contextlib.suppress(ImportError):      # no such lock on Windows
-            import fcntl
-            fcntl.flock(f, fcntl.LOCK_EX)
+    with _held(folder):
         for at in ('teachers', 'samples'): sweep(folder/at)
         for name in ('problems_*', 'README.md', 'TEACHERS.md'):     # the folder may hold more than is written here
             for p in filter(is_leftover, folder.glob(f'.{name}.*.part')): p.unlink()

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['t_quantile', 'half_width', 'around', 't_interval', 'at_level', 'ratio_terms', 'ratio_interval', 'mean_ratio_interval',
-           'geometric_interval', 'add_halves', 'wilson']
+           'add_halves', 'wilson']
 
 # %% ../../nbs/core/07_intervals.ipynb #3bfc4f5d
 import math
@@ -77,12 +77,6 @@ def mean_ratio_interval(sums,       # [K, n] numerators, a row per teacher, a co
     ratios = sums.sum(1, keepdims=True)/totals
     terms = counts.shape[1]*((sums - ratios*counts)/totals).mean(0)
     return around(ratios.mean(), half_width(terms, level))
-
-# %% ../../nbs/core/07_intervals.ipynb #92ae8bbb
-def geometric_interval(values,     # [n] independent positive values
-                       level=.95): # of the interval
-    "(geometric mean, lo, hi): the t interval of the logarithms, taken back; lo and hi are None for a single value."
-    return tuple(None if v is None else float(np.exp(v)) for v in t_interval(np.log(values), level))
 
 # %% ../../nbs/core/07_intervals.ipynb #9469c037
 def add_halves(*halves): # halves of intervals; None: that part is not known

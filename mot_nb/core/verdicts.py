@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['EQUAL_WITHIN', 'LEAST_SEEDS', 'VERDICTS', 'verdict_on', 'level_of', 'verdict_on_all', 'verdict_against_each',
-           'signed', 'signed_interval']
+           'signed', 'signed_interval', 'difference_of']
 
 # %% ../../nbs/core/14_verdicts.ipynb #d0342b1c
 from .errors import MotError
+from .intervals import t_interval
 
 # %% ../../nbs/core/14_verdicts.ipynb #2636c030
 EQUAL_WITHIN = .03 # of accuracy, 3 points: smaller differences are of no account
@@ -85,3 +86,8 @@ def signed_interval(value,     # a difference
     "'+5.4 [+2.0, +8.8]'; the value alone where it has no interval."
     if lo is None: return signed(value, scale, digits)
     return f'{signed(value, scale, digits)} [{signed(lo, scale, digits)}, {signed(hi, scale, digits)}]'
+
+# %% ../../nbs/core/14_verdicts.ipynb #39ddc9d8
+def difference_of(values): # one per seed, of accuracy
+    "The mean difference in points with its 95 % interval over seeds, as text."
+    return signed_interval(*t_interval(values), 100, 1)

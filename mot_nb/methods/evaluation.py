@@ -11,7 +11,7 @@ from ..core.errors import MotError
 from ..core.hashes import derive_seed, hash_bytes, hash_json
 from ..core.intervals import ratio_interval
 from ..data.pools import prompt_of
-from ..student.loss import corpus_loss, row_losses
+from ..student.loss import corpus_loss, keeping_attention, row_losses
 from ..answers.scores import score
 
 # %% ../../nbs/methods/04_evaluation.ipynb #c5b10d40
@@ -70,10 +70,9 @@ class Losses(Questions):
 
     def loss_rows(self, model): # a student; it keeps its attention
         "Its losses as rows of metrics: on the common corpus, then on each teacher's held-out traces."
-        before = model.config._attn_implementation
-        loss = corpus_loss(model, self.rows, self.micro_tokens)
-        held = row_losses(model, self.held_rows, self.micro_tokens)
-        model.set_attn_implementation(before)
+        with keeping_attention(model):
+            loss = corpus_loss(model, self.rows, self.micro_tokens)
+            held = row_losses(model, self.held_rows, self.micro_tokens)
         return [self.loss_row(loss), *self.heldout_rows(held)]
 
     def heldout_rows(self, pairs): # [(sum of token losses, supervised tokens)] of `held_rows`

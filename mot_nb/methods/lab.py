@@ -18,7 +18,7 @@ from ..data.corpora import render_corpus
 from ..data.heldout_traces import heldout_traces
 from ..data.pools import load_pool
 from ..student.students import check_vocabulary
-from ..student.loss import corpus_loss
+from ..student.loss import corpus_loss, keeping_attention
 from ..student.merge import branch_weights
 from ..student.operators import OPERATORS, mean
 from .ledger import Ledger
@@ -227,11 +227,8 @@ class Making(MarkingVerbs):
     def loss_of(self, state, # weights
                 rows):       # list of Row
         "The loss of weights on rows, nats per token: for operators that ask for the lab."
-        with self.place.answering(state=state) as model:
-            before = model.config._attn_implementation
-            loss = corpus_loss(model, rows, self.settings.train.micro_tokens)['value']
-            model.set_attn_implementation(before)
-        return loss
+        with self.place.answering(state=state) as model, keeping_attention(model):
+            return corpus_loss(model, rows, self.settings.train.micro_tokens)['value']
 
     def measured(self, student): # `Student`
         "The ledger's record of its measurement, made now where there is none."

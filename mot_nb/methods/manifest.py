@@ -7,11 +7,11 @@ __all__ = ['FORMAT', 'student_files', 'command_line', 'only_process', 'check_run
            'note_environment', 'check_unchanged']
 
 # %% ../../nbs/methods/11_manifest.ipynb #47bf9e6a
-import contextlib, json, shlex, sys, time
+import contextlib, json, shlex, sys
 from pathlib import Path
 from ..core.errors import Busy, MotError
 from ..core.hashes import WEIGHTS_HASH, hash_file
-from ..core.files import is_leftover, write_atomic
+from ..core.files import is_leftover, locked, write_atomic
 from ..core.machine import environment
 from ..core.experiment import amended, identity
 from ..core.settings import load_settings
@@ -34,32 +34,15 @@ def command_line(words): # of this process
     if words[:1] == ['__main__.py']: words[0] = 'mot'                      # python -m mot_nb
     return shlex.join(words)
 
-# %% ../../nbs/methods/11_manifest.ipynb #2c27a99f
-def _taken(take, patience=3.0): # seconds
-    "Whether a lock was taken; one that only reads a finished run holds it for a moment."
-    until = time.monotonic() + patience
-    while True:
-        with contextlib.suppress(BlockingIOError):
-            take()
-            return True
-        if time.monotonic() > until: return False
-        time.sleep(.05)
-
 # %% ../../nbs/methods/11_manifest.ipynb #4f045682
 @contextlib.contextmanager
 def only_process(out): # the run folder
     "Holds a run folder against a second process; one that cannot be written needs no lock."
-    try:
-        import fcntl                                       # Windows has no such lock
-        file = open(Path(out)/'.lock', 'w')
-    except (ImportError, OSError):
-        yield
-        return
-    with file as f:
-        if not _taken(lambda: fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)):
-            raise Busy('another process is working on this run', where=str(out),
-                       cure='wait for it, or give another folder')
-        yield
+    busy = Busy('another process is working on this run', where=str(out), cure='wait for it, or give another folder')
+    held = contextlib.nullcontext()
+    with contextlib.suppress(OSError):
+        held = locked(Path(out)/'.lock', busy, patience=3.)   # one that only reads a finished run holds it for a moment
+    with held: yield
 
 # %% ../../nbs/methods/11_manifest.ipynb #15554d7f
 def check_run_folder(out): # to be a run folder

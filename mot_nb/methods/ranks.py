@@ -18,7 +18,7 @@ from ..student.students import empty_student, load_student
 from ..student.models import save_student
 from ..student.weights import compute_dtype, student_state
 from ..student.branch import Branch
-from ..student.loss import loss_of_rows
+from ..student.loss import keeping_attention, loss_of_rows
 from ..student.merge import MergeReport
 from ..student.operators import mean
 from ..scale.sharded import Pieces, Sharded, emptied, in_main_memory
@@ -250,9 +250,8 @@ class RankShares(RankMerges):
     def _share_of(self, label, model_hash, answering, e, path, done, team, progress):
         "This rank's losses (common corpus, held-out traces), and its answers in a file of its own."
         with answering() as model:
-            before = model.config._attn_implementation
-            losses = [losses_of_share(model, rows, e.micro_tokens, *team) for rows in (e.rows, e.held_rows)]
-            model.set_attn_implementation(before)
+            with keeping_attention(model):
+                losses = [losses_of_share(model, rows, e.micro_tokens, *team) for rows in (e.rows, e.held_rows)]
             if e.prompts:
                 Path(path).parent.mkdir(parents=True, exist_ok=True)
                 told = lambda done, total, left: progress(f'{label}: {done}/{total} answers of this rank')

@@ -12,7 +12,7 @@ from pathlib import Path
 from ..core.checks import same_json
 from ..core.hashes import WEIGHTS_HASH, hash_tensors
 from ..core.machine import environment
-from ..student.loss import corpus_loss
+from ..student.loss import corpus_loss, keeping_attention
 from .device import merge_branches
 from .maker import forget
 from .planned import made_students, names_of
@@ -67,11 +67,8 @@ def at_hand(lab,    # `SeedLab` of the plan
 # %% ../../nbs/methods/18_remade.ipynb #a8148554
 def _loss(lab, state):
     "The loss of weights on the common corpus."
-    with lab.place.answering(state=state) as model:
-        before = model.config._attn_implementation
-        found = corpus_loss(model, lab.evaluation.rows, lab.evaluation.micro_tokens)
-        model.set_attn_implementation(before)
-    return found
+    with lab.place.answering(state=state) as model, keeping_attention(model):
+        return corpus_loss(model, lab.evaluation.rows, lab.evaluation.micro_tokens)
 
 # %% ../../nbs/methods/18_remade.ipynb #c569945a
 def check_losses(lab,     # `SeedLab` of the plan

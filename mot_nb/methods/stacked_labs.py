@@ -15,6 +15,7 @@ from ..answers.sampling import stop_tokens
 from ..answers.stacked_answers import decode_stacked, marks_of, sampled_rows, texts_of
 from ..data.corpora import render_corpus, render_prompt
 from ..student.distillation import StackedTeachers
+from ..student.loss import keeping_attention
 from ..student.operators import mean
 from ..student.stacked import StackedRows, StackedShape, flatten, stacked_losses, unflatten
 from ..student.stacked_training import StackedBranch, train_stacked
@@ -85,10 +86,8 @@ class _Asked:
     @contextmanager
     def answering(self, state): # weights
         "The model with these weights."
-        before = self.model.config._attn_implementation
         load_state(self.model, state)
-        try: yield self.model
-        finally: self.model.set_attn_implementation(before)
+        with keeping_attention(self.model): yield self.model
 
     @torch.no_grad()
     def loss_of(self, state, rows): # weights; list of Row

@@ -8,7 +8,7 @@ __all__ = ['check_rows', 'check_start']
 # %% ../../nbs/methods/10_start_check.ipynb #1206fd3b
 from ..core.errors import MotError
 from ..data.corpora import read_back
-from ..student.loss import check_packing
+from ..student.loss import check_packing, keeping_attention
 from ..student.models import check_writable
 from ..student.weights import emulated_note
 
@@ -34,10 +34,8 @@ def check_start(lab): # `SeedLab` whose rows are rendered
     n = check_rows(lab.pool.corpora, lab.rows, place.tokenizer)
     place.share(lambda: check_writable(place.shell, place.tokenizer))     # by the process that writes
     if place.kind != 'process': return f'checked: {n} rows read back, the student can be written'
-    with place.answering(state=place.base) as model:
-        before = model.config._attn_implementation
+    with place.answering(state=place.base) as model, keeping_attention(model):
         apart = check_packing(model, [r for own in lab.rows.values() for r in own])
-        model.set_attn_implementation(before)
     slow = emulated_note(lab.settings.train, place.device)
     return f'checked: {n} rows read back, two packed as alone to {apart:.0e} nats per token, the student can be ' \
            f'written{"; " * bool(slow)}{slow}'

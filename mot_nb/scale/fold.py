@@ -10,6 +10,7 @@ import math
 import torch
 import torch.distributed as dist
 from ..core.errors import MotError
+from ..student.merge import rounding_loss
 from ..student.merge_report import LayerReport, MergeReport, layer_key, layer_of
 from .sharded import Pieces, in_main_memory
 
@@ -147,12 +148,12 @@ class Fold:
 
 # %% ../../nbs/scale/04_fold.ipynb #b76ba514
 def _rounding_sums(a, b): # one tensor before and after
-    "[7] float64: numbers, moved, vanished; squares of the update, of what is lost, of what is kept; update times kept."
+    "[7] float64: what `rounding_loss` asks for, each sum in float64."
     d, kept = b - a, b.bfloat16().float() - a.bfloat16().float()
-    moved, e = d != 0, d - kept
+    e, some = d - kept, lambda x: float((x != 0).sum())
     dot = lambda x, y: float(x.double().view(-1) @ y.double().view(-1))
-    return torch.tensor([d.numel(), float(moved.sum()), float((moved & (kept == 0)).sum()),
-                         dot(d, d), dot(e, e), dot(kept, kept), dot(d, kept)], dtype=torch.float64)
+    return torch.tensor([d.numel(), some(d), some(kept), dot(d, d), dot(e, e), dot(kept, kept), dot(d, kept)],
+                        dtype=torch.float64)
 
 # %% ../../nbs/scale/04_fold.ipynb #44d01b97
 @torch.no_grad()
@@ -163,7 +164,4 @@ def stored_loss(student, # `Sharded`: axis
     s = torch.zeros(7, dtype=torch.float64)
     for n in end: s += _rounding_sums(start[n].to(student.device), end[n].to(student.device))
     dist.all_reduce(s, group=student.comm)
-    n, moved, gone, update, lost, kept, cross = s.tolist()
-    return {'parameters': int(n), 'moved': int(moved), 'vanished': gone / moved if moved else None,
-            'lost_norm': math.sqrt(lost / update) if update else None,
-            'cosine': cross / math.sqrt(update * kept) if update and kept else None}
+    return rounding_loss(*s.tolist())

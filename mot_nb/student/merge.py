@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['CHUNK', 'GPU_CHUNK', 'branch_weights', 'bytes_of', 'merge_tensor', 'check_keys', 'float_dtype', 'unequal_buffer',
-           'merge_with_report', 'merge_states', 'bfloat16_loss']
+           'named_states', 'merge_with_report', 'merge_states', 'bfloat16_loss', 'rounding_loss']
 
 # %% ../../nbs/student/08_merge.ipynb #b0696fae
 import math
@@ -14,6 +14,7 @@ import torch
 
 from ..core.errors import MotError
 from ..core.hashes import hash_tensors
+from ..core.machine import dtype_name
 from .merge_report import (BLOCK, MergeReport, UpdateSums, count_true, dot, layer_of, layer_reports,
                                          sum_of_squares)
 
@@ -264,7 +265,7 @@ def _merged(ts, weights, dtype, names, key, base, sums): # K floating-point tens
     return result
 
 # %% ../../nbs/student/08_merge.ipynb #36f5d0fb
-def _named(states): # K state dicts, or branch name -> state dict
+def named_states(states): # K state dicts, or branch name -> state dict
     "(names, state dicts), both as lists."
     if isinstance(states, Mapping): return list(map(str, states)), list(states.values())
     return [f'branch {i+1}' for i in range(len(states))], list(states)
@@ -278,7 +279,7 @@ def merge_with_report(states,            # K state dicts, or branch name -> stat
                       diagnostics=True,  # take them, where a base is given
                       hashes=False):     # hash every branch and the result; costs about three times the merge
     "(merged state dict, `MergeReport`): the weighted mean of the branches, whatever their order (MoT, merge step)."
-    names, states = _named(states)
+    names, states = named_states(states)
     weights, dtype = branch_weights(weights, names), float_dtype(dtype)
     start = [] if base is None else [base]
     _check_tensors(states + start, names + ['base'] * len(start))
@@ -295,7 +296,7 @@ def merge_with_report(states,            # K state dicts, or branch name -> stat
         else:
             out[key], same = _same_buffer(ts, names, key), same + 1
     hashed = (tuple(map(hash_tensors, states)), hash_tensors(out)) if hashes else ((), '')
-    return out, MergeReport(tuple(names), tuple(weights), str(dtype).removeprefix('torch.'), len(out) - same, same,
+    return out, MergeReport(tuple(names), tuple(weights), dtype_name(dtype), len(out) - same, same,
                             len(states[0]), sum(t.numel() for t in out.values()), *hashed,
                             'base' if sums else '', layer_reports(sums, weights))
 
@@ -328,14 +329,14 @@ def bfloat16_loss(base,    # the round's start: name -> tensor
         for i in range(0, x.numel(), BLOCK):
             piece = _block_loss(x[i:i+BLOCK].float(), y[i:i+BLOCK].float())
             total = [a + b for a, b in zip(total, piece)]
-    return _loss_table(*total)
+    return rounding_loss(*total)
 
 # %% ../../nbs/student/08_merge.ipynb #89bfa39d
-def _loss_table(n, moved, left, update, lost, kept, cross): # the sums of `_block_loss`
+def rounding_loss(n, moved, left, update, lost, kept, cross): # sums over all numbers, as those of a piece
     "What `bfloat16_loss` returns; what differs in bfloat16 differs in float32."
     return {
-        'parameters': n,
-        'moved': moved,                                          # numbers that the update changed in float32
+        'parameters': int(n),
+        'moved': int(moved),                                     # numbers that the update changed in float32
         'vanished': (moved - left)/moved if moved else None,     # of these: share whose bfloat16 value stayed
         'lost_norm': math.sqrt(lost/update) if update else None, # norm of (stored update - update) / norm of the update
         'cosine': cross/math.sqrt(update*kept) if update and kept else None} # of the stored update and the update

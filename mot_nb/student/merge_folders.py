@@ -14,7 +14,8 @@ import torch
 
 from ..core.errors import MotError
 from ..core.hashes import weights_hasher
-from ..core.files import atomic_folder, is_leftover, write_atomic
+from ..core.files import atomic_folder, is_leftover, locked, write_atomic
+from ..core.machine import dtype_name
 from .merge import CHUNK, branch_weights, bytes_of, check_keys, float_dtype, merge_tensor, unequal_buffer
 from .merge_report import MergeReport, UpdateSums, layer_of, layer_reports
 from .weight_files import (CARRIED, TEMPLATES, WeightFolder, check_target, named_folders, read_json,
@@ -179,7 +180,7 @@ def _copy_buffer(m, key, n, reads, sink):
 # %% ../../nbs/student/11_merge_folders.ipynb #110cd267
 def _kinds(stored): # name -> (type, shape)
     "The names of the floating-point types in a file."
-    return sorted({str(t).removeprefix('torch.') for t, _ in stored.values() if t.is_floating_point})
+    return sorted({dtype_name(t) for t, _ in stored.values() if t.is_floating_point})
 
 # %% ../../nbs/student/11_merge_folders.ipynb #611047f2
 def _report(m, notes): # a `_FolderMerge` that is done
@@ -229,16 +230,9 @@ def _ending(m): # a `_FolderMerge`
 
 # %% ../../nbs/student/11_merge_folders.ipynb #d61a6752
 def _hold(folder):
-    "A descriptor that locks a folder until it is closed or its process ends; None: another process holds it."
-    fd = os.open(folder, os.O_RDONLY)
-    try:
-        import fcntl
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except ImportError: pass        # not on Windows
-    except OSError:
-        os.close(fd)
-        return None
-    return fd
+    "A context that holds a folder; None: another process holds it."
+    try: return locked(folder, BlockingIOError(), folder=True)
+    except OSError: return None
 
 def _remove(p, out): # a leftover folder that is ours now; the output
     "Removes a leftover; an older result caught between its two renames comes back."
@@ -249,9 +243,8 @@ def _remove(p, out): # a leftover folder that is ours now; the output
 def _sweep(out):
     "Removes what killed merges to this folder left beside it."
     for p in sorted(out.parent.glob(f'.{glob.escape(out.name)}.????????.*')):
-        if not is_leftover(p) or not p.is_dir() or (fd := _hold(p)) is None: continue
-        _remove(p, out)
-        os.close(fd)
+        if not is_leftover(p) or not p.is_dir() or (held := _hold(p)) is None: continue
+        with held: _remove(p, out)
 
 # %% ../../nbs/student/11_merge_folders.ipynb #b72e7dc4
 @torch.no_grad()
@@ -276,7 +269,7 @@ def merge_folders(folders,           # K Hugging Face folders, or branch name ->
         m = _FolderMerge(rows[:len(paths)], rows[-1] if start else None, names, weights, kind, hashes)
         _check_room(out, m.size)
         with _ending(m), atomic_folder(out) as stage, ExitStack() as files:
-            if (fd := _hold(stage)) is not None: files.callback(os.close, fd)
+            if (held := _hold(stage)) is not None: files.enter_context(held)
             m.open(stage, files)
             for done, key in enumerate(sorted(m.stored)):
                 _merge_one(m, key)

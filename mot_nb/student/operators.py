@@ -6,13 +6,11 @@
 __all__ = ['OPERATORS', 'tensorwise', 'mean', 'task_arithmetic', 'ties', 'dare', 'model_stock', 'merge_by']
 
 # %% ../../nbs/student/09_operators.ipynb #0b55f1b0
-from collections.abc import Mapping
-
 import torch
 
 from ..core.errors import MotError, unknown_name
 from ..core.hashes import derive_seed
-from .merge import merge_states
+from .merge import merge_states, named_states
 
 # %% ../../nbs/student/09_operators.ipynb #ff8faee0
 def tensorwise(operator): # (base: name -> tensor, states: branch name -> name -> tensor, **settings) -> name -> tensor
@@ -29,11 +27,6 @@ def mean(base,          # not looked at: a mean needs no start
     return merge_states(states, weights)
 
 # %% ../../nbs/student/09_operators.ipynb #abf1ac68
-def _named(states): # K state dicts, or branch name -> state dict
-    "(names, state dicts), both as lists."
-    if isinstance(states, Mapping): return list(map(str, states)), list(states.values())
-    return [f'branch {i+1}' for i in range(len(states))], list(states)
-
 def _one_update(base, names, states, key, combine): # as in `_by_update`, for one tensor
     "base + combine(updates) of one tensor; integer buffers are only checked."
     parts = {'base': {key: base[key]}}
@@ -49,7 +42,7 @@ def _one_update(base, names, states, key, combine): # as in `_by_update`, for on
 @torch.no_grad()
 def _by_update(base, states, combine): # combine(updates [K, n] float64, names of the branches, tensor name) -> [n]
     "base + combine(updates) for every tensor, in float64, rounded once to float32."
-    names, states = _named(states)
+    names, states = named_states(states)
     keys = list(merge_states({'base': base}))           # refuses what is no state dict
     out = {key: _one_update(base, names, states, key, combine) for key in keys}
     extra = sorted({k for s in states for k in s} - set(base))

@@ -40,7 +40,8 @@ def _no_weights(folder):
     what, cure = 'this folder holds no model.safetensors', whole
     if not folder.is_dir(): what = 'there is no such folder'
     elif (folder/'adapter_model.safetensors').is_file():
-        what, cure = 'this folder holds a LoRA adapter, not a student', 'merge adapters with merge_lora'
+        what = 'this folder holds a LoRA adapter, not a student'
+        cure = 'merge adapters with mot_nb.student.lora.merge_lora_folders'
     elif any(folder.glob('*.bin')) or any(folder.glob('*.pt')):
         what = 'this folder holds pickled weights, which are not read'
         cure = 'save it with save_pretrained (safetensors) first'

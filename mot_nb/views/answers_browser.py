@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 from ..core.errors import MotError
-from ..core.escape import html_text, terminal_text
+from ..core.escape import html_text, shortened_middle, terminal_text
 from ..core.files import write_atomic
 from ..core.labels import Label
 from ..answers.answer_sets import first_parting, has_right, sorted_pair
@@ -209,11 +209,6 @@ def _marks_for(text, groups):
     return [(*at, f' class="{" ".join(f"d{x}" for x in xs)}"') for at, xs in sorted(places.items())]
 
 # %% ../../nbs/views/13_answers_browser.ipynb #034e096c
-def _shortened(text, most):
-    "The text, its middle left out and counted where it is longer."
-    if len(text) <= most: return text
-    return f'{text[:most*2//3]} … {len(text) - most:,} characters left out … {text[-(most//3):]}'
-
 def _text_block(text, students, groups, shown):
     "One text with the students that wrote it."
     body = words_html(text, _by_class, _apart(_marks_for(text, groups)))
@@ -246,7 +241,8 @@ def _head(i, name, marked):
 def _problem(p, of, names, most):
     "A problem of the file, with every student's answer once."
     shown = {i: shown_answer(a[p.id]) for i, a in enumerate(of) if a.get(p.id)}
-    shown = {i: m if len(m.text) <= most else type(m)(_shortened(m.text, most), m.mark) for i, m in shown.items()}
+    cut = lambda text, most: shortened_middle(text, most, counted=True)
+    shown = {i: m if len(m.text) <= most else type(m)(cut(m.text, most), m.mark) for i, m in shown.items()}
     groups = _grouped(shown)
     classes = [f'x{i}' for i in shown] + [f'r{i}' for i in shown if has_right(of[i][p.id])]
     classes += [f't{i}' for i, m in shown.items() if m.mark == 'truncated']
@@ -254,7 +250,7 @@ def _problem(p, of, names, most):
     heads = ''.join(_head(i, names[i], of[i][p.id]) for i in shown)
     texts = ''.join(_text_block(t, xs, groups, shown) for t, xs in groups.items())
     asked = ' '.join(p.question.split())
-    full = f'<div class=asked>{words_html(_shortened(p.question, 4*most), _by_class)}</div>' if len(asked) > 100 else ''
+    full = f'<div class=asked>{words_html(cut(p.question, 4*most), _by_class)}</div>' if len(asked) > 100 else ''
     known = f'<div class=soft>right answer <b>{html_text(p.answer, 200)}</b> · problem {html_text(p.id, 80)}</div>'
     opener = html_text(asked if len(asked) <= 100 else asked[:100] + '…')
     return (f'<details class="q {" ".join(classes)}"><summary>{opener}<span class=m>{chips}</span></summary>'

@@ -9,7 +9,7 @@ __all__ = ['LOOKS', 'FOLDED', 'LONGEST_SHOWN', 'inline', 'element', 'words_html'
 # %% ../../nbs/views/12_own_words.ipynb #d77f1951
 import re
 from ..core.errors import MotError, visible
-from ..core.escape import html_text, markdown_text, terminal_text
+from ..core.escape import html_text, markdown_text, shortened_middle, terminal_text
 from ..core.labels import Label
 from ..core.tables import Table
 from ..data.problems import Problem
@@ -82,11 +82,6 @@ FOLDED = 360      # characters: longer texts are folded
 LONGEST_SHOWN = 20_000   # characters: of longer ones the middle is left out
 
 # %% ../../nbs/views/12_own_words.ipynb #b1933f9e
-def _cut(text, most):
-    "The text, its middle left out and counted where it is longer."
-    if len(text) <= most: return text
-    return f'{text[:most*2//3]} … {len(text) - most:,} characters left out … {text[-(most//3):]}'
-
 def _opener(text):
     "The line that opens a folded text: beginning, end and length."
     ends = visible(f'{text[:100].strip()} … {text[-60:].strip()}')
@@ -96,7 +91,7 @@ def _opener(text):
 def said_html(text,        # of a model
               look=inline): # as in `element`
     "The text as a block of HTML, folded where it is long."
-    shown = words_html(_cut(text, LONGEST_SHOWN), look)
+    shown = words_html(shortened_middle(text, LONGEST_SHOWN, counted=True), look)
     if len(text) <= FOLDED: return element('div', 'said', shown, look)
     opener = element('summary', 'said', _opener(text), look)
     return f'<details>{opener}{element("div", "said", shown, look)}</details>'
@@ -183,11 +178,12 @@ class OwnWords(View):
         super().__init__(_html(problem, lines, solutions, why), self._lines())
 
     def _lines(self):
-        one = lambda r: f"{r[0]}{', ' if r[1] else ''}{r[1]}{f' [{r[2]}]' if r[2] else ''}: {_cut(r[3], 600)}"
+        text = lambda t: shortened_middle(t, 600, counted=True)
+        one = lambda r: f"{r[0]}{', ' if r[1] else ''}{r[1]}{f' [{r[2]}]' if r[2] else ''}: {text(r[3])}"
         return '\n'.join(terminal_text(x).replace('\n', '\n    ') for x in [*self.head, '', *map(one, self.rows)])
 
     def _repr_markdown_(self):
-        rows = [[*r[:3], _cut(r[3], 1200)] for r in self.rows]
+        rows = [[*r[:3], shortened_middle(r[3], 1200, counted=True)] for r in self.rows]
         table = Table(['student', 'round', 'mark', 'answer'], rows)._repr_markdown_()
         return '\n\n'.join([*map(markdown_text, self.head), table])
 

@@ -11,7 +11,7 @@ import numpy as np
 from ..analysis.skill_reading import STUDENTS, single_labels, skill_gaps, student_rows
 from ..analysis.subset_reading import by_seed, gains, rules
 from ..core.intervals import t_interval
-from ..core.verdicts import EQUAL_WITHIN, signed_interval
+from ..core.verdicts import EQUAL_WITHIN, difference_of
 from .plots import PALETTE, colours, name_rows, new_axes, student_look, styled
 
 # %% ../../nbs/views/11_study_views.ipynb #dca1655d
@@ -43,7 +43,7 @@ def draw_skill_gaps(rows,             # of a record of kind 'skill study'
 # %% ../../nbs/views/11_study_views.ipynb #b67c3f42
 def differences_in_words(gaps): # name, or label of a student -> [seeds]
     "The differences as text, for those who cannot see the figure; students by their names in tables."
-    return '; '.join(f'{student_look(n)[0]} {signed_interval(*t_interval(g), 100, 1)}' for n, g in gaps.items())
+    return '; '.join(f'{student_look(n)[0]} {difference_of(g)}' for n, g in gaps.items())
 
 # %% ../../nbs/views/11_study_views.ipynb #2bbe22d0
 def _mean_shares(rows, label, field):

@@ -9,9 +9,8 @@ __all__ = ['principal_plane', 'words_figure', 'words_branches', 'words_answers',
 import copy, threading
 import torch
 from ..core.errors import MotError
-from ..core.escape import figure_text, html_text
+from ..core.escape import figure_text, html_text, shortened_middle
 from ..core.tables import Table
-from ..methods.looking import shortened_middle
 from ..methods.playground import play_round
 from ..methods.words_playground import (Stopped, Told, WordsDials, WordsPlayground, why_not_here,
                                              words_teachers)

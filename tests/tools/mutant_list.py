@@ -332,8 +332,7 @@ area('intervals', 'analysis.best_teacher',
 area('intervals', 'answers.over_seeds', 'answers/08_over_seeds',
      ('over seeds alone', 'return m, min(lo, float(np.mean([r[', 'return m, max(lo, float(np.mean([r['),
      ('the best round is the first', "best = max(rows, key=lambda r: (sign*r['value'], -r['round']))",
-      "best = min(rows, key=lambda r: r['round'])"),
-     ('halves that choose and judge', 'got += list(x[r, held])', 'got += list(x[r, pick])'))
+      "best = min(rows, key=lambda r: r['round'])"))
 
 # -- claims ------------------------------------------------------------------------------------------------------------
 
@@ -407,10 +406,12 @@ area('claims', 'analysis.confidence_record', 'test_claims.py::test_claim_13_foll
      ('claim 13 not at equal confidence', 'for a in matched if a.student == name)', 'for a in (mot,))'),
      ('claim 13 from one seed', 'hi - at, seeds=seeds)', 'hi - at)'))
 
-area('claims', 'analysis.landscape_runs', 'test_claims.py::test_claim_14_follows_its_sign',
+area('claims', 'analysis.landscape_record', 'test_claims.py::test_claim_14_follows_its_sign',
      ('claim 14 turned', "'flatter' if pair['hi'] < 0 else 'sharper' if pair['lo'] > 0",
       "'sharper' if pair['hi'] < 0 else 'flatter' if pair['lo'] > 0"),
-     ('claim 14 by the lower end', "'flatter' if pair['hi'] < 0 else", "'flatter' if pair['lo'] < 0 else"),
+     ('claim 14 by the lower end', "'flatter' if pair['hi'] < 0 else", "'flatter' if pair['lo'] < 0 else"))
+
+area('claims', 'analysis.landscape_runs', 'test_claims.py::test_claim_14_follows_its_sign',
      ('claim 14, the others minus MoT', 'sharper(found[s, m.last, radius], found[s, label, radius])',
       'sharper(found[s, label, radius], found[s, m.last, radius])'),
      ('claim 14 in other words', "'flatter': 'is **flatter** than', 'sharper'",
