@@ -597,15 +597,16 @@ area('resume', 'methods.recipes', 'test_methods.py::test_what_makes_another_stud
       '[b.key for b in branches], list(weights)])'),
      ('an outer step without its options', "['step', by.key, before.key, merge.key]",
       "['step', before.key, merge.key]"),
-     ('steps of the base are counted twice', 'base.work + sum(b.work - base.work for b in branches)',
-      'base.work + sum(b.work for b in branches)',
-      'methods/02_recipes test_methods.py::test_what_makes_another_student'),
+     ('shared steps are counted more than once', 'work = steps_in_all(*branches, base)',
+      'work = base.work + sum(b.work - base.work for b in branches)',
+      'methods/02_recipes test_methods.py::test_an_own_method'),
      ('moments of any teachers', 'return student if student.path.teachers == teachers else',
       'return student if teachers else', 'methods/02_recipes'))
 
 area('resume', 'methods.parts', 'test_methods.py::test_what_makes_another_student',
      ('an operator without its options', '[self.name, options, []', '[self.name, [], []'),
-     ('an operator without its constants', 'elif not inspect.isbuiltin(value): out.append([name, _stable(value, seen)])',
+     ('an operator without its constants',
+      'elif not inspect.isbuiltin(value): out.append([name, _stable(value, seen)])',
       'elif not inspect.isbuiltin(value): continue', 'test_methods.py::test_a_changed_constant_is_another_run'))
 
 area('resume', 'methods.evaluation', 'test_methods.py::test_what_makes_another_measurement',
