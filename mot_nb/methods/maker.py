@@ -424,7 +424,8 @@ def _measure(maker, marks, h, answering):
 
 def _note_measure(maker, mark, h, rows, seconds):
     "Writes a measurement down and shows it."
-    maker.ledger.add(maker.lab.measure_key(mark), f'measure {mark.label}', hash=h, rows=rows, seconds=round(seconds, 3))
+    maker.ledger.add(maker.lab.measure_key(mark), f'measure {mark.label}', steps=mark.student.step, hash=h, rows=rows,
+                     seconds=round(seconds, 3))
     said = f'{mark.label}: ' + ', '.join(f"{r['metric']} {r['value']:.3f}" for r in rows)
     if maker.place.kind == 'ranks': maker.place.say(said)
     maker.lab.progress.add('eval', seconds, said)
