@@ -6,7 +6,7 @@
 __all__ = ['Run', 'read_run', 'run', 'Teacher', 'RunningLab', 'Lab', 'merge']
 
 # %% ../../nbs/app/03_explore.ipynb #05761e61
-import contextlib, inspect, sys, tempfile
+import contextlib, inspect, sys, tempfile, weakref
 from pathlib import Path
 from ..core.errors import Busy, unknown_name
 from ..core.files import cache_folder
@@ -130,15 +130,21 @@ def _mesh(device):
     return connect(device=device)
 
 # %% ../../nbs/app/03_explore.ipynb #4f336a71
+_HELD = weakref.WeakValueDictionary()   # usual folder -> the lock by which a lab of this process holds it
+
 def _opened(settings, out, ranks, lock):
-    "(folder, start) of a lab; the usual folder, or a fresh one while another process works there."
+    "(folder, start) of a lab; the usual folder, which an earlier lab of this process leaves, else a fresh one."
     usual = out is None
     folder = Path(out or cache_folder()/'labs'/f'{settings.name}-{hash_json([FORMAT, identity(settings)])[:10]}')
-    try: return folder, begin_run(settings, folder, ranks, lock)
+    if usual and (before := _HELD.pop(str(folder), None)): before.close()
+    try: start = begin_run(settings, folder, ranks, lock)
     except Busy:
         if not usual: raise
-        folder = Path(tempfile.mkdtemp(prefix='mot-lab-'))
-        return folder, begin_run(settings, folder, ranks, lock)
+        fresh = Path(tempfile.mkdtemp(prefix='mot-lab-'))
+        print(f'another process works in {folder}: this lab is kept in {fresh}')
+        return fresh, begin_run(settings, fresh, ranks, lock)
+    if usual: _HELD[str(folder)] = lock
+    return folder, start
 
 # %% ../../nbs/app/03_explore.ipynb #bb6e58e2
 class RunningLab(SeedLab):
@@ -187,8 +193,11 @@ class Lab(RunningLab):
         return self.base
 
     def close(self):
-        "Gives the folder free for another process."
+        "Gives the folder free for another process; leaving a `with` does so too."
         self.lock.close()
+
+    def __enter__(self): return self
+    def __exit__(self, *_): self.close()
 
 # %% ../../nbs/app/03_explore.ipynb #00523512
 def _as_text(opened):

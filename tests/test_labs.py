@@ -1,0 +1,46 @@
+"A lab for trying things: its folder, what a failing idea leaves, the labels of ideas, what is refused early."
+import os, subprocess, sys
+
+import pytest
+import torch
+
+from mot_nb.app.explore import Lab
+from mot_nb.core.settings import load_settings
+from test_methods import TINY
+
+one_thread = pytest.fixture(autouse=True)(lambda: torch.set_num_threads(1))
+SMALL = {**TINY, 'name': 'lab for tests', 'rounds': {'rounds': 1}}
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    "A cache of its own."
+    monkeypatch.setenv('MOT_CACHE', str(tmp_path/'cache'))
+    return tmp_path/'cache'
+
+
+def opened(out=None, **changes):
+    "A small lab."
+    settings = load_settings(SMALL, [f'{k.replace("__", ".")}={v}' for k, v in changes.items()])
+    return Lab(settings, out=out, device='cpu', progress=False)
+
+
+def test_a_second_lab_takes_over_the_folder(cache, capsys):
+    "The same settings again in one process: the same folder, nothing said; while another process holds it: said."
+    first = opened()
+    second = opened()
+    assert first.out == second.out and str(cache) in second.out and not capsys.readouterr().out
+    with second: pass
+    hold = f'''
+from mot_nb.methods.manifest import only_process
+with only_process({first.out!r}): print('held', flush=True), input()
+'''
+    p = subprocess.Popen([sys.executable, '-c', hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                         env=os.environ)
+    assert p.stdout.readline() == 'held\n'
+    third = opened()
+    said = capsys.readouterr().out
+    p.communicate('\n')
+    third.close()
+    assert third.out != first.out and third.out in said and first.out in said and said.count('\n') == 1
+    with opened() as fourth: assert fourth.out == first.out
