@@ -6,6 +6,7 @@ import torch
 
 from mot_nb.app.explore import Lab
 from mot_nb.core.settings import load_settings
+from mot_nb.methods.methods import merge_of_thought
 from test_methods import TINY
 
 one_thread = pytest.fixture(autouse=True)(lambda: torch.set_num_threads(1))
@@ -44,3 +45,12 @@ with only_process({first.out!r}): print('held', flush=True), input()
     third.close()
     assert third.out != first.out and third.out in said and first.out in said and said.count('\n') == 1
     with opened() as fourth: assert fourth.out == first.out
+
+
+def test_a_failing_method_leaves_the_lab_as_it_was(tmp_path):
+    "What it asked for is forgotten: the next method runs, and its result has nothing of it."
+    def broken(base, states): raise ValueError('broken')
+    with opened(tmp_path/'lab') as lab:
+        with pytest.raises(ValueError, match='broken'): lab.run(merge_of_thought, merge=broken)
+        assert [str(m.label) for m in lab.marks] == ['base'] and not lab.saved and not lab.maker.pending
+        assert {r['student'] for r in lab.run(merge_of_thought).rows} == {'base', 'mot-r1'}

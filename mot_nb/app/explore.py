@@ -155,11 +155,21 @@ class RunningLab(SeedLab):
         labs = [self, *(self._sibling(seed) for seed in self.settings.seeds[1:])]
         note_run(self.out, self.start['manifest'], self.asked, labs)
         _check_parts(methods or METHODS, parts)
-        for lab in labs:
-            for m in methods or METHODS: lab.ask(m, **_taken(m, parts))
-        carry_out(labs)
+        with self._as_before():
+            for lab in labs:
+                for m in methods or METHODS: lab.ask(m, **_taken(m, parts))
+            carry_out(labs)
         rows = [r for lab in labs for r in lab.metrics()]
         return Run(Path(self.out), self.settings, rows, runs.rows_hash(rows))
+
+    @contextlib.contextmanager
+    def _as_before(self):
+        "Forgets what was asked for where it fails: the next method is not held up by it."
+        marks, saved = list(self.marks), dict(self.saved)
+        try: yield
+        except BaseException:
+            self.marks, self.saved, self.maker.pending = marks, saved, []
+            raise
 
     def _sibling(self, seed):
         "The lab of another seed."
