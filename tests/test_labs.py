@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from mot_nb.app.explore import Lab
+from mot_nb.core.errors import MotError
 from mot_nb.core.settings import load_settings
 from mot_nb.methods.methods import merge_of_thought
 from test_methods import TINY
@@ -54,3 +55,15 @@ def test_a_failing_method_leaves_the_lab_as_it_was(tmp_path):
         with pytest.raises(ValueError, match='broken'): lab.run(merge_of_thought, merge=broken)
         assert [str(m.label) for m in lab.marks] == ['base'] and not lab.saved and not lab.maker.pending
         assert {r['student'] for r in lab.run(merge_of_thought).rows} == {'base', 'mot-r1'}
+
+
+def test_a_refused_call_leaves_the_results(tmp_path):
+    "A typo in a method, a part or its value: said before anything of a finished run is taken away."
+    with opened(tmp_path/'lab') as lab:
+        lab.run(merge_of_thought)
+        file = tmp_path/'lab'/'seed-0'/'metrics.jsonl'
+        before = file.read_text()
+        for methods, parts in ((['mott'], {}), ([merge_of_thought], {'merges': 'ties'}),
+                               ([merge_of_thought], {'merge': 'tie'})):
+            with pytest.raises(MotError, match='unknown'): lab.run(*methods, **parts)
+        assert file.exists() and file.read_text() == before

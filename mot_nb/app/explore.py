@@ -16,7 +16,7 @@ from ..core.experiment import identity
 from ..core.settings import load_settings, profile_settings
 from ..core.tables import Table
 from ..methods import runs
-from ..methods.lab import SeedLab
+from ..methods.lab import SeedLab, method_parts
 from ..methods.launch import launched, named_settings
 from ..methods.looking import shortened_middle
 from ..methods.manifest import FORMAT
@@ -153,8 +153,8 @@ class RunningLab(SeedLab):
             **parts):       # merge, introduce, outer, rows: go to every method that has them
         "Carries methods out for every seed of the settings, resuming what is there; returns a `Run`."
         labs = [self, *(self._sibling(seed) for seed in self.settings.seeds[1:])]
-        note_run(self.out, self.start['manifest'], self.asked, labs)
         _check_parts(methods or METHODS, parts)
+        note_run(self.out, self.start['manifest'], self.asked, labs)
         with self._as_before():
             for lab in labs:
                 for m in methods or METHODS: lab.ask(m, **_taken(m, parts))
@@ -215,7 +215,8 @@ def _as_text(opened):
     return [str(opened[0]), opened[1]]
 
 def _check_parts(methods, parts):
-    "Raises for a part that none of the methods has."
+    "Raises for an unknown method, a part that none of the methods has, or a part that does not exist."
+    for m in methods: method_parts(m, _taken(m, parts))
     for name, value in parts.items():
         if any(_taken(m, {name: value}) for m in methods): continue
         has = {p for m in methods for p in ('merge', 'introduce', 'outer', 'rows') if _taken(m, {p: None})}
@@ -223,7 +224,7 @@ def _check_parts(methods, parts):
 
 def _taken(method, parts):
     "The parts that a method has."
-    takes = inspect.signature(METHODS.get(method, method) if isinstance(method, str) else method).parameters
+    takes = inspect.signature(method_parts(method, {})[0]).parameters
     return {k: v for k, v in parts.items() if k in takes}
 
 # %% ../../nbs/app/03_explore.ipynb #86bf1d97
