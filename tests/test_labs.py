@@ -4,7 +4,7 @@ import os, subprocess, sys
 import pytest
 import torch
 
-from mot_nb.app.explore import Lab
+from mot_nb.app.explore import Lab, merge
 from mot_nb.core.errors import MotError
 from mot_nb.core.settings import load_settings
 from mot_nb.methods.methods import merge_of_thought
@@ -67,3 +67,19 @@ def test_a_refused_call_leaves_the_results(tmp_path):
                                ([merge_of_thought], {'merge': 'tie'})):
             with pytest.raises(MotError, match='unknown'): lab.run(*methods, **parts)
         assert file.exists() and file.read_text() == before
+
+
+def test_a_merge_starts_where_its_round_began(tmp_path):
+    "Without a start: of a branch its path's, of a merge and an outer step their own, of the base itself."
+    with opened(tmp_path/'lab') as lab:
+        branches = [lab.train(lab.base, t) for t in lab.teachers]
+        first = lab.merge(branches)
+        second = lab.merge([lab.train(first, t) for t in lab.teachers])
+        stepped = lab.step(first, second, {'lr': .7, 'momentum': 0})
+        assert first.base is lab.base and second.base is first
+        for student, start in ((second, first), (stepped, first), (lab.base, lab.base), (branches[0], lab.base)):
+            assert lab.merge([student, branches[1]], by='ties').base is start
+        assert merge(b for b in branches).key == first.key
+    for nothing in ([], ()):
+        with pytest.raises(MotError, match='nothing to merge'): merge(nothing)
+        with pytest.raises(MotError, match='nothing to merge'): lab.merge(nothing)

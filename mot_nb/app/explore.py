@@ -16,7 +16,7 @@ from ..core.experiment import identity
 from ..core.settings import load_settings, profile_settings
 from ..core.tables import Table
 from ..methods import runs
-from ..methods.lab import SeedLab, method_parts
+from ..methods.lab import SeedLab, method_parts, some_branches
 from ..methods.launch import launched, named_settings
 from ..methods.looking import shortened_middle
 from ..methods.manifest import FORMAT
@@ -230,8 +230,9 @@ def _taken(method, parts):
 # %% ../../nbs/app/03_explore.ipynb #86bf1d97
 def merge(branches, # students of one lab
           by='mean', # an operator: a name, or a function (base, branches) -> weights
-          weights=None): # one per branch; None: uniform
+          weights=None): # one per branch; None: those of the settings
     "The merge of students, made now."
+    branches = some_branches(branches)
     merged = branches[0].lab.merge(branches, by=by, weights=weights)
     merged.lab.weights(merged)
     return merged

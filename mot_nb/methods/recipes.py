@@ -55,6 +55,11 @@ class Student(Looked):
         "The students it is made from."
         return ()
 
+    @property
+    def start(self):
+        "Where the round began that it ends: what updates are taken from."
+        return self
+
     def facts(self):
         "[(what, value)] of its display."
         made = self.lab and (self.lab.ledger.get(self.key) or {}).get('hash')
@@ -104,6 +109,11 @@ class TrainedStudent(Student):
         "Where its path starts, and the students that teach on it."
         return self.path.start, *self.path.models
 
+    @property
+    def start(self):
+        "Where its path starts."
+        return self.path.start
+
 # %% ../../nbs/methods/02_recipes.ipynb #f377fc9c
 def trained(path,   # `Path`
             until): # step to which it goes
@@ -138,6 +148,11 @@ class MergedStudent(Student):
         "The branches, and the round's start."
         return (*self.branches, self.base)
 
+    @property
+    def start(self):
+        "The round's start."
+        return self.base
+
 # %% ../../nbs/methods/02_recipes.ipynb #4b5cf97b
 def merged(branches,  # `Student`s
            base,      # the round's start
@@ -163,6 +178,11 @@ class SteppedStudent(Student):
     def parents(self):
         "The round's start and its merge."
         return self.before, self.merge
+
+    @property
+    def start(self):
+        "The round's start."
+        return self.before
 
 # %% ../../nbs/methods/02_recipes.ipynb #8e71eb02
 def stepped(before, # the round's start
