@@ -83,3 +83,21 @@ def test_a_merge_starts_where_its_round_began(tmp_path):
     for nothing in ([], ()):
         with pytest.raises(MotError, match='nothing to merge'): merge(nothing)
         with pytest.raises(MotError, match='nothing to merge'): lab.merge(nothing)
+
+
+def test_no_step_is_refused(tmp_path):
+    "0 steps are no steps of the settings; a student is not trained back."
+    with opened(tmp_path/'lab') as lab:
+        branch = lab.train(lab.base, 'plain', 3)
+        assert branch.step == 3 and lab.train(branch, 'plain').step == 3 + lab.steps
+        for how in (dict(steps=0), dict(steps=-1), dict(until=0), dict(until=3), dict(until=2)):
+            with pytest.raises(MotError, match='no step to train'): lab.train(branch, 'plain', **how)
+
+
+def test_a_union_of_fewer_steps_than_rounds(tmp_path):
+    "Its first round is one step, and no whole branch."
+    from mot_nb.methods.methods import union
+    how = dict(rounds__rounds=9, rounds__mtd_budgets='[branch]', data__teachers='[plain, verbose]')
+    with opened(tmp_path/'lab', **how) as lab:
+        lab.ask(union)
+        assert [m.student.step for m in lab.marks[1:]] == [1, 1, 1, 2, 2, 3, 3, 4, 4]

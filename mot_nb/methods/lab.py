@@ -95,6 +95,12 @@ def _content(row):
     ids = row.input_ids
     return [list(ids), row.n_prompt, *[list(row.targets)] * (row.targets != ids[row.n_prompt:])]
 
+def _later(student, until, name):
+    "The step to which a student is trained; raises where it stands there already."
+    if until > student.step: return until
+    raise MotError('there is no step to train', where=f'train {name}', cure='steps=1 or more, or until a later step',
+                   values=f'to step {until}, the student stands at step {student.step}')
+
 # %% ../../nbs/methods/09_lab.ipynb #d8da79f8
 class Rated:
     "Which learning rate a method trains with."
@@ -120,9 +126,9 @@ class Verbs(Rated):
         if unknown := [t for t in teachers if t not in self.rows]: raise unknown_name('teacher', unknown[0], self.rows)
         lr = self.rate(self.by_name) if lr is None else learning_rate_above_0(lr, 'train')
         train = dataclasses.replace(self.settings.train, lr=lr)
-        total = total or self.rounds * self.steps
+        total, steps = total or self.rounds * self.steps, self.steps if steps is None else steps
         path = self._path(student, name, teachers, total, part(rows, ROWS, 'rows'), train)
-        return trained(path, until or student.step + (steps or self.steps))
+        return trained(path, _later(student, student.step + steps if until is None else until, name))
 
     def add_corpus(self, name, rows): # no teacher's; list of Row
         "Rows under a name that `train` takes: a corpus of a method's own. Returns the name."
