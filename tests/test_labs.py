@@ -101,3 +101,29 @@ def test_a_union_of_fewer_steps_than_rounds(tmp_path):
     with opened(tmp_path/'lab', **how) as lab:
         lab.ask(union)
         assert [m.student.step for m in lab.marks[1:]] == [1, 1, 1, 2, 2, 3, 3, 4, 4]
+
+
+def changed_norm(base, change):
+    "Weights with one tensor replaced by what a function makes of it."
+    name = 'model.norm.weight'
+    return {**base, name: change(base[name])}
+
+
+BAD = {'a list': lambda b, s: list(b.values()), 'too many': lambda b, s: {'model.norm.weight': b['model.norm.weight']},
+       'not torch': lambda b, s: changed_norm(b, lambda t: t.double()),
+       'float32 (32,)': lambda b, s: changed_norm(b, lambda t: t[None]),
+       'not finite': lambda b, s: changed_norm(b, lambda t: t * float('nan')),
+       'is a float': lambda b, s: changed_norm(b, lambda t: 1.)}
+
+
+def test_what_an_idea_gives_is_looked_at(tmp_path):
+    "An operator's weights and an outer step's: no dict, other names, kinds and shapes, NaN; the idea is named."
+    with opened(tmp_path/'lab') as lab:
+        branches = [lab.train(lab.base, t) for t in lab.teachers]
+        for word, gives in BAD.items():
+            def mine(base, states, gives=gives): return gives(base, states)
+            student = lab.merge(branches, by=mine)
+            with pytest.raises(MotError, match='mine') as e: lab.weights(student)
+            assert 'merge mine' in str(e.value) and word.split()[-1] in e.value.values, (word, e.value)
+        stepped = lab.step(lab.base, lab.merge(branches), lambda before, merged: merged.double())
+        with pytest.raises(MotError, match='step lambda'): lab.weights(stepped)

@@ -17,7 +17,7 @@ from ..student.branch import damage, resume_checkpoint, save_checkpoint, take_mo
 from ..student.lora import lora_start
 from ..student.students import student_folder
 from ..student.weights import return_memory
-from .device import measured_apart
+from .device import checked, measured_apart
 from .recipes import MergedStudent, SteppedStudent, TrainedStudent, last_branch
 
 # %% ../../nbs/methods/07_maker.ipynb #61b17d01
@@ -227,7 +227,8 @@ def _make_step(maker, student):
         if not m.is_floating_point(): return m, None
         more = {'buffer': memory.get(name)} if getattr(student.by.function, 'remembers', False) else {}
         moved = student.by.function(b, m, **more)
-        return moved if isinstance(moved, tuple) else (moved, None)
+        moved, kept = moved if isinstance(moved, tuple) else (moved, None)
+        return checked({name: moved}, {name: m}, student.by, 'step')[name], kept
     state, memory = maker.place.elementwise(move, before, target)
     if memory: _keep_aside(maker, student, 'outer', memory)
     return _made_now(maker, student, state, maker.place.hash(state), 'step')

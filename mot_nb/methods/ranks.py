@@ -26,7 +26,8 @@ from ..scale.teams import CopyTeam, ShardTeam
 from ..scale.fold import Fold, stored_loss
 from ..scale.shares import join_samples, losses_of_share, sample_share, samples_there
 from ..answers.sampling import samples_header
-from .device import branch_names, operator_options, read_weights_file, stored_weights, write_weights_file
+from .device import (branch_names, checked, operator_options, read_weights_file, stored_weights,
+                                   write_weights_file)
 
 # %% ../../nbs/methods/06_ranks.ipynb #d17be4f1
 class Held:
@@ -202,7 +203,8 @@ class RankMerges(RankTensors):
         _check_tensorwise(merge, self.ranks)
         options, names, out = operator_options(merge, merge.lab), branch_names(merge), Pieces()
         for n, base, *branches in _together(self, merge, start, whole, shelf):
-            merged = merge.by({n: base}, {k: {n: t} for k, t in zip(names, branches)}, **options)[n]
+            merged = merge.by({n: base}, {k: {n: t} for k, t in zip(names, branches)}, **options)
+            merged = checked(merged, {n: base}, merge.by, 'merge')[n]
             if n in self.row.params: out[n] = in_main_memory(self.row.piece(n, merged))
         numbers, total = sum(p.numel() for p in self.row.params.values()), len(self.names)
         report = MergeReport(tuple(names), tuple(merge.branch_weights), 'float32', len(out), total - len(out), total,
