@@ -127,3 +127,12 @@ def test_what_an_idea_gives_is_looked_at(tmp_path):
             assert 'merge mine' in str(e.value) and word.split()[-1] in e.value.values, (word, e.value)
         stepped = lab.step(lab.base, lab.merge(branches), lambda before, merged: merged.double())
         with pytest.raises(MotError, match='step lambda'): lab.weights(stepped)
+
+
+def test_a_curriculum_that_leaves_no_row(tmp_path):
+    "Named with its part, teacher and step."
+    def only_late(step, total, rows): return rows[:step]
+    with opened(tmp_path/'lab') as lab:
+        student = lab.train(lab.base, 'plain', rows=only_late)
+        with pytest.raises(MotError, match='no row is left') as e: lab.weights(student)
+        assert e.value.where == 'plain, step 1' and 'only_late' in e.value.values
