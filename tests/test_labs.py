@@ -1,5 +1,5 @@
 "A lab for trying things: its folder, what a failing idea leaves, the labels of ideas, what is refused early."
-import os, subprocess, sys
+import functools, os, subprocess, sys
 
 import pytest
 import torch
@@ -136,3 +136,73 @@ def test_a_curriculum_that_leaves_no_row(tmp_path):
         student = lab.train(lab.base, 'plain', rows=only_late)
         with pytest.raises(MotError, match='no row is left') as e: lab.weights(student)
         assert e.value.where == 'plain, step 1' and 'only_late' in e.value.values
+
+
+def test_ideas_have_names_of_their_own(tmp_path):
+    "A partial is called by its function and arguments; two ideas under one name are refused, one written anew is not."
+    from mot_nb.methods.parts import part
+    from mot_nb.student.operators import OPERATORS, mean, ties
+    with opened(tmp_path/'lab') as lab:
+        names = []
+        for density in (.2, .5):
+            lab.ask(merge_of_thought, merge=functools.partial(ties, density=density))
+            names.append(str(lab.marks[-1].label))
+        assert names == ['mot-ties_density_0.2-r1', 'mot-ties_density_0.5-r1']
+        assert part(functools.partial(ties, density=.2), OPERATORS, 'merge').key == part('ties', OPERATORS, 'merge',
+                                                                                         density=.2).key
+        branches = [lab.train(lab.base, t) for t in lab.teachers]
+        weights = [.5, .25, .25]
+        assert lab.merge(branches, by=functools.partial(mean, weights=weights)).branch_weights == tuple(weights)
+        lab.ask(merge_of_thought, merge=lambda base, states: base)
+        with pytest.raises(MotError, match='another student has this name') as e:
+            lab.ask(merge_of_thought, merge=lambda base, states: states['plain'])
+        assert 'def my_idea' in e.value.cure
+
+
+def halved(base, states): return {n: t * BY for n, t in base.items()}
+
+
+BY = .5
+
+
+def test_an_idea_that_is_written_anew_keeps_its_name(tmp_path):
+    "A function at the top of a module, changed and run again in the same lab."
+    global BY
+    with opened(tmp_path/'lab') as lab:
+        lab.ask(merge_of_thought, merge=halved)
+        before = lab.marks[-1]
+        BY = .25
+        try: lab.ask(merge_of_thought, merge=halved)
+        finally: BY = .5
+        assert before.label == lab.marks[-1].label and before.student.key != lab.marks[-1].student.key
+
+
+def test_names_of_students(tmp_path):
+    "What cannot stand in a file's name, and one name for two students of a call."
+    def named(lab, name): lab.mark(lab.train(lab.base, 'plain'), name)
+    def twice(lab):
+        for t in lab.teachers: lab.mark(lab.train(lab.base, t), 'mine')
+    def again(lab):
+        for _ in range(2): lab.mark(lab.train(lab.base, 'plain'), 'mine')
+    with opened(tmp_path/'lab') as lab:
+        for bad in ('my-idea v2/x', 'a/b', '', 'a b', '..'):
+            with pytest.raises(MotError, match='cannot be the name'): lab.ask(lambda lab, bad=bad: named(lab, bad))
+        with pytest.raises(MotError, match='another student has this name'): lab.ask(twice)
+        lab.ask(again)
+        with pytest.raises(MotError, match='another student has this name'): lab.run(lambda lab: named(lab, 'x'),
+                                                                                    lambda lab: lab.mark(lab.base, 'x'))
+
+
+def test_an_object_is_called_with_what_it_does_not_know(tmp_path):
+    "An idea that is an object with `name` and `options`: its options are in its label, and not given to it again."
+    class Scaled:
+        name = 'scaled'
+        def __init__(self, by): self.options = [('by', by)]
+        def __call__(self, base, states): return {n: t * dict(self.options)['by'] for n, t in base.items()}
+    with opened(tmp_path/'lab') as lab:
+        lab.ask(merge_of_thought, merge=Scaled(.5))
+        assert str(lab.marks[-1].label) == 'mot-scaled_by_0.5-r1'
+        torch.testing.assert_close(lab.weights(lab.marks[-1].student)['model.norm.weight'],
+                                   lab.place.base['model.norm.weight'] * .5)
+        outer = lab.step(lab.base, lab.merge([lab.base]), functools.partial(lambda b, m, by: b * by, by=.25))
+        torch.testing.assert_close(lab.weights(outer)['model.norm.weight'], lab.place.base['model.norm.weight'] * .25)

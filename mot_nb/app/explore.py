@@ -165,11 +165,12 @@ class RunningLab(SeedLab):
     @contextlib.contextmanager
     def _as_before(self):
         "Forgets what was asked for where it fails: the next method is not held up by it."
-        marks, saved = list(self.marks), dict(self.saved)
+        marks, saved, self.named = list(self.marks), dict(self.saved), {}
         try: yield
         except BaseException:
             self.marks, self.saved, self.maker.pending = marks, saved, []
             raise
+        finally: self.named = None
 
     def _sibling(self, seed):
         "The lab of another seed."

@@ -140,7 +140,7 @@ def operator_options(merge,  # `MergedStudent`
         raise MotError('this operator takes no branch weights', where=f'merge {merge.by.name}',
                        values=list(merge.branch_weights), cure='leave rounds.weights out, or use rounds.merge: mean')
     given = {'weights': list(merge.branch_weights), 'lab': lab}
-    return {k: v for k, v in given.items() if k in takes}
+    return {k: v for k, v in given.items() if k in takes and k not in dict(merge.by.options)}
 
 # %% ../../nbs/methods/05_device.ipynb #fd8c7295
 def checked(tensors, # what a part gave: name -> tensor

@@ -6,7 +6,7 @@
 __all__ = ['Mark', 'some_branches', 'Verbs', 'MergingVerbs', 'method_parts', 'MarkingVerbs', 'Making', 'Results', 'SeedLab']
 
 # %% ../../nbs/methods/09_lab.ipynb #6f90b5e1
-import dataclasses, inspect, shutil
+import dataclasses, inspect, re, shutil
 from dataclasses import dataclass
 from pathlib import Path
 from ..core.errors import MotError, unknown_name
@@ -39,6 +39,7 @@ class Mark:
     measured: bool    # False: only kept
     kept: bool        # stays on disk when the run is done
     later: bool = False # measured from its folder, when all students are there
+    idea: str = ''    # which parts of one's own made it: another idea must not take its name
 
 # %% ../../nbs/methods/09_lab.ipynb #a77961d4
 def _kept(keep, label, student, last):
@@ -158,8 +159,9 @@ class MergingVerbs(Verbs):
               weights=None):   # one per branch; None: those of the settings
         "The merge of branches (MoT, merge step)."
         branches = some_branches(branches)
-        return merged(branches, base or branches[0].start, part(by, OPERATORS, 'merge'),
-                      self._branch_weights(branches, weights))
+        by = part(by, OPERATORS, 'merge')
+        if by.function is mean and by.options: by, weights = part(mean, OPERATORS, 'merge'), dict(by.options)['weights']
+        return merged(branches, base or branches[0].start, by, self._branch_weights(branches, weights))
 
     def _branch_weights(self, branches, weights):
         "The given weights, or those of the branches' teachers, made to sum to 1."
@@ -190,15 +192,35 @@ def method_parts(method, # a name, or a function (lab, **parts)
         if out[name].function is not own: said.append(out[name].variant)
     return method, out, '_'.join(said)
 
+def _idea(parts):
+    "Which parts these are; a function that is written anew under its name at the top of a module is the same idea."
+    def which(p):
+        place = getattr(p.function, '__qualname__', '<')
+        return p.key if '<' in place else [p.function.__module__, place, p.key[1]]
+    return hash_json([[n, p.name if p.known and not p.options else which(p)] for n, p in sorted(parts.items())])
+
 def _named(method): return getattr(method, '__name__', type(method).__name__)
+
+# %% ../../nbs/methods/09_lab.ipynb #90aaae01
+def _no_name(name):
+    "The error for a name that cannot stand in the names of files."
+    return MotError('this cannot be the name of a student', where='lab.mark', values=repr(name),
+                    cure='letters, digits and _: my_idea')
+
+def _taken_name(label):
+    "The error for a name that means another student."
+    return MotError('another student has this name', where='lab.mark', values=label,
+                    cure='give each idea a name of its own: def my_idea(...), or another one in lab.mark')
 
 # %% ../../nbs/methods/09_lab.ipynb #bd2371f5
 class MarkingVerbs(MergingVerbs):
     "Names for students that are to be measured."
+    idea, named = '', None # of what is asked for now; label -> key of the student that it names
     def mark(self, student, method,           # 'mot', or the name of a method of your own
              teacher=None, budget=None,       # of the union baseline; whose traces
              round=None):                     # 1 … T; None: the method has one student, at the end
         "Asks for a student to be measured and named."
+        if not re.fullmatch(r'\w+', method): raise _no_name(method)
         method = '-'.join([method, *[self.variant] * bool(self.variant)])
         label = Label(method, teacher or budget or '', round or None)
         last = round is None or round == self.rounds
@@ -207,18 +229,29 @@ class MarkingVerbs(MergingVerbs):
                      student=str(label))
         kept = student is not self.base and _kept(self.settings.rounds.keep, label, student, last)
         measured = last or not round or self.settings.eval.every_round
+        self._check_label(str(label), student)
         self.marks = [m for m in self.marks if str(m.label) != str(label)]
         later = measured and self.settings.eval.after
-        self.marks.append(Mark(student, label, about, measured, kept, later))
+        self.marks.append(Mark(student, label, about, measured, kept, later, self.idea))
         if student is not self.base: self.saved[student.key] = str(label)
+
+    def _check_label(self, label, student):
+        "Raises where another student has the label: of this call, or of another idea."
+        if '/' in label: raise _no_name(label)
+        same = next((m for m in self.marks if str(m.label) == label), None)
+        other = same and same.student.key != student.key
+        again = self.named is not None and self.named.setdefault(label, student.key) != student.key
+        if not again and not (other and self.variant and same.idea != self.idea): return
+        raise _taken_name(label)
 
     def ask(self, method,    # a name, or a function (lab, **parts)
             **parts):        # of the method: merge, introduce, outer, rows …
         "Goes through a method, which asks for marks; nothing is trained yet."
         name, (method, parts, self.variant) = method, method_parts(method, parts)
-        self.by_name = name if isinstance(name, str) else ''
+        self.by_name, self.idea = name if isinstance(name, str) else '', _idea(parts)
+        named, self.named = self.named, {} if self.named is None else self.named
         try: return method(self, **parts)
-        finally: self.variant, self.by_name = '', ''
+        finally: self.variant, self.by_name, self.idea, self.named = '', '', '', named
 
 # %% ../../nbs/methods/09_lab.ipynb #230165ce
 class Making(MarkingVerbs):

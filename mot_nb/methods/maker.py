@@ -226,7 +226,7 @@ def _make_step(maker, student):
     def move(name, b, m):
         if not m.is_floating_point(): return m, None
         more = {'buffer': memory.get(name)} if getattr(student.by.function, 'remembers', False) else {}
-        moved = student.by.function(b, m, **more)
+        moved = student.by(b, m, **more)
         moved, kept = moved if isinstance(moved, tuple) else (moved, None)
         return checked({name: moved}, {name: m}, student.by, 'step')[name], kept
     state, memory = maker.place.elementwise(move, before, target)

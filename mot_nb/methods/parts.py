@@ -8,10 +8,12 @@ __all__ = ['INTRODUCE', 'ROWS', 'MethodPart', 'part', 'everyone', 'one_more', 'e
 
 # %% ../../nbs/methods/01_parts.ipynb #13813c5b
 import functools, inspect, sys, types
+from collections.abc import Hashable
 from dataclasses import dataclass
 from pathlib import Path
 from ..core.errors import MotError, unknown_name
 from ..core.hashes import hash_bytes, hash_tensors
+from ..student.operators import OPERATORS
 
 # %% ../../nbs/methods/01_parts.ipynb #9d3f3ecb
 @functools.cache
@@ -169,7 +171,9 @@ class MethodPart:
     options: tuple = ()      # (option, value) pairs, sorted
     known: bool = False      # stands in a registry under this name
 
-    def __call__(self, *args, **more): return self.function(*args, **dict(self.options), **more)
+    def __call__(self, *args, **more):
+        own = dict(getattr(self.function, 'options', ()))       # an object knows its own
+        return self.function(*args, **{k: v for k, v in self.options if k not in own}, **more)
 
     @property
     def key(self):
@@ -187,26 +191,36 @@ class MethodPart:
     @property
     def variant(self):
         "Its name with its options, for labels."
-        shown = [(k, v) for k, v in self.options if not isinstance(v, bool)]
+        shown = [(k, v) for k, v in self.options if _is_plain(v) and not isinstance(v, bool)]
         said = [f'{k}_{v:g}' if isinstance(v, float) else f'{k}_{v}' for k, v in shown]
         return '_'.join([self.name, *said]).replace('-', '_')
 
 # %% ../../nbs/methods/01_parts.ipynb #b1b64210
-def part(what,         # a function, a name, a `MethodPart`, or an object with `name` and `options`
-         known,        # name -> function
-         kind,         # what it is, for errors: 'merge', 'introduce'
+def part(what,         # a function, a partial, a name, a `MethodPart`, or an object with `name` and `options`
+         known=None,   # name -> function; None: operators, and who is introduced, and rows
+         kind='part',  # what it is, for errors: 'merge', 'introduce'
          **options):   # of the function
     "The `MethodPart` of a function or a name; raises for an unknown name or option."
     if isinstance(what, MethodPart): return what
+    known = {**OPERATORS, **INTRODUCE, **ROWS} if known is None else known
     if isinstance(what, str):
         if what not in known: raise unknown_name(kind, what, known)
         what = known[what]
+    while isinstance(what, functools.partial) and not what.args:
+        what, options = what.func, {**what.keywords, **options}
     names = {f: n for n, f in known.items() if callable(f)}
-    name = names.get(what) or getattr(what, 'name', None) or getattr(what, '__name__', type(what).__name__)
+    registered = names.get(what) if isinstance(what, Hashable) else None
+    name = registered or _name(what)
     takes = inspect.signature(what).parameters
-    if bad := [o for o in options if o not in takes]: raise unknown_name(f'option of {name}', bad[0], list(takes)[2:])
+    bad = [] if any(p.kind is p.VAR_KEYWORD for p in takes.values()) else [o for o in options if o not in takes]
+    if bad: raise unknown_name(f'option of {name}', bad[0], list(takes)[2:])
     own = tuple(getattr(what, 'options', ()))
-    return MethodPart(name.strip('<>'), what, own + tuple(sorted(options.items())), what in names)
+    return MethodPart(name, what, own + tuple(sorted(options.items())), registered is not None)
+
+def _name(what):
+    "What a part of one's own is called."
+    inner = what.func if isinstance(what, functools.partial) else what
+    return (getattr(what, 'name', None) or getattr(inner, '__name__', type(inner).__name__)).strip('<>')
 
 # %% ../../nbs/methods/01_parts.ipynb #123789c6
 def everyone(t,         # round, from 0

@@ -175,7 +175,7 @@ def _step(bench, s): # `SteppedStudent`
     before, after = bench.made[s.before.key], bench.made[s.merge.key]
     kept = isinstance(s.before, SteppedStudent) and s.before.by.key == s.by.key
     more = {'buffer': bench.made.get((s.before.key, 'momentum')) if kept else None}
-    moved = s.by.function(before, after, **more if getattr(s.by.function, 'remembers', False) else {})
+    moved = s.by(before, after, **more if getattr(s.by.function, 'remembers', False) else {})
     moved, bench.made[s.key, 'momentum'] = moved if isinstance(moved, tuple) else (moved, None)
     return moved
 
