@@ -206,3 +206,16 @@ def test_an_object_is_called_with_what_it_does_not_know(tmp_path):
                                    lab.place.base['model.norm.weight'] * .5)
         outer = lab.step(lab.base, lab.merge([lab.base]), functools.partial(lambda b, m, by: b * by, by=.25))
         torch.testing.assert_close(lab.weights(outer)['model.norm.weight'], lab.place.base['model.norm.weight'] * .25)
+
+
+def test_a_merge_that_cannot_be_made_is_refused_at_once(tmp_path):
+    "Weights that an operator would ignore, an operator that several processes cannot carry out: before any training."
+    with opened(tmp_path/'lab', rounds__weights='0.5,0.25,0.25') as lab:
+        branches = [lab.train(lab.base, t) for t in lab.teachers]
+        with pytest.raises(MotError, match='takes no branch weights'): lab.merge(branches, by='ties')
+        lab.place.kind = 'ranks'
+        with pytest.raises(MotError, match='all branches in one place'): lab.merge(branches, by=weighted)
+        assert lab.merge(branches).branch_weights == (.5, .25, .25)
+
+
+def weighted(base, states, weights): return base

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['stored_weights', 'read_student', 'read_weights_file', 'write_weights_file', 'NoSums', 'Shelf', 'waits_on_disk',
-           'branch_names', 'operator_options', 'checked', 'merge_branches', 'OneProcess', 'DeviceFiles', 'DeviceMerges',
-           'measured_rows', 'student_on', 'measured_apart', 'DeviceMeasures', 'Device']
+           'branch_names', 'operator_options', 'check_merge', 'checked', 'merge_branches', 'OneProcess', 'DeviceFiles',
+           'DeviceMerges', 'measured_rows', 'student_on', 'measured_apart', 'DeviceMeasures', 'Device']
 
 # %% ../../nbs/methods/05_device.ipynb #186172fc
 import contextlib, dataclasses, inspect, os, tempfile
@@ -141,6 +141,16 @@ def operator_options(merge,  # `MergedStudent`
                        values=list(merge.branch_weights), cure='leave rounds.weights out, or use rounds.merge: mean')
     given = {'weights': list(merge.branch_weights), 'lab': lab}
     return {k: v for k, v in given.items() if k in takes and k not in dict(merge.by.options)}
+
+# %% ../../nbs/methods/05_device.ipynb #c0f91f2d
+def check_merge(merge, # `MergedStudent`
+                place): # that makes it
+    "Raises for a merge that cannot be made: before its branches are trained."
+    operator_options(merge, merge.lab)
+    if getattr(place, 'kind', '') != 'ranks' or getattr(merge.by.function, 'tensorwise', False): return
+    raise MotError('this operator needs all branches in one place', where=f'merge {merge.by.name}',
+                   values=f'{place.ranks} processes', cure='one process; or, where it merges each tensor by itself, '
+                   'say so with @tensorwise (student.operators)')
 
 # %% ../../nbs/methods/05_device.ipynb #fd8c7295
 def checked(tensors, # what a part gave: name -> tensor

@@ -21,6 +21,7 @@ from ..student.students import check_vocabulary
 from ..student.loss import corpus_loss
 from ..student.merge import branch_weights
 from ..student.operators import OPERATORS, mean
+from .device import check_merge
 from .ledger import Ledger
 from .parts import INTRODUCE, ROWS, every_row, outer_step, part, replace
 from .recipes import Path as TrainingPath, Student, TrainedStudent, merged, stepped, trained
@@ -161,7 +162,9 @@ class MergingVerbs(Verbs):
         branches = some_branches(branches)
         by = part(by, OPERATORS, 'merge')
         if by.function is mean and by.options: by, weights = part(mean, OPERATORS, 'merge'), dict(by.options)['weights']
-        return merged(branches, base or branches[0].start, by, self._branch_weights(branches, weights))
+        merge = merged(branches, base or branches[0].start, by, self._branch_weights(branches, weights))
+        check_merge(merge, self.place)
+        return merge
 
     def _branch_weights(self, branches, weights):
         "The given weights, or those of the branches' teachers, made to sum to 1."
