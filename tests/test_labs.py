@@ -219,3 +219,13 @@ def test_a_merge_that_cannot_be_made_is_refused_at_once(tmp_path):
 
 
 def weighted(base, states, weights): return base
+
+
+def test_one_shot_trains_its_own_branches(tmp_path):
+    "Without the single-teacher students among the methods it is the same student."
+    from mot_nb.methods.runs import run
+    def hashes(methods):
+        settings = load_settings(TINY, ['rounds.rounds=2', f'rounds.methods={methods}'])
+        return {r['student']: r['hash'] for r in run(settings, tmp_path/methods, progress=False).rows}
+    found = hashes('oneshot'), hashes('std,oneshot')
+    assert set(found[0]) == {'base', 'oneshot'} and found[0]['oneshot'] == found[1]['oneshot']
