@@ -145,7 +145,7 @@ def test_an_own_method(tmp_path):
     plain = hashes(carried_out(tmp_path/'b'))
     found = hashes(rows)
     assert found['last_two-r1'] == plain['mot-r1'] and found['last_two-r2'] != plain['mot-r2']
-    assert [r['branch_steps'] for r in rows if r['metric'] == 'loss'][-1] > 0
+    assert [r['branch_steps'] for r in rows if r['metric'] == 'loss'] == [0, 6, 12, 18]   # each step counted once
 
 
 # ---- killed and resumed
@@ -258,6 +258,93 @@ def test_a_part_that_no_method_has(tmp_path):
     with pytest.raises(MotError) as e: at.run(merge_of_thought, curriculum=one_more)
     at.close()
     assert 'curriculum' in str(e.value) and 'rows' in str(e.value)
+
+
+PAIRS = """
+import functools, sys, types
+import torch
+from ideas_helper import half, SETTINGS
+import ideas_helper
+from mot_nb.methods.parts import part
+from mot_nb.student.operators import OPERATORS, ties
+
+class Scaled:
+    def __init__(self, by): self.by = by
+    def merge(self, base, states): return self.by
+    def __call__(self, base, states): return self.by
+
+def in_keyword(by):
+    def f(base, states, *, scale=by): return scale
+    return f
+
+def closed_over(by):
+    def f(base, states): return by
+    return f
+
+def over_many(at, kind):
+    t = torch.zeros(5000)
+    t[2500] = at
+    return closed_over(t if kind == 'tensor' else t.numpy() if kind == 'array' else {'a': [t]})
+
+def wrapped(by):
+    def inner(base, states): return states
+    @functools.wraps(inner)
+    def outer(base, states): return by
+    return outer
+
+HELD = types.SimpleNamespace(by=1)
+def reads_object(base, states): return HELD.by
+def reads_helper(base, states): return half(states)
+def reads_module(base, states): return ideas_helper.half(states)
+lambdas = [lambda base, states: 1, lambda base, states: 2]
+
+def changed(what, name, value):
+    "The keys of the readers before and after a change."
+    readers, before = (reads_object, reads_helper, reads_module), getattr(what, name)
+    first = [part(f, OPERATORS, 'merge').key for f in readers]
+    setattr(what, name, value)
+    second = [part(f, OPERATORS, 'merge').key for f in readers]
+    setattr(what, name, before)
+    return [x != y for x, y in zip(first, second)]
+
+two = lambda make: [part(make(v), OPERATORS, 'merge').key for v in (1, 2)]
+keys = {'method': two(lambda v: Scaled(v).merge), 'object': two(Scaled), 'keyword': two(in_keyword),
+        'closure': two(lambda v: closed_over(Scaled(v))), 'wrapper': two(wrapped),
+        'lambda': two(lambda v: lambdas[v - 1]),
+        'partial': two(lambda v: functools.partial(ties, scale=v)),
+        'set': two(lambda v: closed_over({'a', 'b', 'c', v})),
+        **{k: two(lambda v: over_many(v, k)) for k in ('tensor', 'array', 'nested')}}
+found = {'keys': keys, 'object': changed(HELD, 'by', 2), 'constant': changed(ideas_helper, 'BY', 2)}
+"""
+
+
+def test_all_that_a_part_reads_is_in_its_key(tmp_path):
+    "State, keyword defaults, arguments of partials, imported helpers, every number of a tensor: two ideas, two keys."
+    import os, subprocess, sys
+    (tmp_path/'ideas_helper.py').write_text('BY, SETTINGS = 1, {}\ndef half(states): return BY\n')
+    (tmp_path/'ideas.py').write_text(PAIRS + 'import json\nprint(json.dumps(found))\n')
+    told = []
+    for seed in '12':                                     # two processes: hashes of texts and addresses differ
+        env = {**os.environ, 'PYTHONHASHSEED': seed}
+        told.append(subprocess.check_output([sys.executable, tmp_path/'ideas.py'], env=env, text=True))
+    found = json.loads(told[0])
+    assert told[0] == told[1] and all(a != b for a, b in found['keys'].values()), found['keys']
+    assert found['object'] == [True, False, False] and found['constant'] == [False, True, True]
+
+
+def test_a_part_whose_value_has_no_key_is_refused():
+    from mot_nb.methods.parts import part
+    import threading
+    lock = threading.Lock()
+    def locked(base, states): return lock
+    with pytest.raises(MotError, match='has no key') as e: repr(part(locked, {}, 'merge').key)
+    assert 'options' in e.value.cure
+    class Options:
+        name, options = 'mine', (('by', 2),)
+        def __call__(self, base, states): return states
+    told = Options()
+    told.lock = lock
+    assert part(told, {}, 'merge').key[:2] == ['mine', [['by', 2]]]
 
 
 # ---- every method against the same thing written out, with a schedule that goes on over all rounds

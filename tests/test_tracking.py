@@ -54,3 +54,22 @@ def test_trackers_of_accelerate(tmp_path, monkeypatch):
     with pytest.raises(MotError, match='pip install trackio'): open_tracker('trackio', 'mine')
     with pytest.raises(MotError, match='tracker'): open_tracker('trackyo', 'mine')
     with pytest.raises(MotError, match='no run'): list(tracked(tmp_path/'elsewhere'))
+
+
+def test_a_real_run_is_tracked(tmp_path):
+    "Every loss and score of a run's metrics, under its student's name and at its step; also from an older ledger."
+    import json
+    from mot_nb.core.files import read_lines
+    from mot_nb.core.settings import load_settings
+    from mot_nb.methods.runs import run
+    from test_methods import TINY
+    how = ['rounds.rounds=2', 'rounds.methods=std,mot,mtd', 'eval.heldout_loss=true']
+    rows = run(load_settings(TINY, how), tmp_path, progress=False).rows
+    last = lambda r: [r['corpus']] if r['metric'] == 'heldout_loss' else []
+    wanted = {('/'.join(['seed-0', r['student'], r['metric'], *last(r)]), r['value'], r['steps']) for r in rows}
+    told = lambda: {(n, v, t) for values, t in tracked(tmp_path) for n, v in values.items() if '/train ' not in n}
+    assert wanted and told() == wanted
+    file = tmp_path/'seed-0'/'ledger.jsonl'
+    older = [{k: v for k, v in r.items() if k != 'steps'} for r in read_lines(file)]
+    write_atomic(file, ''.join(json.dumps(r) + '\n' for r in older))
+    assert told() == wanted

@@ -7,7 +7,7 @@ __all__ = ['DILOCO', 'MERGES', 'MIXES', 'MODELS', 'PICKS', 'WAYS', 'PARTS', 'los
            'least_squares_merge', 'regmean', 'learned_weights', 'papa', 'lawa', 'mixed', 'easiest_teacher',
            'own_teacher', 'any_teacher', 'majority_corpora', 'majority', 'merge_of_majority', 'masked_corpora',
            'token_masks', 'finished', 'long_students', 'finished_long', 'taught_by_models', 'Way', 'sum_of_updates',
-           'half_dropped', 'learn', 'ways_table', 'steps_in_all', 'steps_before']
+           'half_dropped', 'learn', 'ways_table', 'steps_before']
 
 # %% ../../nbs/analysis/45_many_methods.ipynb #bc64217d
 from collections import Counter
@@ -21,7 +21,6 @@ from ..data.corpora import MaskedRow
 from ..data.problems import answer_said
 from ..methods.methods import merge_of_thought, one_shot, union_steps
 from ..methods.parts import every_row
-from ..methods.recipes import TrainedStudent
 from ..student.distillation import Distillation
 from ..student.loss import row_losses
 from ..student.merge import merge_states
@@ -402,18 +401,6 @@ def ways_table():
     "Every method with its family and what it does."
     cells = [[n, w.family, _what(w)] for n, w in WAYS.items()]
     return Table(['method', 'family', 'what it does'], cells)
-
-# %% ../../nbs/analysis/45_many_methods.ipynb #46f00d31
-def steps_in_all(*students): # of a lab
-    "Steps that were taken to make these students, those that they share once, those of models that teach not at all."
-    paths, todo, seen = {}, list(students), set()
-    while todo:
-        s = todo.pop()
-        if s.key in seen: continue
-        seen.add(s.key)
-        if isinstance(s, TrainedStudent): paths[s.path.key] = max(paths.get(s.path.key, 0), s.step - s.path.start.step)
-        todo += (s.path.start,) if isinstance(s, TrainedStudent) else s.parents
-    return sum(paths.values())
 
 # %% ../../nbs/analysis/45_many_methods.ipynb #44e921c2
 def steps_before(name,    # of `WAYS`

@@ -15,7 +15,8 @@ from ..data.program_worlds import held_out_programs, program_pool
 from ..data.worlds import World, held_out, world_pool
 from ..answers.stacked_answers import marks_of
 from ..methods.stacked_labs import Bench, Exam, StackedLab, examine, make_together
-from .many_methods import WAYS, learn, long_students, steps_before, steps_in_all
+from .many_methods import WAYS, learn, long_students, steps_before
+from ..methods.recipes import steps_in_all
 
 # %% ../../nbs/analysis/46_method_units.ipynb #03f5f18d
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@
 __all__ = ['Run', 'read_run', 'run', 'Teacher', 'RunningLab', 'Lab', 'merge']
 
 # %% ../../nbs/app/03_explore.ipynb #05761e61
-import contextlib, inspect, sys, tempfile
+import contextlib, inspect, sys, tempfile, weakref
 from pathlib import Path
 from ..core.errors import Busy, unknown_name
 from ..core.files import cache_folder
@@ -16,7 +16,7 @@ from ..core.experiment import identity
 from ..core.settings import load_settings, profile_settings
 from ..core.tables import Table
 from ..methods import runs
-from ..methods.lab import SeedLab
+from ..methods.lab import SeedLab, method_parts, some_branches
 from ..methods.launch import launched, named_settings
 from ..methods.looking import shortened_middle
 from ..methods.manifest import FORMAT
@@ -130,15 +130,21 @@ def _mesh(device):
     return connect(device=device)
 
 # %% ../../nbs/app/03_explore.ipynb #4f336a71
+_HELD = weakref.WeakValueDictionary()   # usual folder -> the lock by which a lab of this process holds it
+
 def _opened(settings, out, ranks, lock):
-    "(folder, start) of a lab; the usual folder, or a fresh one while another process works there."
+    "(folder, start) of a lab; the usual folder, which an earlier lab of this process leaves, else a fresh one."
     usual = out is None
     folder = Path(out or cache_folder()/'labs'/f'{settings.name}-{hash_json([FORMAT, identity(settings)])[:10]}')
-    try: return folder, begin_run(settings, folder, ranks, lock)
+    if usual and (before := _HELD.pop(str(folder), None)): before.close()
+    try: start = begin_run(settings, folder, ranks, lock)
     except Busy:
         if not usual: raise
-        folder = Path(tempfile.mkdtemp(prefix='mot-lab-'))
-        return folder, begin_run(settings, folder, ranks, lock)
+        fresh = Path(tempfile.mkdtemp(prefix='mot-lab-'))
+        print(f'another process works in {folder}: this lab is kept in {fresh}')
+        return fresh, begin_run(settings, fresh, ranks, lock)
+    if usual: _HELD[str(folder)] = lock
+    return folder, start
 
 # %% ../../nbs/app/03_explore.ipynb #bb6e58e2
 class RunningLab(SeedLab):
@@ -147,13 +153,24 @@ class RunningLab(SeedLab):
             **parts):       # merge, introduce, outer, rows: go to every method that has them
         "Carries methods out for every seed of the settings, resuming what is there; returns a `Run`."
         labs = [self, *(self._sibling(seed) for seed in self.settings.seeds[1:])]
-        note_run(self.out, self.start['manifest'], self.asked, labs)
         _check_parts(methods or METHODS, parts)
-        for lab in labs:
-            for m in methods or METHODS: lab.ask(m, **_taken(m, parts))
-        carry_out(labs)
+        note_run(self.out, self.start['manifest'], self.asked, labs)
+        with self._as_before():
+            for lab in labs:
+                for m in methods or METHODS: lab.ask(m, **_taken(m, parts))
+            carry_out(labs)
         rows = [r for lab in labs for r in lab.metrics()]
         return Run(Path(self.out), self.settings, rows, runs.rows_hash(rows))
+
+    @contextlib.contextmanager
+    def _as_before(self):
+        "Forgets what was asked for where it fails: the next method is not held up by it."
+        marks, saved, self.named = list(self.marks), dict(self.saved), {}
+        try: yield
+        except BaseException:
+            self.marks, self.saved, self.maker.pending = marks, saved, []
+            raise
+        finally: self.named = None
 
     def _sibling(self, seed):
         "The lab of another seed."
@@ -187,8 +204,11 @@ class Lab(RunningLab):
         return self.base
 
     def close(self):
-        "Gives the folder free for another process."
+        "Gives the folder free for another process; leaving a `with` does so too."
         self.lock.close()
+
+    def __enter__(self): return self
+    def __exit__(self, *_): self.close()
 
 # %% ../../nbs/app/03_explore.ipynb #00523512
 def _as_text(opened):
@@ -196,7 +216,8 @@ def _as_text(opened):
     return [str(opened[0]), opened[1]]
 
 def _check_parts(methods, parts):
-    "Raises for a part that none of the methods has."
+    "Raises for an unknown method, a part that none of the methods has, or a part that does not exist."
+    for m in methods: method_parts(m, _taken(m, parts))
     for name, value in parts.items():
         if any(_taken(m, {name: value}) for m in methods): continue
         has = {p for m in methods for p in ('merge', 'introduce', 'outer', 'rows') if _taken(m, {p: None})}
@@ -204,14 +225,15 @@ def _check_parts(methods, parts):
 
 def _taken(method, parts):
     "The parts that a method has."
-    takes = inspect.signature(METHODS.get(method, method) if isinstance(method, str) else method).parameters
+    takes = inspect.signature(method_parts(method, {})[0]).parameters
     return {k: v for k, v in parts.items() if k in takes}
 
 # %% ../../nbs/app/03_explore.ipynb #86bf1d97
 def merge(branches, # students of one lab
           by='mean', # an operator: a name, or a function (base, branches) -> weights
-          weights=None): # one per branch; None: uniform
+          weights=None): # one per branch; None: those of the settings
     "The merge of students, made now."
+    branches = some_branches(branches)
     merged = branches[0].lab.merge(branches, by=by, weights=weights)
     merged.lab.weights(merged)
     return merged

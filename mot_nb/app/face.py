@@ -12,9 +12,9 @@ import importlib
 NAMES = {
     'Lab': 'app.explore', 'merge': 'app.explore', 'run': 'app.explore', 'read_run': 'app.explore',
     'merge_of_thought': 'methods.methods', 'single_teacher': 'methods.methods', 'union': 'methods.methods',
-    'one_shot': 'methods.methods', 'OuterSGD': 'methods.parts', 'tensorwise': 'student.operators',
-    'load_student': 'student.students', 'load_pool': 'data.pools', 'load_settings': 'core.settings',
-    'MotError': 'core.errors'}   # name -> the module that has it
+    'one_shot': 'methods.methods', 'OuterSGD': 'methods.parts', 'part': 'methods.parts',
+    'tensorwise': 'student.operators', 'load_student': 'student.students', 'load_pool': 'data.pools',
+    'load_settings': 'core.settings', 'MotError': 'core.errors'}   # name -> the module that has it
 
 # %% ../../nbs/app/04_face.ipynb #d18809b1
 def look_up(name): # one of `NAMES`

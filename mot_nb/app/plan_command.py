@@ -133,11 +133,9 @@ def _tried(what, f):
 def _check_settings(s, teachers):
     "Findings on settings that go together."
     from mot_nb.student.merge import branch_weights
-    m, given = s.rounds.methods, list(s.rounds.weights) or None
+    given = list(s.rounds.weights) or None
     weights = lambda: f'{len(branch_weights(given, teachers))} branches, {"as given" if given else "uniform"}'
     yield Finding('settings', 'every key known, every value in its range', 'ok')
-    if 'oneshot' in m and 'std' not in m:
-        yield Finding('methods', 'oneshot needs std', 'bad', 'add std to rounds.methods, or leave oneshot out')
     yield _tried('weights', weights)
     if s.eval.loss_corpus and s.eval.loss_corpus not in teachers:
         yield Finding('loss corpus', f'{s.eval.loss_corpus} is not a teacher', 'bad',

@@ -139,7 +139,7 @@ def _layout(where, value):
 class RoundSettings:
     "The rounds and what they are compared with."
     rounds: int = setting(5, above=0)        # T (the paper: 5)
-    # what to run; oneshot needs std
+    # what to run
     methods: tuple[str, ...] = setting(('mot', 'std', 'mtd', 'oneshot'), choices=_METHODS, once=True, filled=True)
     # union baseline: 'depth' T*E steps, 'branch' E*K, 'compute' T*E*K
     mtd_budgets: tuple[str, ...] = setting(('depth',), choices=_BUDGETS, once=True)

@@ -4,11 +4,12 @@
 
 # %% auto #0
 __all__ = ['stored_weights', 'read_student', 'read_weights_file', 'write_weights_file', 'NoSums', 'Shelf', 'waits_on_disk',
-           'branch_names', 'operator_options', 'merge_branches', 'OneProcess', 'DeviceFiles', 'DeviceMerges',
-           'measured_rows', 'student_on', 'measured_apart', 'DeviceMeasures', 'Device']
+           'branch_names', 'operator_options', 'check_merge', 'checked', 'merge_branches', 'OneProcess', 'DeviceFiles',
+           'DeviceMerges', 'measured_rows', 'student_on', 'measured_apart', 'DeviceMeasures', 'Device']
 
 # %% ../../nbs/methods/05_device.ipynb #186172fc
 import contextlib, dataclasses, inspect, os, tempfile
+from collections.abc import Mapping
 from pathlib import Path
 import torch
 from ..core.errors import MotError
@@ -139,7 +140,40 @@ def operator_options(merge,  # `MergedStudent`
         raise MotError('this operator takes no branch weights', where=f'merge {merge.by.name}',
                        values=list(merge.branch_weights), cure='leave rounds.weights out, or use rounds.merge: mean')
     given = {'weights': list(merge.branch_weights), 'lab': lab}
-    return {k: v for k, v in given.items() if k in takes}
+    return {k: v for k, v in given.items() if k in takes and k not in dict(merge.by.options)}
+
+# %% ../../nbs/methods/05_device.ipynb #c0f91f2d
+def check_merge(merge, # `MergedStudent`
+                place): # that makes it
+    "Raises for a merge that cannot be made: before its branches are trained."
+    operator_options(merge, merge.lab)
+    if getattr(place, 'kind', '') != 'ranks' or getattr(merge.by.function, 'tensorwise', False): return
+    raise MotError('this operator needs all branches in one place', where=f'merge {merge.by.name}',
+                   values=f'{place.ranks} processes', cure='one process; or, where it merges each tensor by itself, '
+                   'say so with @tensorwise (student.operators)')
+
+# %% ../../nbs/methods/05_device.ipynb #fd8c7295
+def checked(tensors, # what a part gave: name -> tensor
+            like,    # name -> tensor of the student: the same names, shapes and kinds
+            part,    # `MethodPart` that made them; a known one is not looked at
+            where):  # of errors: 'merge'
+    "The tensors; raises for those that are no weights of this student."
+    if part.known: return tensors
+    if not isinstance(tensors, Mapping): raise _no_weights(part, where, f'it gave a {type(tensors).__name__}')
+    if odd := sorted(set(tensors) ^ set(like)): raise _no_weights(part, where, f'too many or missing: {odd[:5]}')
+    for n, t in like.items():
+        kind = torch.float32 if t.is_floating_point() else t.dtype
+        found = tensors[n]
+        if not isinstance(found, torch.Tensor): raise _no_weights(part, where, f'{n} is a {type(found).__name__}')
+        if (found.shape, found.dtype) != (t.shape, kind):
+            raise _no_weights(part, where, f'{n}: {found.dtype} {tuple(found.shape)}, not {kind} {tuple(t.shape)}')
+        if not torch.isfinite(found).all(): raise _no_weights(part, where, f'{n} has numbers that are not finite')
+    return tensors
+
+def _no_weights(part, where, found):
+    "The error for a part that gave no weights."
+    return MotError(f"what '{part.name}' gave are no weights of this student", where=f'{where} {part.variant}',
+                    values=found, cure='give a dict with the names, shapes and float32 of the start it was given')
 
 # %% ../../nbs/methods/05_device.ipynb #3f37568d
 def merge_branches(merge,  # `MergedStudent`
@@ -149,7 +183,7 @@ def merge_branches(merge,  # `MergedStudent`
     named = dict(zip(branch_names(merge), states))
     merged, report = merge_with_report(named, weights=list(merge.branch_weights), base=start)
     if merge.by.function is mean: return merged, report
-    merged = merge.by(start, named, **operator_options(merge, merge.lab))
+    merged = checked(merge.by(start, named, **operator_options(merge, merge.lab)), start, merge.by, 'merge')
     return merged, dataclasses.replace(report, operator=merge.by.variant)
 
 # %% ../../nbs/methods/05_device.ipynb #22223d68

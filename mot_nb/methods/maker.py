@@ -17,7 +17,7 @@ from ..student.branch import damage, resume_checkpoint, save_checkpoint, take_mo
 from ..student.lora import lora_start
 from ..student.students import student_folder
 from ..student.weights import return_memory
-from .device import measured_apart
+from .device import checked, measured_apart
 from .recipes import MergedStudent, SteppedStudent, TrainedStudent, last_branch
 
 # %% ../../nbs/methods/07_maker.ipynb #61b17d01
@@ -226,8 +226,9 @@ def _make_step(maker, student):
     def move(name, b, m):
         if not m.is_floating_point(): return m, None
         more = {'buffer': memory.get(name)} if getattr(student.by.function, 'remembers', False) else {}
-        moved = student.by.function(b, m, **more)
-        return moved if isinstance(moved, tuple) else (moved, None)
+        moved = student.by(b, m, **more)
+        moved, kept = moved if isinstance(moved, tuple) else (moved, None)
+        return checked({name: moved}, {name: m}, student.by, 'step')[name], kept
     state, memory = maker.place.elementwise(move, before, target)
     if memory: _keep_aside(maker, student, 'outer', memory)
     return _made_now(maker, student, state, maker.place.hash(state), 'step')
@@ -424,7 +425,8 @@ def _measure(maker, marks, h, answering):
 
 def _note_measure(maker, mark, h, rows, seconds):
     "Writes a measurement down and shows it."
-    maker.ledger.add(maker.lab.measure_key(mark), f'measure {mark.label}', hash=h, rows=rows, seconds=round(seconds, 3))
+    maker.ledger.add(maker.lab.measure_key(mark), f'measure {mark.label}', steps=mark.student.step, hash=h, rows=rows,
+                     seconds=round(seconds, 3))
     said = f'{mark.label}: ' + ', '.join(f"{r['metric']} {r['value']:.3f}" for r in rows)
     if maker.place.kind == 'ranks': maker.place.say(said)
     maker.lab.progress.add('eval', seconds, said)

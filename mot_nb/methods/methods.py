@@ -43,7 +43,7 @@ def union(lab, # the lab that carries it out
     for budget in lab.budgets:
         total, lr = union_steps(budget, lab.rounds, lab.steps, len(lab.teachers)), lab.rate(f'mtd-{budget}')
         for t in range(1, lab.rounds + 1):
-            until = round(total * t / lab.rounds)
+            until = max(1, round(total * t / lab.rounds))
             student = lab.train(lab.base, lab.teachers, until=until, total=total, rows=rows, lr=lr)
             lab.mark(student, 'mtd', budget=budget, round=t)
 

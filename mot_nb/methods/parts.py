@@ -7,35 +7,160 @@ __all__ = ['INTRODUCE', 'ROWS', 'MethodPart', 'part', 'everyone', 'one_more', 'e
            'outer_step']
 
 # %% ../../nbs/methods/01_parts.ipynb #13813c5b
-import inspect
+import functools, inspect, sys, types
+from collections.abc import Hashable
 from dataclasses import dataclass
-from ..core.errors import unknown_name
+from pathlib import Path
+from ..core.errors import MotError, unknown_name
+from ..core.hashes import hash_bytes, hash_tensors
+from ..student.operators import OPERATORS
 
 # %% ../../nbs/methods/01_parts.ipynb #9d3f3ecb
-def _source(f, seen=frozenset()):
-    "What a function computes, as text: its source (else bytecode), with what it closes over and reads from around it."
-    inner = getattr(f, '__wrapped__', f)
-    try: text = inspect.getsource(inner)
-    except (OSError, TypeError):
-        code = getattr(inner, '__code__', None)
-        text = repr(inner) if code is None else f'{code.co_code.hex()} {code.co_consts} {code.co_names}'
-    cells = [repr(c.cell_contents) for c in getattr(inner, '__closure__', None) or ()]
-    return [text, repr(getattr(inner, '__defaults__', None)), cells, _read_globals(inner, seen)]
+@functools.cache
+def _of_library(file):
+    "Whether a file is Python's, an installed package's or this library's: what it holds is known by its name."
+    path = Path(file).resolve()
+    python = Path(inspect.getfile(functools)).resolve().parent
+    mine = Path(inspect.getfile(MotError)).resolve().parents[1]
+    if not file or file.startswith('<frozen'): return True
+    return bool({'site-packages', 'dist-packages'} & {*path.parts} or {python, mine} & {*path.parents})
 
+def _is_own(what):
+    "Whether a function, class or module is the user's."
+    if inspect.isfunction(what): return not _of_library(what.__code__.co_filename)
+    module = what if inspect.ismodule(what) else sys.modules.get(what.__module__)
+    if module is None: return False
+    return module.__name__ == '__main__' or not _of_library(getattr(module, '__file__', None) or '')
+
+def _no_key(value):
+    "The error for a value that another process would not know again."
+    return MotError('a part of a method reads a value that has no key', where=f'{type(value).__name__}',
+                    values=repr(value)[:80],
+                    cure='take from it what the part needs, numbers or texts, and give that as its options')
+
+# %% ../../nbs/methods/01_parts.ipynb #a5c0de00
+def _bytecode(code):
+    "A code object as text, that of its inner functions too."
+    if not any(hasattr(c, 'co_code') for c in code.co_consts):
+        return f'{code.co_code.hex()} {code.co_consts} {code.co_names}'
+    consts = [_bytecode(c) if hasattr(c, 'co_code') else repr(c) for c in code.co_consts]
+    return f'{code.co_code.hex()} {consts} {code.co_names}'
+
+def _text(code):
+    "The source of a function; its bytecode where there is none, and beside it where two may stand on one line."
+    try: text = inspect.getsource(code)
+    except (OSError, TypeError): return _bytecode(code)
+    return text + _bytecode(code) if code.co_name == '<lambda>' else text
+
+def _source(f, seen=frozenset()):
+    "What a function computes, as text: its source, with its defaults, what it closes over and reads from around it."
+    if not inspect.isfunction(f): return _stable(f, seen)
+    if hasattr(f, '__wrapped__'):
+        inner = _source(f.__wrapped__, {*seen, id(f)})
+        return [inner, _one_source(f, seen)] if _is_own(f) else inner
+    return _one_source(f, seen)
+
+def _one_source(f, seen):
+    "`_source` of a function that is not looked through."
+    inside, told = {*seen, id(f)}, {k: v for k, v in vars(f).items() if k not in ('__wrapped__', 'tensorwise')}
+    cells = [_stable(c.cell_contents, inside) for c in f.__closure__ or () if c != _EMPTY]
+    more = [_stable(x, inside) for x in (f.__kwdefaults__, told) if x]
+    return [_text(f.__code__), _stable(f.__defaults__, inside), cells, _read_globals(f, inside), *more]
+
+_EMPTY = types.CellType()   # of a name that is not bound yet
+
+# %% ../../nbs/methods/01_parts.ipynb #a5c0de01
 def _names(code):
     "Names that a code object looks up, those of its comprehensions and inner functions too."
     inner = [c for c in getattr(code, 'co_consts', ()) if hasattr(c, 'co_names')]
     return set(getattr(code, 'co_names', ())).union(*map(_names, inner))
 
 def _read_globals(f, seen):
-    "[name, value] of what a function reads from around it: its constants, and the source of its helpers."
-    around, out = getattr(f, '__globals__', {}), []
-    for name in sorted(n for n in _names(getattr(f, '__code__', None)) if n in around and id(around[n]) not in seen):
+    "[name, value] of what a function reads from around it: its constants and objects, and the source of its helpers."
+    names, around, out = _names(f.__code__), f.__globals__, []
+    for name in sorted(n for n in names if n in around and id(around[n]) not in seen):
         value = around[name]
-        if inspect.ismodule(value) or inspect.isclass(value) or inspect.isbuiltin(value): continue
-        if not inspect.isfunction(value): out.append([name, repr(value)])
-        elif value.__module__ == f.__module__: out.append([name, _source(value, {*seen, id(f)})])
+        if inspect.ismodule(value): out += _of_module(value, names, seen)
+        elif inspect.isfunction(value) and value.__module__ == f.__module__: out.append([name, _source(value, seen)])
+        elif inspect.isfunction(value) or inspect.isclass(value):
+            if _is_own(value): out.append([name, _stable(value, seen)])
+        elif not inspect.isbuiltin(value): out.append([name, _stable(value, seen)])
     return out
+
+def _of_module(module, names, seen):
+    "[name, value] of what is looked up in a module of the user's."
+    if not _is_own(module): return []
+    out = []
+    for name in sorted(n for n in names if hasattr(module, n) and id(getattr(module, n)) not in seen):
+        value = getattr(module, name)
+        if inspect.ismodule(value): out += _of_module(value, names, {*seen, id(module)})
+        else: out.append([f'{module.__name__}.{name}', _stable(value, seen)])
+    return out
+
+# %% ../../nbs/methods/01_parts.ipynb #a5c0de02
+_PLAIN = (type(None), bool, int, float, complex, str, bytes)
+
+def _is_plain(value):
+    "Whether the text of a value says all of it."
+    if type(value) in (list, tuple): return all(map(_is_plain, value))
+    if type(value) is dict: return all(map(_is_plain, [*value, *value.values()]))
+    return isinstance(value, _PLAIN)
+
+def _stable(value, seen=frozenset()):
+    "A value as text and lists, the same in every process; raises for one that has no such form."
+    if _is_plain(value): return repr(value)
+    if id(value) in seen: return 'again'
+    inside = {*seen, id(value)}
+    if type(value) in (list, tuple): return [type(value).__name__, *(_stable(v, inside) for v in value)]
+    if type(value) is dict: return ['dict', *([_stable(k, inside), _stable(v, inside)] for k, v in value.items())]
+    if type(value) in (set, frozenset): return ['set', *sorted((_stable(v, inside) for v in value), key=repr)]
+    if isinstance(value, MethodPart): return value.key
+    if type(value).__module__.startswith('mot_nb.') and isinstance(getattr(value, 'key', None), str): return value.key
+    if inspect.isclass(value): return _of_class(value, seen)
+    if callable(value) and (found := _of_callable(value, seen)) is not None: return found
+    return _of_array(value, inside) or _of_object(value, inside)
+
+def _of_callable(value, seen):
+    "A function, a method or a partial as text and lists; None: it is an object that can be called."
+    inside = {*seen, id(value)}
+    if inspect.ismodule(getattr(value, '__self__', None)): return f'{value.__module__}.{value.__qualname__}'
+    if inspect.ismethod(value): return [_stable(value.__func__, inside), _stable(value.__self__, inside)]
+    if isinstance(value, functools.partial):
+        return ['partial', *(_stable(v, inside) for v in (value.func, value.args, value.keywords))]
+    if inspect.isfunction(value):
+        named = not _is_own(value) and '<' not in value.__qualname__
+        return f'{value.__module__}.{value.__qualname__}' if named else _source(value, seen)
+    return _stable(value.__wrapped__, inside) if hasattr(value, '__wrapped__') else None
+
+# %% ../../nbs/methods/01_parts.ipynb #a5c0de03
+_NO_CODE = {'__module__', '__dict__', '__weakref__', '__doc__', '__qualname__', '__annotations__', '__firstlineno__',
+            '__static_attributes__', '__dataclass_fields__', '__dataclass_params__', '__match_args__', '_abc_impl'}
+
+def _of_class(value, seen):
+    "A class: its name, and of a user's class what is written in it and in its bases."
+    name = f'{value.__module__}.{value.__qualname__}'
+    if not _is_own(value): return name
+    inside, out = {*seen, id(value)}, [value.__qualname__, *(_stable(b, {*seen, id(value)}) for b in value.__bases__)]
+    for k, v in sorted(vars(value).items()):
+        if k in _NO_CODE or inspect.isdatadescriptor(v) and not isinstance(v, property): continue
+        for f in (v.fget, v.fset) if isinstance(v, property) else (getattr(v, '__func__', getattr(v, 'func', v)),):
+            out.append([k, _source(f, inside) if inspect.isfunction(f) else _stable(f, inside)])
+    return out
+
+def _of_array(value, seen):
+    "A tensor or an array by all its numbers; None: it is neither."
+    kind = {c.__module__.partition('.')[0] + '.' + c.__name__ for c in type(value).__mro__}
+    if 'torch.Tensor' in kind: return ['tensor', hash_tensors({'': value})]
+    if 'numpy.ndarray' not in kind: return None
+    if value.dtype.hasobject: return ['array', list(value.shape), _stable(value.tolist(), seen)]
+    return ['array', value.dtype.str, list(value.shape), hash_bytes(value.tobytes())]
+
+def _of_object(value, seen):
+    "An object by its class and what it holds, as pickle would take it apart."
+    try: parts = value.__reduce_ex__(4)
+    except Exception as e: raise _no_key(value) from e
+    if isinstance(parts, str): return f'{type(value).__module__}.{type(value).__qualname__} {parts}'
+    return [_stable(list(p) if hasattr(p, '__next__') else p, seen) for p in parts if p is not None]
 
 # %% ../../nbs/methods/01_parts.ipynb #65466d2e
 @dataclass(frozen=True)
@@ -46,36 +171,56 @@ class MethodPart:
     options: tuple = ()      # (option, value) pairs, sorted
     known: bool = False      # stands in a registry under this name
 
-    def __call__(self, *args, **more): return self.function(*args, **dict(self.options), **more)
+    def __call__(self, *args, **more):
+        own = dict(getattr(self.function, 'options', ()))       # an object knows its own
+        return self.function(*args, **{k: v for k, v in self.options if k not in own}, **more)
 
     @property
     def key(self):
-        "What identifies it: name and options, and the source where it is a function of your own."
-        return [self.name, [list(o) for o in self.options], [] if self.known else _source(self.function)]
+        "What identifies it: name and options, and of a function of your own its source and all that this reads."
+        options = [[k, v if _is_plain(v) else _stable(v)] for k, v in self.options]
+        return [self.name, options, [] if self.known else self._content()]
+
+    def _content(self):
+        "What the function is; an object with `options` is known by them where what it holds has no key."
+        try: return _source(self.function)
+        except MotError:
+            if not hasattr(self.function, 'options'): raise
+            return _of_class(type(self.function), frozenset())
 
     @property
     def variant(self):
         "Its name with its options, for labels."
-        shown = [(k, v) for k, v in self.options if not isinstance(v, bool)]
+        shown = [(k, v) for k, v in self.options if _is_plain(v) and not isinstance(v, bool)]
         said = [f'{k}_{v:g}' if isinstance(v, float) else f'{k}_{v}' for k, v in shown]
         return '_'.join([self.name, *said]).replace('-', '_')
 
 # %% ../../nbs/methods/01_parts.ipynb #b1b64210
-def part(what,         # a function, a name, a `MethodPart`, or an object with `name` and `options`
-         known,        # name -> function
-         kind,         # what it is, for errors: 'merge', 'introduce'
+def part(what,         # a function, a partial, a name, a `MethodPart`, or an object with `name` and `options`
+         known=None,   # name -> function; None: operators, and who is introduced, and rows
+         kind='part',  # what it is, for errors: 'merge', 'introduce'
          **options):   # of the function
     "The `MethodPart` of a function or a name; raises for an unknown name or option."
     if isinstance(what, MethodPart): return what
+    known = {**OPERATORS, **INTRODUCE, **ROWS} if known is None else known
     if isinstance(what, str):
         if what not in known: raise unknown_name(kind, what, known)
         what = known[what]
+    while isinstance(what, functools.partial) and not what.args:
+        what, options = what.func, {**what.keywords, **options}
     names = {f: n for n, f in known.items() if callable(f)}
-    name = names.get(what) or getattr(what, 'name', None) or getattr(what, '__name__', type(what).__name__)
+    registered = names.get(what) if isinstance(what, Hashable) else None
+    name = registered or _name(what)
     takes = inspect.signature(what).parameters
-    if bad := [o for o in options if o not in takes]: raise unknown_name(f'option of {name}', bad[0], list(takes)[2:])
+    bad = [] if any(p.kind is p.VAR_KEYWORD for p in takes.values()) else [o for o in options if o not in takes]
+    if bad: raise unknown_name(f'option of {name}', bad[0], list(takes)[2:])
     own = tuple(getattr(what, 'options', ()))
-    return MethodPart(name.strip('<>'), what, own + tuple(sorted(options.items())), what in names)
+    return MethodPart(name, what, own + tuple(sorted(options.items())), registered is not None)
+
+def _name(what):
+    "What a part of one's own is called."
+    inner = what.func if isinstance(what, functools.partial) else what
+    return (getattr(what, 'name', None) or getattr(inner, '__name__', type(inner).__name__)).strip('<>')
 
 # %% ../../nbs/methods/01_parts.ipynb #123789c6
 def everyone(t,         # round, from 0

@@ -26,7 +26,8 @@ from ..scale.teams import CopyTeam, ShardTeam
 from ..scale.fold import Fold, stored_loss
 from ..scale.shares import join_samples, losses_of_share, sample_share, samples_there
 from ..answers.sampling import samples_header
-from .device import branch_names, operator_options, read_weights_file, stored_weights, write_weights_file
+from .device import (branch_names, check_merge, checked, operator_options, read_weights_file,
+                                   stored_weights, write_weights_file)
 
 # %% ../../nbs/methods/06_ranks.ipynb #d17be4f1
 class Held:
@@ -199,10 +200,11 @@ class RankMerges(RankTensors):
 
     def _tensorwise(self, merge, start, whole, shelf):
         "An operator that looks at one tensor at a time."
-        _check_tensorwise(merge, self.ranks)
+        check_merge(merge, self)
         options, names, out = operator_options(merge, merge.lab), branch_names(merge), Pieces()
         for n, base, *branches in _together(self, merge, start, whole, shelf):
-            merged = merge.by({n: base}, {k: {n: t} for k, t in zip(names, branches)}, **options)[n]
+            merged = merge.by({n: base}, {k: {n: t} for k, t in zip(names, branches)}, **options)
+            merged = checked(merged, {n: base}, merge.by, 'merge')[n]
             if n in self.row.params: out[n] = in_main_memory(self.row.piece(n, merged))
         numbers, total = sum(p.numel() for p in self.row.params.values()), len(self.names)
         report = MergeReport(tuple(names), tuple(merge.branch_weights), 'float32', len(out), total - len(out), total,
@@ -211,13 +213,6 @@ class RankMerges(RankTensors):
         return out, dataclasses.replace(report, base='base', operator=merge.by.variant, notes=(note,))
 
 # %% ../../nbs/methods/06_ranks.ipynb #c03df2c5
-def _check_tensorwise(merge, ranks):
-    "Raises for an operator that needs all branches in one place."
-    if getattr(merge.by.function, 'tensorwise', False): return
-    raise MotError('this operator needs all branches in one place', where=f'merge {merge.by.name}',
-                   values=f'{ranks} processes', cure='one process; or, where it merges each tensor by itself, '
-                   'say so with @tensorwise (student.operators)')
-
 def _together(place, merge, start, whole, shelf):
     "Yields (name, whole tensor of the start, of each branch) in order of name, on every rank."
     walks = [_walk(place, whole.get(i, shelf.pieces.get(b.key))) for i, b in enumerate(merge.branches)]

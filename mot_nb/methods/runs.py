@@ -192,10 +192,7 @@ def planned_work(settings,   # RunSettings
 # %% ../../nbs/methods/12_runs.ipynb #b95d0ba2
 def _check(settings, engine, ranks):
     "Raises for settings that do not go together."
-    r, t = settings.rounds, settings.train
-    if 'oneshot' in r.methods and 'std' not in r.methods:
-        raise MotError('the one-shot merge needs the single-teacher students', where='rounds.methods', values=r.methods,
-                       cure='add std, or leave oneshot out')
+    t = settings.train
     if t.lora_rank and t.optimiser_state == 'kept':
         raise MotError('the moments of adapters cannot be kept over a merge, which ends these adapters',
                        where='train.optimiser_state', values='kept, with train.lora_rank above 0',

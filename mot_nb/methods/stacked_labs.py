@@ -21,7 +21,7 @@ from ..student.stacked import StackedRows, StackedShape, flatten, stacked_losses
 from ..student.stacked_training import StackedBranch, train_stacked
 from ..student.students import load_student
 from ..student.weights import load_state, student_state
-from .device import branch_names, operator_options
+from .device import branch_names, checked, operator_options
 from .lab import MarkingVerbs
 from .maker import needs_of
 from .parts import ROWS, part
@@ -166,14 +166,15 @@ def _merge(bench, m): # `MergedStudent`
     if m.by.function is mean: return sum(w * f for w, f in zip(m.branch_weights, flats))
     states = {n: unflatten(bench.shape, f) for n, f in zip(branch_names(m), flats)}
     start = unflatten(bench.shape, bench.made[m.base.key])
-    return flatten(bench.shape, m.by(start, states, **operator_options(m, m.lab)))
+    merged = checked(m.by(start, states, **operator_options(m, m.lab)), start, m.by, 'merge')
+    return flatten(bench.shape, merged)
 
 def _step(bench, s): # `SteppedStudent`
     "Its weights; the momentum of the step is kept beside them."
     before, after = bench.made[s.before.key], bench.made[s.merge.key]
     kept = isinstance(s.before, SteppedStudent) and s.before.by.key == s.by.key
     more = {'buffer': bench.made.get((s.before.key, 'momentum')) if kept else None}
-    moved = s.by.function(before, after, **more if getattr(s.by.function, 'remembers', False) else {})
+    moved = s.by(before, after, **more if getattr(s.by.function, 'remembers', False) else {})
     moved, bench.made[s.key, 'momentum'] = moved if isinstance(moved, tuple) else (moved, None)
     return moved
 

@@ -19,10 +19,12 @@ def _of_training(record, seed):
     for x in record.get('log') or []:
         yield {f'{seed}/{record["stage"]}/{k}': x[k] for k in _OF_A_STEP if x.get(k) is not None}, x['step']
 
-def _of_measuring(record, seed):
+def _of_measuring(record, seed, steps):
     "(values, step) of what a student scored."
+    label = record['stage'].removeprefix('measure ')
     for r in record.get('rows') or []:
-        yield {f'{seed}/{r["student"]}/{r["metric"]}': r['value']}, r['steps']
+        name = '/'.join([seed, label, r['metric'], *[r['corpus']] * (r['metric'] == 'heldout_loss')])
+        yield {name: r['value']}, record.get('steps', steps.get(label, 0))
 
 # %% ../../nbs/methods/23_tracking.ipynb #a70d423e
 def _ledgers(out):
@@ -37,10 +39,10 @@ def tracked(out,          # a run folder
     "Yields (values, step) of what a run has done: series name -> value (own)."
     after = {} if after is None else after
     for file in _ledgers(out):
-        records = read_lines(file)
+        records, steps = read_lines(file), _steps(file.parent)
         for record in records[after.get(file, 0):]:
             yield from _of_training(record, file.parent.name)
-            yield from _of_measuring(record, file.parent.name)
+            yield from _of_measuring(record, file.parent.name, steps)
         after[file] = len(records)
 
 # %% ../../nbs/methods/23_tracking.ipynb #68dd7981
@@ -61,6 +63,11 @@ def open_tracker(name,   # 'trackio', 'tensorboard', 'wandb', 'mlflow' … as ac
     return tracker
 
 # %% ../../nbs/methods/23_tracking.ipynb #e3e8bac4
+def _steps(folder):
+    "label -> step of the students of a finished seed: ledgers of earlier versions name none."
+    file = folder/'metrics.jsonl'
+    return {r['student']: r['steps'] for r in read_lines(file)} if file.exists() else {}
+
 def _over(out): return all((f.parent/'metrics.jsonl').exists() for f in _ledgers(out))
 
 # %% ../../nbs/methods/23_tracking.ipynb #73d8ff07

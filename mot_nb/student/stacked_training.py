@@ -10,7 +10,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 import torch
 from ..core.errors import MotError
-from .branch import batch_rows, learning_rate
+from .branch import batch_rows, learning_rate, rows_of_step
 from .stacked import StackedRows, stacked_losses
 
 # %% ../../nbs/student/14_stacked_training.ipynb #d5f72804
@@ -92,7 +92,7 @@ def _check_finite(losses, stack):
 # %% ../../nbs/student/14_stacked_training.ipynb #deb0bcf6
 def step_rows(b): # a `StackedBranch`
     "The rows of its next step."
-    rows = b.choose(b.step, b.total, b.rows) if b.choose else b.rows
+    rows = rows_of_step(b.choose, b.step, b.total, b.rows, b.label)
     return batch_rows(rows, b.step, b.train.batch, b.seed)
 
 # %% ../../nbs/student/14_stacked_training.ipynb #2ad2461d
