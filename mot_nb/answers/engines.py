@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from ..core.errors import MotError, unknown_name
-from ..core.escape import html_text, markdown_text, terminal_text
 from ..core.hashes import derive_seed, hash_json
 from ..core.machine import dtype_name
 from ..core.records import made_by, read_recorded, recorded
+from ..core.tables import ShownTable, Table
 from ..data.corpora import render_prompt
 from .sampling import (answering, check_sampling, open_samples, render_all, sample_of, sample_problems,
                                      padded_ids, samples_header, samples_of, stop_tokens)
@@ -273,28 +273,15 @@ def _measured_how(table): # `EngineTable`
     return f"{r['student']}, {asked}; {load}; {made_by(table.how)}"
 
 # %% ../../nbs/answers/03_engines.ipynb #1f0cf4c6
-@dataclass(frozen=True)
-class EngineTable:
+@dataclass(frozen=True, repr=False)
+class EngineTable(ShownTable):
     "What was measured of each engine (`tests/tools/bench_engines.py`)."
     rows: tuple # of dict, as recorded
     how: dict   # head of the file
 
-    def _cells(self): return [_measured_row(r) for r in self.rows]
-
-    def __repr__(self):
-        cells = [_MEASURED, *self._cells()]
-        wide = [max(len(c[i]) for c in cells) for i in range(len(_MEASURED))]
-        line = lambda c: '  '.join(x.ljust(w) if i < 2 else x.rjust(w) for i, (x, w) in enumerate(zip(c, wide)))
-        return terminal_text('\n'.join([*map(line, cells), _measured_how(self)]))
-
-    def _repr_markdown_(self):
-        lines = (_MEASURED, ['---', '---'] + ['---:'] * 5, *(map(markdown_text, c) for c in self._cells()))
-        return '\n'.join('| ' + ' | '.join(c) + ' |' for c in lines) + '\n\n' + markdown_text(_measured_how(self))
-
-    def _repr_html_(self):
-        line = lambda tag, c: '<tr>' + ''.join(f'<{tag}>{html_text(x)}</{tag}>' for x in c) + '</tr>'
-        body = line('th', _MEASURED) + ''.join(line('td', c) for c in self._cells())
-        return f'<table>{body}</table><p>{html_text(_measured_how(self))}</p>'
+    def table(self):
+        "A row per engine and way of decoding."
+        return Table(_MEASURED, map(_measured_row, self.rows), _measured_how(self))
 
 # %% ../../nbs/answers/03_engines.ipynb #00459d9f
 def engine_table(path=None): # the recorded lines; None: those that ship

@@ -11,9 +11,10 @@ import json, re, tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from ..core.errors import MotError
-from ..core.escape import html_text, markdown_text, terminal_text
+from ..core.escape import markdown_text, terminal_text
 from ..core.hashes import derive_seed, hash_bytes
 from ..core.files import write_atomic
+from ..core.tables import ShownTable, Table
 from ..data.thought import thought_state
 from ..data.problems import answer_given, is_correct, read_problems, write_problems
 from ..data.corpora import Corpus, Trace, one_per_problem, write_corpus
@@ -209,28 +210,15 @@ def write_harvest(h,       # what `harvest` gave
     return path
 
 # %% ../../nbs/answers/04_traces.ipynb #500ba6c9
-@dataclass(frozen=True)
-class HarvestTable:
+@dataclass(frozen=True, repr=False)
+class HarvestTable(ShownTable):
     "What was counted of every teacher of a folder."
     rows: tuple # of dict, one per teacher
 
-    def _cells(self, escape): return [[escape(r[c]) for c in _COLUMNS] for r in self.rows]
-
-    def __repr__(self):
-        show = lambda v: f'{v:,}' if isinstance(v, int) else terminal_text(v)
-        cells = [_COLUMNS, *self._cells(show)]
-        wide = [max(map(len, column)) for column in zip(*cells)]
-        line = lambda r: '  '.join(x.rjust(w) if i else x.ljust(w) for i, (x, w) in enumerate(zip(r, wide)))
-        return '\n'.join(map(line, cells))
-
-    def _repr_markdown_(self):
-        lines = (_COLUMNS, ['---'] + ['---:'] * (len(_COLUMNS) - 1), *self._cells(markdown_text))
-        return '\n'.join('| ' + ' | '.join(r) + ' |' for r in lines)
-
-    def _repr_html_(self):
-        line = lambda tag, r: '<tr>' + ''.join(f'<{tag}>{c}</{tag}>' for c in r) + '</tr>'
-        body = ''.join(line('td', r) for r in self._cells(html_text))
-        return f'<table>{line("th", _COLUMNS)}{body}</table>'
+    def table(self):
+        "A row per teacher."
+        show = lambda v: f'{v:,}' if isinstance(v, int) else str(v)
+        return Table(_COLUMNS, [[show(r[c]) for c in _COLUMNS] for r in self.rows])
 
 # %% ../../nbs/answers/04_traces.ipynb #fdc74ff5
 _HEAD = '# Teachers\n\n'

@@ -14,11 +14,11 @@ from ..core.escape import terminal_text
 from ..core.hashes import hash_json
 from ..core.records import HEAD, seal_of
 from ..core.seals import seal_mismatches
-from ..core.tables import Table
+from ..core.tables import ShownTable, Table
 
 # %% ../../nbs/app/05_verify.ipynb #cf9d434f
 @dataclass(frozen=True, repr=False)
-class Verified:
+class Verified(ShownTable):
     "What `verify` compared, and the first thing that differs."
     path: Path       # what was looked at
     what: str        # 'run' or 'recorded run', 'recorded scores', …
@@ -39,11 +39,6 @@ class Verified:
         caption = '; '.join([f'{self.path.name}, {self.what}, result {self.hash[:12]}: {said}', *self.notes])
         rows = [[k, str(n)] for k, n in self.counts.items()] + [[v, ''] for v in self.verdicts]
         return Table(['compared', 'values that agree'], rows, caption)
-
-    def __str__(self): return str(self.table())
-    __repr__ = __str__
-    def _repr_html_(self): return self.table()._repr_html_()
-    def _repr_markdown_(self): return self.table()._repr_markdown_()
 
 # %% ../../nbs/app/05_verify.ipynb #3936a390
 def _verdicts(result, rows):

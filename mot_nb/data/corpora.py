@@ -14,14 +14,14 @@ from pathlib import Path
 from ..core.errors import MotError, unknown_name
 from ..core.files import write_atomic
 from ..core.hashes import derive_seed, hash_bytes
-from ..core.tables import Table
+from ..core.tables import ShownTable, Table
 from .chat import control_tokens, decode_answer, encode_behind, end_of_turn, frame_of, render_prompt
 from .problems import answer_given, extract_answer, final_answer, is_correct
 from .thought import thought_of, without_end
 
 # %% ../../nbs/data/03_corpora.ipynb #24ada640
 @dataclass(frozen=True)
-class Trace:
+class Trace(ShownTable):
     "One teacher's answer to one problem, with TRL's names `prompt` and `completion`."
     problem_id: str      # the problem's id; the same problem has the same id for every teacher
     teacher: str         # the teacher's name
@@ -33,9 +33,6 @@ class Trace:
         "What was asked and what the teacher wrote."
         rows = [['prompt', self.prompt], [f'what {self.teacher} wrote', self.completion], ['reference', self.reference]]
         return Table([f'problem {self.problem_id}', ''], rows)
-
-    def _repr_html_(self): return self.table()._repr_html_()
-    def _repr_markdown_(self): return self.table()._repr_markdown_()
 
 # %% ../../nbs/data/03_corpora.ipynb #7b77f297
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ __all__ = ['grade_word', 'Answers', 'read_answers', 'Comparison', 'LookAtOne', '
 from dataclasses import dataclass
 from ..core.errors import MotError
 from ..core.escape import shortened_middle
-from ..core.tables import Table
+from ..core.tables import ShownTable, Table
 from ..data.problems import is_correct
 from ..answers.sampling import read_samples
 from ..answers.differences import paired_difference
@@ -24,7 +24,7 @@ def grade_word(problem, # `Problem`
 
 # %% ../../nbs/methods/08_looking.ipynb #b5b55245
 @dataclass(frozen=True, repr=False)
-class Answers:
+class Answers(ShownTable):
     "What students answered to the same problems: name -> problem id -> samples."
     problems: tuple   # of `Problem`, those that are shown
     of: dict          # student's name -> {problem id: [Sample]}
@@ -39,10 +39,6 @@ class Answers:
         rows = [[shortened_middle(p.question), p.answer, *cells] for p, cells in zip(self.problems, said)]
         caption = f'{len(rows)} problems in the order of the file, first sample of each.'
         return Table(['problem', 'answer', *self.of], rows, caption)
-
-    def __repr__(self): return str(self.table())
-    def _repr_html_(self): return self.table()._repr_html_()
-    def _repr_markdown_(self): return self.table()._repr_markdown_()
 
 # %% ../../nbs/methods/08_looking.ipynb #9bc90f9f
 def read_answers(file): # a sample file

@@ -7,7 +7,7 @@ __all__ = ['size_text', 'time_text', 'flop_text', 'Part', 'Parts']
 
 # %% ../../nbs/scale/12_parts.ipynb #415e8f1e
 from dataclasses import dataclass
-from ..core.tables import Table
+from ..core.tables import ShownTable, Table
 
 # %% ../../nbs/scale/12_parts.ipynb #df448d61
 def size_text(n): # bytes
@@ -39,7 +39,7 @@ class Part:
     formula: str   # where it comes from, in the letters of `Shape`
 
 # %% ../../nbs/scale/12_parts.ipynb #ae777ba8
-class Parts:
+class Parts(ShownTable):
     "A sum of parts with one unit; shows itself as a table."
     def __init__(self,
                  what,          # what is summed up
@@ -65,8 +65,3 @@ class Parts:
         rows = [[p.name, self.text(p.value), p.formula] for p in shown]
         rows.append([('in all', True), (self.text(self.total), True), ''])
         return Table([self.what, '', 'formula'], rows, self.note)
-
-    def __str__(self): return str(self.table())
-    __repr__ = __str__
-    def _repr_html_(self): return self.table()._repr_html_()
-    def _repr_markdown_(self): return self.table()._repr_markdown_()
