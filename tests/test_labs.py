@@ -229,3 +229,13 @@ def test_one_shot_trains_its_own_branches(tmp_path):
         return {r['student']: r['hash'] for r in run(settings, tmp_path/methods, progress=False).rows}
     found = hashes('oneshot'), hashes('std,oneshot')
     assert set(found[0]) == {'base', 'oneshot'} and found[0]['oneshot'] == found[1]['oneshot']
+
+
+def test_verbs_of_stacked_labs_are_refused(tmp_path):
+    "With the lab that has them, also from within an operator."
+    from mot_nb.analysis.many_methods import fisher
+    with opened(tmp_path/'lab') as lab:
+        student = lab.merge([lab.train(lab.base, t) for t in lab.teachers], by=fisher)
+        with pytest.raises(MotError, match='squares_of') as e: lab.weights(student)
+        assert 'StackedLab' in e.value.cure
+        with pytest.raises(MotError, match='distil'): lab.distil(lab.base, {}, None, 1)
