@@ -1,5 +1,5 @@
 "A lab for trying things: its folder, what a failing idea leaves, the labels of ideas, what is refused early."
-import functools, os, subprocess, sys
+import functools, json, os, subprocess, sys
 
 import pytest
 import torch
@@ -239,3 +239,16 @@ def test_verbs_of_stacked_labs_are_refused(tmp_path):
         with pytest.raises(MotError, match='squares_of') as e: lab.weights(student)
         assert 'StackedLab' in e.value.cure
         with pytest.raises(MotError, match='distil'): lab.distil(lab.base, {}, None, 1)
+
+
+def test_a_finished_lab_that_goes_on_elsewhere_says_so(tmp_path):
+    "Opened again on another machine: nothing is noted while it is only read; what is trained there counts."
+    with opened(tmp_path/'lab') as lab: assert lab.run(merge_of_thought).environments == 1
+    file = tmp_path/'lab'/'manifest.json'
+    there = json.loads(file.read_text())
+    there['environments'][0]['threads'] = 99
+    file.write_text(json.dumps(there))
+    for method, n in (('mot', 1), ('std', 2), ('mot', 2)):
+        with opened(tmp_path/'lab') as lab: found = lab.run(method)
+        assert found.environments == n == len(json.loads(file.read_text())['environments'])
+    assert 'not bit-exact' in str(found)
