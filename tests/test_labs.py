@@ -252,3 +252,13 @@ def test_a_finished_lab_that_goes_on_elsewhere_says_so(tmp_path):
         with opened(tmp_path/'lab') as lab: found = lab.run(method)
         assert found.environments == n == len(json.loads(file.read_text())['environments'])
     assert 'not bit-exact' in str(found)
+
+
+def test_the_package_says_where_the_algorithm_is(root):
+    "Every file that help(mot_nb) and the table of rooms name is there."
+    import re
+    import mot_nb
+    files = re.findall(r'[\w/]+\.(?:py|ipynb)', mot_nb.__doc__)
+    assert 'methods/methods.py' in files and len(files) > 9
+    assert not [f for f in files if not (root/f).exists() and not (root/'mot_nb'/f).exists()]
+    assert '[03_methods](nbs/methods/03_methods.ipynb)' in (root/'README.md').read_text()
