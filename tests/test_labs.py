@@ -1,5 +1,5 @@
 "A lab for trying things: its folder, what a failing idea leaves, the labels of ideas, what is refused early."
-import functools, os, subprocess, sys
+import functools, json, os, subprocess, sys
 
 import pytest
 import torch
@@ -229,3 +229,36 @@ def test_one_shot_trains_its_own_branches(tmp_path):
         return {r['student']: r['hash'] for r in run(settings, tmp_path/methods, progress=False).rows}
     found = hashes('oneshot'), hashes('std,oneshot')
     assert set(found[0]) == {'base', 'oneshot'} and found[0]['oneshot'] == found[1]['oneshot']
+
+
+def test_verbs_of_stacked_labs_are_refused(tmp_path):
+    "With the lab that has them, also from within an operator."
+    from mot_nb.analysis.many_methods import fisher
+    with opened(tmp_path/'lab') as lab:
+        student = lab.merge([lab.train(lab.base, t) for t in lab.teachers], by=fisher)
+        with pytest.raises(MotError, match='squares_of') as e: lab.weights(student)
+        assert 'StackedLab' in e.value.cure
+        with pytest.raises(MotError, match='distil'): lab.distil(lab.base, {}, None, 1)
+
+
+def test_a_finished_lab_that_goes_on_elsewhere_says_so(tmp_path):
+    "Opened again on another machine: nothing is noted while it is only read; what is trained there counts."
+    with opened(tmp_path/'lab') as lab: assert lab.run(merge_of_thought).environments == 1
+    file = tmp_path/'lab'/'manifest.json'
+    there = json.loads(file.read_text())
+    there['environments'][0]['threads'] = 99
+    file.write_text(json.dumps(there))
+    for method, n in (('mot', 1), ('std', 2), ('mot', 2)):
+        with opened(tmp_path/'lab') as lab: found = lab.run(method)
+        assert found.environments == n == len(json.loads(file.read_text())['environments'])
+    assert 'not bit-exact' in str(found)
+
+
+def test_the_package_says_where_the_algorithm_is(root):
+    "Every file that help(mot_nb) and the table of rooms name is there."
+    import re
+    import mot_nb
+    files = re.findall(r'[\w/]+\.(?:py|ipynb)', mot_nb.__doc__)
+    assert 'methods/methods.py' in files and len(files) > 9
+    assert not [f for f in files if not (root/f).exists() and not (root/'mot_nb'/f).exists()]
+    assert '[03_methods](nbs/methods/03_methods.ipynb)' in (root/'README.md').read_text()

@@ -6,7 +6,7 @@
 __all__ = ['Run', 'read_run', 'run', 'Teacher', 'RunningLab', 'Lab', 'merge']
 
 # %% ../../nbs/app/03_explore.ipynb #05761e61
-import contextlib, inspect, sys, tempfile, weakref
+import contextlib, inspect, itertools, sys, tempfile, weakref
 from pathlib import Path
 from ..core.errors import Busy, unknown_name
 from ..core.files import cache_folder
@@ -19,7 +19,7 @@ from ..methods import runs
 from ..methods.lab import SeedLab, method_parts, some_branches
 from ..methods.launch import launched, named_settings
 from ..methods.looking import shortened_middle
-from ..methods.manifest import FORMAT
+from ..methods.manifest import FORMAT, note_environment
 from ..methods.methods import METHODS
 from ..methods.runs import RunResult, begin_run, carry_out, note_run, open_place, seed_folder
 from ..methods.recorded import student_scores
@@ -152,15 +152,22 @@ class RunningLab(SeedLab):
     def run(self, *methods, # functions such as `merge_of_thought`, or their names; none: all four
             **parts):       # merge, introduce, outer, rows: go to every method that has them
         "Carries methods out for every seed of the settings, resuming what is there; returns a `Run`."
-        labs = [self, *(self._sibling(seed) for seed in self.settings.seeds[1:])]
-        _check_parts(methods or METHODS, parts)
+        labs, methods = [self, *(self._sibling(seed) for seed in self.settings.seeds[1:])], methods or METHODS
+        _check_parts(methods, parts)
         note_run(self.out, self.start['manifest'], self.asked, labs)
         with self._as_before():
-            for lab in labs:
-                for m in methods or METHODS: lab.ask(m, **_taken(m, parts))
+            for lab, m in itertools.product(labs, methods): lab.ask(m, **_taken(m, parts))
+            self._note_environment(labs)
             carry_out(labs)
-        rows = [r for lab in labs for r in lab.metrics()]
-        return Run(Path(self.out), self.settings, rows, runs.rows_hash(rows))
+        rows, seen = [r for lab in labs for r in lab.metrics()], self.start['manifest']['environments']
+        return Run(Path(self.out), self.settings, rows, runs.rows_hash(rows), max(1, len(seen)))
+
+    def _note_environment(self, labs):
+        "Writes this machine down where it makes something: the folder may have been finished by another."
+        made = len(self.ledger.records) > self.known
+        if not made and all(lab.maker.done(m) for lab in labs for m in lab.marks): return
+        note_environment(self.start['manifest'], self.place.ranks)
+        note_run(self.out, self.start['manifest'], self.asked, labs)
 
     @contextlib.contextmanager
     def _as_before(self):
@@ -177,8 +184,8 @@ class RunningLab(SeedLab):
         return SeedLab(self.settings, seed_folder(self.out, seed), seed, self.place, self.progress)
 
     def __repr__(self):
-        s = self.settings
-        return f'Lab({s.name!r}: student {s.student.name}, {len(self.teachers)} teachers, {self.pool!r})'
+        name, student = self.settings.name, self.settings.student.name
+        return f'Lab({name!r}: student {student}, {len(self.teachers)} teachers, {self.pool!r})'
 
 # %% ../../nbs/app/03_explore.ipynb #2ca1284f
 class Lab(RunningLab):
@@ -196,7 +203,7 @@ class Lab(RunningLab):
         shown = Progress(stream=sys.stderr if progress and place.rank == 0 else None)
         super().__init__(settings, seed_folder(self.out, settings.seeds[0]), settings.seeds[0], place, shown)
         self.teachers = [Teacher(t, self.pool.corpora[t]) for t in self.teachers]
-        self.maker.tidy = False
+        self.maker.tidy, self.known = False, len(self.ledger.records)
 
     @property
     def student(self):

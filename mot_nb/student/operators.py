@@ -92,8 +92,8 @@ def dare(base,          # the common start: name -> tensor
          states,        # K state dicts, or branch name -> state dict
          drop=0.9,      # share of entries dropped, in [0, 1); the paper goes to 0.9 and beyond
          scale=None,    # factor of the sum of updates; None: 1/K
-         seed=0):       # of what is dropped
-    "base + scale * sum of updates that are dropped at random and rescaled by 1/(1-drop) (DARE, 2311.03099)."
+         seed=0):       # of what is dropped: the same entries of a branch in every round
+    "base + scale * sum of updates, dropped at random (the same in every round), times 1/(1-drop) (DARE, 2311.03099)."
     if not 0 <= drop < 1: raise MotError('the drop rate must be in [0, 1)', where='dare', values=drop,
                                          cure='0.9 keeps a tenth of each update')
     def combine(d, names, key):
