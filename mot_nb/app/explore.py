@@ -18,7 +18,7 @@ from ..core.tables import Table
 from ..methods import runs
 from ..methods.lab import SeedLab, method_parts, some_branches
 from ..methods.launch import launched, named_settings
-from ..methods.looking import shortened_middle
+from ..core.escape import shortened_middle
 from ..methods.manifest import FORMAT, note_environment
 from ..methods.methods import METHODS
 from ..methods.runs import RunResult, begin_run, carry_out, note_run, open_place, seed_folder
