@@ -459,8 +459,8 @@ def claim_table(*claims): # numbers
 
 # %% ../../nbs/analysis/49_claims_ledger.ipynb #in-prose
 def _in_prose(e):
-    "The verdict of an `Entry` in a sentence; one over seeds alone with its number."
-    return f'over {e.seeds} seeds alone, {e.number}' if e.verdict == 'problems not counted' else e.verdict
+    "The verdict of an `Entry` in a sentence."
+    return 'so over seeds alone, which is not judged' if e.verdict == 'problems not counted' else e.verdict
 
 # %% ../../nbs/analysis/49_claims_ledger.ipynb #22957af8
 def answer_claims(said): # claim -> what it says, in a few words

@@ -10,7 +10,6 @@ __all__ = ['Unseen', 'unseen_tokens', 'token_loss', 'paired_loss', 'share_kept',
 import numpy as np
 from dataclasses import dataclass
 from ..core.tables import Table
-from ..core.verdicts import signed_interval
 
 # %% ../../nbs/analysis/09_mean_reading.ipynb #f6f1d59b
 @dataclass(frozen=True)
@@ -91,7 +90,7 @@ def answer_mean(barrier,  # (mean minus average of the branches, lo, hi), nats
     "The `Answer` to: why is a mean of students a student, and what does it keep? One sentence, two numbers at most."
     from mot_nb.analysis.run_reading import Answer
     level = 'below' if barrier[2] < 0 else 'above' if barrier[1] > 0 else 'not significantly off'
-    loss = f'the loss of the mean is {level} the average loss of its branches, {signed_interval(*barrier, 1, 2)} nats'
+    loss = f'the loss of the mean is {level} the average loss of its branches'
     if not (shared and quirk): return Answer(f'{loss}.')
     more, less = shared[1] > quirk[2], shared[2] < quirk[1]
     keeps = 'keeps more' if more else 'keeps less' if less else 'does not keep significantly more'

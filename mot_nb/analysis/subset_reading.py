@@ -197,5 +197,5 @@ def answer_choice(rows, fitted): # as for `rules_table`
     free = max(UNTRAINED, key=lambda n: found[n].mean())
     by = lambda n: f'{signed(found[n].mean(), 100)} points where "{n}" chooses'
     who = f"significantly so: {', '.join(better)}" if better else 'no rule gains significantly'
-    worse = [f'"{n}" loses {_points(g)}' for n, g in found.items() if t_interval(g)[2] < 0]
+    worse = [f'"{n}" loses significantly' for n, g in found.items() if t_interval(g)[2] < 0]
     return Answer('; '.join([f'leaving some out may gain: {by(trained)}, {by(free)}', who, *worse]) + '.')

@@ -70,12 +70,14 @@ def _count(d):
     return f"{d['wins']} of {d['branches']}"
 
 # %% ../../nbs/analysis/39_theory_reading.ipynb #96fe8578
+_IN_WORDS = {2: 'two', 3: 'three', 5: 'five', 10: 'ten'}   # an answer has two numbers at most
+
 def answer_theory(theory): # `Theory`
     "The `Answer` to: does the formula describe a real branch? Of gradient descent, and of AdamW."
     from mot_nb.analysis.run_reading import Answer
     left = theory.mean('left', measured='gd', predicted='quadratic', sharp=theory.gentle, E=theory.few)['value']
     adam = theory.mean('cosine', measured='adamw', predicted='quadratic')['value']
-    few = f'for {theory.few} steps of gradient descent'
+    few = f'for {_IN_WORDS.get(theory.few, theory.few)} steps of gradient descent'
     first = f'{few}, yes' if left < .1 else f'not even {few}'
     second = 'hardly' if adam < .7 else 'roughly'
     return Answer(f'{first}: the quadratic leaves {100*left:.1f} % of a branch\'s displacement unexplained; for AdamW, '

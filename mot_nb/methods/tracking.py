@@ -23,7 +23,8 @@ def _of_measuring(record, seed, steps):
     "(values, step) of what a student scored."
     label = record['stage'].removeprefix('measure ')
     for r in record.get('rows') or []:
-        name = '/'.join([seed, label, r['metric'], *[r['corpus']] * (r['metric'] == 'heldout_loss')])
+        of = [r['corpus']] if r['metric'] == 'heldout_loss' else []
+        name = '/'.join([seed, label, r['metric'], *of])
         yield {name: r['value']}, record.get('steps', steps.get(label, 0))
 
 # %% ../../nbs/methods/23_tracking.ipynb #a70d423e
