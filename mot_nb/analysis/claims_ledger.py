@@ -436,7 +436,8 @@ class ClaimsLedger(Table):
         more = [e for found in self.entries.values() for e in found[1:]]
         return Table(['claim', *_COLUMNS[2:-1]], [[_named(e), *_line(e)] for e in more],
                      'On the map every method has its own learning rate; all places have the same 100 problems, so '
-                     'its intervals are over seeds alone: shown, not judged.', [vars(e) for e in more])
+                     'its intervals are over seeds alone: shown, not judged. words-errors: two of its seeds were added '
+                     'after a look at the others.', [vars(e) for e in more])
 
     def verdicts(self):
         "verdict -> names of the claims that have it, in order of the ledger."
