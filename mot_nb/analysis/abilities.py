@@ -42,11 +42,12 @@ def ability_units(seeds=range(2 * BASES)): # of traces and order
     return [AbilityUnit(name, s) for s in seeds for name in STUDENTS]
 
 # %% ../../nbs/analysis/60_abilities.ipynb #ab-08
-def ability_rows(unit,  # `AbilityUnit`
-                 n=200): # problems that are reported, and as many that choose
+def ability_rows(unit,   # `AbilityUnit`
+                 n=200,  # problems that are reported, and as many that choose
+                 division=DIVISION): # rounds and steps
     "Rows as those of the map (`map_rows`), with the name of the base student."
     bench = Bench(unit.student, unit.seed % BASES)
-    rows = map_rows(Unit(STUDIED, unit.seed), n, (DIVISION,), bench=bench)
+    rows = map_rows(Unit(STUDIED, unit.seed), n, (division,), bench=bench)
     return [{'student': unit.student, **r, 'unit': unit.key} for r in rows]
 
 # %% ../../nbs/analysis/60_abilities.ipynb #ab-11
