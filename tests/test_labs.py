@@ -1,5 +1,5 @@
 "A lab for trying things: its folder, what a failing idea leaves, the labels of ideas, what is refused early."
-import functools, json, os, subprocess, sys
+import functools, json, os, re, subprocess, sys
 
 import pytest
 import torch
@@ -8,6 +8,8 @@ from mot_nb.app.explore import Lab, merge
 from mot_nb.core.errors import MotError
 from mot_nb.core.settings import load_settings
 from mot_nb.methods.methods import merge_of_thought
+from mot_nb.methods.parts import part
+from mot_nb.student.operators import mean
 from test_methods import TINY
 
 one_thread = pytest.fixture(autouse=True)(lambda: torch.set_num_threads(1))
@@ -262,3 +264,51 @@ def test_the_package_says_where_the_algorithm_is(root):
     assert 'methods/methods.py' in files and len(files) > 9
     assert not [f for f in files if not (root/f).exists() and not (root/'mot_nb'/f).exists()]
     assert '[03_methods](nbs/methods/03_methods.ipynb)' in (root/'README.md').read_text()
+
+
+class Pull:
+    "An operator with a state: the start and a share of the mean update."
+    def __init__(self, share): self.share = share
+    def pull(self, base, states):
+        return {n: b + self.share*(sum(s[n] for s in states)/len(states) - b) for n, b in base.items()}
+
+
+def test_a_bound_method_is_known_by_its_object(tmp_path):
+    "Two of one class are two ideas; the second does not take the first one's name."
+    with opened(tmp_path/'lab') as lab:
+        lab.ask('mot', merge=Pull(.5).pull)
+        with pytest.raises(MotError, match='another student has this name'): lab.ask('mot', merge=Pull(.9).pull)
+
+
+def test_options_of_the_own_operator_are_in_the_name(tmp_path):
+    "A mean with weights of one's own is not called as the plain mean, and its name can be that of a file."
+    with opened(tmp_path/'lab') as lab:
+        lab.ask('mot')
+        weights = [.8, .1, .1]
+        lab.ask('mot', merge=functools.partial(mean, weights=weights))
+        names = [str(m.label) for m in lab.marks]
+    assert len(set(names)) == len(names) == 3 and all(re.fullmatch(r'[\w.-]+', n) for n in names)
+
+
+def test_what_a_class_holds_is_in_the_key():
+    "A partial by its arguments; a set in one order in every process."
+    def key_of(power):
+        class Powers:
+            raised = functools.partial(pow, power)
+            def op(self, base, states): return base
+        return part(Powers().op).key
+    assert key_of(2) == key_of(2) != key_of(5)
+    code = """
+from mot_nb.methods.parts import part
+print(part(eval("lambda base, states: base in {'a', 'bb', 'ccc', 'dd'}")).key)"""
+    said = {subprocess.run([sys.executable, '-c', code], env={**os.environ, 'PYTHONHASHSEED': str(s)}, text=True,
+                           capture_output=True, check=True).stdout for s in (1, 2, 3)}
+    assert len(said) == 1
+
+
+def test_a_part_that_reads_the_lab_is_told_how(tmp_path):
+    "Which function reads what, and that a lab is an argument."
+    with opened(tmp_path/'lab') as lab:
+        by_loss = eval(compile('lambda base, states: the_lab.loss_of(base, [])', '<test>', 'eval'), {'the_lab': lab})
+        with pytest.raises(MotError, match='reads the_lab') as e: print(part(by_loss).key)
+        assert 'a lab is an argument' in e.value.cure

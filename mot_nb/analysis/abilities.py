@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['STUDENTS', 'STUDIED', 'DIVISION', 'BASES', 'AbilityUnit', 'ability_units', 'ability_rows', 'shares_right',
-           'ability_gaps', 'ability_table']
+           'ability_gaps', 'over_students', 'ability_table']
 
 # %% ../../nbs/analysis/60_abilities.ipynb #ab-02
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from .world_map import Unit, map_rows
 
 # %% ../../nbs/analysis/60_abilities.ipynb #ab-04
 STUDENTS = {'toy-weak': 'stopped early', 'toy-tiny': 'as on the map', 'toy-strong': 'stopped late',
-            'toy': 'twice as wide'}
+            'toy': 'twice as wide, trained further'}
 STUDIED = tuple(World(errors=e, traces=100) for e in ('none', 'random', 'own'))  # five teachers, nothing filtered
 DIVISION = (5, 12)                                                               # rounds and steps
 BASES = 4                                                                        # initial seeds of each student
@@ -76,6 +76,13 @@ def ability_gaps(rows,     # of a record of kind 'abilities'
     of = _of(rows, student)
     return {errors_in_words(d): _over_bases(d['gap'], _seeds(of)) for d in map_differences(of, opponent)}
 
+# %% ../../nbs/analysis/60_abilities.ipynb #ab-over
+def over_students(rows,      # of a record of kind 'abilities'
+                  opponent): # a name of `OPPONENTS`
+    "errors in words -> [bases] the mean over all students of MoT minus the opponent, as shares."
+    gaps = [ability_gaps(rows, s, opponent) for s in STUDENTS]
+    return {errors: np.mean([g[errors] for g in gaps], 0) for errors in gaps[0]}
+
 # %% ../../nbs/analysis/60_abilities.ipynb #ab-15
 def _points(values, digits=0):
     "(mean with its interval, in points; whether it excludes 0)."
@@ -98,7 +105,9 @@ def ability_table(rows,          # of a record of kind 'abilities'
         gaps = [ability_gaps(rows, student, o)[errors] for o in opponents]
         right = [_right(rows, student, m) for m in ('base', 'best teacher')]
         body.append([f'{student}, {what}', *right, *map(_points, gaps)])
-    told = (f'{errors}; MoT minus each opponent in points, 95 % intervals over initial seeds, bold: it excludes 0; '
-            'right before, and reached with the best teacher where none errs: mean and range over initial seeds')
+    body.append(['mean of the four', '', '', *(_points(over_students(rows, o)[errors]) for o in opponents)])
+    told = (f'{errors}; MoT minus each opponent in points, 95 % intervals over {len(_seeds(rows))} seeds (student, '
+            f'traces, order), bold: it excludes 0; {rows[0]["n"]} problems, the same for all and not counted; right '
+            'before, and reached with the best teacher where none errs: mean and range over initial seeds')
     head = ['base student', 'right before', 'reached', *(f'− {opponent_in_words(o)}' for o in opponents)]
     return Table(head, body, told + f'; {made}' * bool(made))

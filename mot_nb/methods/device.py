@@ -160,7 +160,8 @@ def checked(tensors, # what a part gave: name -> tensor
     "The tensors; raises for those that are no weights of this student."
     if part.known: return tensors
     if not isinstance(tensors, Mapping): raise _no_weights(part, where, f'it gave a {type(tensors).__name__}')
-    if odd := sorted(set(tensors) ^ set(like)): raise _no_weights(part, where, f'too many or missing: {odd[:5]}')
+    odd = sorted(set(tensors) ^ set(like), key=str)
+    if odd: raise _no_weights(part, where, f'too many or missing: {odd[:5]}')
     for n, t in like.items():
         kind = torch.float32 if t.is_floating_point() else t.dtype
         found = tensors[n]

@@ -193,14 +193,15 @@ def method_parts(method, # a name, or a function (lab, **parts)
         if name not in takes: raise unknown_name(f'part of {_named(method)}', name, list(takes)[1:])
         out[name] = outer_step(value) if name == 'outer' else part(value, _KINDS.get(name, {}), name)
         own = takes[name].default
-        if out[name].function is not own: said.append(out[name].variant)
+        if out[name].function is not own or out[name].options: said.append(out[name].variant)
     return method, out, '_'.join(said)
 
 def _idea(parts):
     "Which parts these are; a function that is written anew under its name at the top of a module is the same idea."
     def which(p):
         place = getattr(p.function, '__qualname__', '<')
-        return p.key if '<' in place else [p.function.__module__, place, p.key[1]]
+        top = inspect.isfunction(p.function) and '<' not in place    # a bound method has a state
+        return [p.function.__module__, place, p.key[1]] if top else p.key
     return hash_json([[n, p.name if p.known and not p.options else which(p)] for n, p in sorted(parts.items())])
 
 def _named(method): return getattr(method, '__name__', type(method).__name__)

@@ -7,7 +7,7 @@ __all__ = ['INTRODUCE', 'ROWS', 'MethodPart', 'part', 'everyone', 'one_more', 'e
            'outer_step']
 
 # %% ../../nbs/methods/01_parts.ipynb #13813c5b
-import functools, inspect, sys, types
+import functools, inspect, re, sys, types
 from collections.abc import Hashable
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,9 +41,7 @@ def _no_key(value):
 # %% ../../nbs/methods/01_parts.ipynb #a5c0de00
 def _bytecode(code):
     "A code object as text, that of its inner functions too."
-    if not any(hasattr(c, 'co_code') for c in code.co_consts):
-        return f'{code.co_code.hex()} {code.co_consts} {code.co_names}'
-    consts = [_bytecode(c) if hasattr(c, 'co_code') else repr(c) for c in code.co_consts]
+    consts = [_bytecode(c) if hasattr(c, 'co_code') else _stable(c) for c in code.co_consts]
     return f'{code.co_code.hex()} {consts} {code.co_names}'
 
 def _text(code):
@@ -79,13 +77,21 @@ def _read_globals(f, seen):
     "[name, value] of what a function reads from around it: its constants and objects, and the source of its helpers."
     names, around, out = _names(f.__code__), f.__globals__, []
     for name in sorted(n for n in names if n in around and id(around[n]) not in seen):
-        value = around[name]
-        if inspect.ismodule(value): out += _of_module(value, names, seen)
-        elif inspect.isfunction(value) and value.__module__ == f.__module__: out.append([name, _source(value, seen)])
-        elif inspect.isfunction(value) or inspect.isclass(value):
-            if _is_own(value): out.append([name, _stable(value, seen)])
-        elif not inspect.isbuiltin(value): out.append([name, _stable(value, seen)])
+        try: out += _of_global(f, name, around[name], names, seen)
+        except MotError as e: raise e if ' reads ' in e.where else _reads(f, name, e) from None
     return out
+
+def _of_global(f, name, value, names, seen):
+    "[[name, value]] of one name that a function reads; nothing of what its name says already."
+    if inspect.ismodule(value): return _of_module(value, names, seen)
+    if inspect.isfunction(value) and value.__module__ == f.__module__: return [[name, _source(value, seen)]]
+    known = not _is_own(value) if inspect.isfunction(value) or inspect.isclass(value) else inspect.isbuiltin(value)
+    return [] if known else [[name, _stable(value, seen)]]
+
+def _reads(f, name, e):
+    "The error for a name that a function reads and that has no key."
+    return MotError(e.what, where=f'{f.__name__} reads {name}', values=e.values,
+                    cure=f'{e.cure}; a lab is an argument: def {f.__name__}(base, branches, lab)')
 
 def _of_module(module, names, seen):
     "[name, value] of what is looked up in a module of the user's."
@@ -103,7 +109,7 @@ _PLAIN = (type(None), bool, int, float, complex, str, bytes)
 def _is_plain(value):
     "Whether the text of a value says all of it."
     if type(value) in (list, tuple): return all(map(_is_plain, value))
-    if type(value) is dict: return all(map(_is_plain, [*value, *value.values()]))
+    if type(value) is dict: return all(isinstance(k, str) and _is_plain(v) for k, v in value.items())
     return isinstance(value, _PLAIN)
 
 def _stable(value, seen=frozenset()):
@@ -143,9 +149,15 @@ def _of_class(value, seen):
     inside, out = {*seen, id(value)}, [value.__qualname__, *(_stable(b, {*seen, id(value)}) for b in value.__bases__)]
     for k, v in sorted(vars(value).items()):
         if k in _NO_CODE or inspect.isdatadescriptor(v) and not isinstance(v, property): continue
-        for f in (v.fget, v.fset) if isinstance(v, property) else (getattr(v, '__func__', getattr(v, 'func', v)),):
+        for f in _functions_of(v):
             out.append([k, _source(f, inside) if inspect.isfunction(f) else _stable(f, inside)])
     return out
+
+def _functions_of(attribute):
+    "What a class computes by an attribute: the functions of a property or a class method, else itself."
+    if isinstance(attribute, property): return attribute.fget, attribute.fset
+    if isinstance(attribute, (classmethod, staticmethod)): return (attribute.__func__,)
+    return (attribute.func if isinstance(attribute, functools.cached_property) else attribute,)
 
 def _of_array(value, seen):
     "A tensor or an array by all its numbers; None: it is neither."
@@ -193,7 +205,7 @@ class MethodPart:
         "Its name with its options, for labels."
         shown = [(k, v) for k, v in self.options if _is_plain(v) and not isinstance(v, bool)]
         said = [f'{k}_{v:g}' if isinstance(v, float) else f'{k}_{v}' for k, v in shown]
-        return '_'.join([self.name, *said]).replace('-', '_')
+        return re.sub(r'[^\w.]+', '_', '_'.join([self.name, *said])).strip('_')
 
 # %% ../../nbs/methods/01_parts.ipynb #b1b64210
 def part(what,         # a function, a partial, a name, a `MethodPart`, or an object with `name` and `options`
