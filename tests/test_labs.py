@@ -34,6 +34,9 @@ def test_a_second_lab_takes_over_the_folder(cache, capsys):
     first = opened()
     second = opened()
     assert first.out == second.out and str(cache) in second.out and not capsys.readouterr().out
+    for making in (lambda: first.run(merge_of_thought), lambda: first.student.learn_from('plain', steps=1)):
+        with pytest.raises(MotError, match='this lab is closed'): making()
+    assert first.student.weights()
     with second: pass
     hold = f'''
 from mot_nb.methods.manifest import only_process

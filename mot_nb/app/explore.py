@@ -8,7 +8,7 @@ __all__ = ['Run', 'read_run', 'run', 'Teacher', 'RunningLab', 'Lab', 'merge']
 # %% ../../nbs/app/03_explore.ipynb #05761e61
 import contextlib, inspect, itertools, sys, tempfile, weakref
 from pathlib import Path
-from ..core.errors import Busy, unknown_name
+from ..core.errors import Busy, MotError, unknown_name
 from ..core.files import cache_folder
 from ..core.hashes import hash_json
 from ..core.progress import Progress
@@ -130,6 +130,13 @@ def _mesh(device):
     return connect(device=device)
 
 # %% ../../nbs/app/03_explore.ipynb #4f336a71
+class _Hold(contextlib.ExitStack):
+    "What a lab holds; it knows when that was given free."
+    closed = False
+    def close(self):
+        super().close()
+        self.closed = True
+
 _HELD = weakref.WeakValueDictionary()   # usual folder -> the lock by which a lab of this process holds it
 
 def _opened(settings, out, ranks, lock):
@@ -152,6 +159,7 @@ class RunningLab(SeedLab):
     def run(self, *methods, # functions such as `merge_of_thought`, or their names; none: all four
             **parts):       # merge, introduce, outer, rows: go to every method that has them
         "Carries methods out for every seed of the settings, resuming what is there; returns a `Run`."
+        self._check_open()
         labs, methods = [self, *(self._sibling(seed) for seed in self.settings.seeds[1:])], methods or METHODS
         _check_parts(methods, parts)
         note_run(self.out, self.start['manifest'], self.asked, labs)
@@ -195,7 +203,7 @@ class Lab(RunningLab):
                  out=None,          # the folder; None: one in the cache, the same for the same settings
                  device=None,       # 'cpu' or 'cuda'; None: cuda where there is one
                  progress=True):    # show progress and time left
-        settings, mesh, self.lock = _settings(what, overrides), _mesh(device), contextlib.ExitStack()
+        settings, mesh, self.lock = _settings(what, overrides), _mesh(device), _Hold()
         once = mesh.share if mesh else (lambda make: make())
         ranks = mesh.ranks if mesh else 1
         self.out, self.start = once(lambda: _as_text(_opened(settings, out, ranks, self.lock)))
@@ -210,9 +218,20 @@ class Lab(RunningLab):
         "The base student."
         return self.base
 
+    def weights(self, student): # `Student`
+        "Its weights, made now where they are not there; raises where they are not and the lab is closed."
+        if not self.maker.made(student): self._check_open()
+        return super().weights(student)
+
     def close(self):
-        "Gives the folder free for another process; leaving a `with` does so too."
+        "Gives the folder free for another process; leaving a `with` does so too. What is made can still be looked at."
         self.lock.close()
+
+    def _check_open(self):
+        "Raises where the folder was given free, or taken over by a later lab of the same settings."
+        if not self.lock.closed: return
+        raise MotError('this lab is closed: its folder may be that of another', where=self.out,
+                       cure='open it again, or use the lab that was opened after it: mot.Lab(...)')
 
     def __enter__(self): return self
     def __exit__(self, *_): self.close()
