@@ -26,8 +26,9 @@ def shipped_confidence(names=('toy', 'words', 'champ')): # of data/recorded/conf
 def recorded_table(shipped): # name -> `Measured`
     "A `Table` of what was measured: student, seeds, tokens, problems, how it was made."
     seeds = lambda m: max((r['seeds'] for r in m.rows if 'seeds' in r), default=1)
-    steps = lambda m: (lambda s: f'{s.rounds.rounds} x {s.train.steps}')(load_settings(m.how['settings']))
-    rows = [[n, m.how['settings']['student']['name'], steps(m), str(seeds(m)), f"{m.how['tokens']:,}",
+    asked = {n: load_settings(m.how['settings']) for n, m in shipped.items()}
+    size = lambda s: (s.student.name, f'{s.rounds.rounds} x {s.train.steps}')
+    rows = [[n, *size(asked[n]), str(seeds(m)), f"{m.how['tokens']:,}",
              f"{m.how['problems']} {'held out' if m.how['held'] else 'trained on'}", made_by(m.how)]
             for n, m in shipped.items()]
     return Table(['record', 'student', 'rounds x steps', 'seeds', 'tokens', 'problems', 'made by'], rows,

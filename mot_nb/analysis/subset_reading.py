@@ -14,7 +14,7 @@ from .map_prediction import forecast
 from .run_reading import Answer
 from ..core.intervals import t_interval
 from ..core.tables import Table
-from ..core.verdicts import signed, signed_interval
+from ..core.verdicts import difference_of, signed
 
 # %% ../../nbs/analysis/54_subset_reading.ipynb #d9805adc
 class SubsetScores(dict):
@@ -129,8 +129,6 @@ def _who(seeds, rule):
     n = len(seeds)
     return f"{count('right', 'right too')}/{2*n}, {count('errs')}/{n}, {count('shifted')}/{n}"
 
-def _points(values): return signed_interval(*t_interval(values), 100, 1)
-
 def _share_text(found): return '–' if found is None else '{:.0f} % [{:.0f}, {:.0f}]'.format(*(100*v for v in found))
 
 # %% ../../nbs/analysis/54_subset_reading.ipynb #df59dbfc
@@ -143,10 +141,10 @@ def rules_table(rows,    # of a record of kind 'teacher subsets'
         gap = gains(seeds, rule)
         lo, hi = t_interval(gap)[1:]
         out.append([name, cost, _who(seeds, rule), f'{100*np.mean([s[rule(s)][0] for s in seeds]):.1f}',
-                    (_points(gap), lo > 0 or hi < 0), _share_text(share_reached(gap, best))])
+                    (difference_of(gap), lo > 0 or hi < 0), _share_text(share_reached(gap, best))])
     drawn = np.array([np.mean([v[0] for v in s.values()]) for s in seeds])
     any_ = drawn - [s[s.all][0] for s in seeds]
-    out.append(['a subset drawn at random', '0', '', f'{100*drawn.mean():.1f}', _points(any_),
+    out.append(['a subset drawn at random', '0', '', f'{100*drawn.mean():.1f}', difference_of(any_),
                 _share_text(share_reached(any_, best))])
     everyone = f'{100*np.mean([s[s.all][0] for s in seeds]):.1f}'
     first = ['all teachers', '0', _who(seeds, lambda s: s.all), everyone, '', '0 %']
@@ -171,7 +169,7 @@ def role_table(rows): # of a record
         alone = np.mean([s[frozenset([t])][0] for s, t in zip(seeds, who)])
         without = np.array([s[s.all - {t}][0] - s[s.all][0] for s, t in zip(seeds, who)])
         lo, hi = t_interval(without)[1:]
-        out.append([role, f'{100*alone:.1f}', (_points(without), lo*hi > 0)])
+        out.append([role, f'{100*alone:.1f}', (difference_of(without), lo*hi > 0)])
     return Table(['part', 'alone', 'all without it − all'], out,
                  f'points, mean over {len(seeds)} seeds; 95 % intervals; bold: it excludes 0')
 
@@ -182,7 +180,7 @@ def order_table(rows): # of a record
     out = [['all at once', f'{100*at_once.mean():.1f}', '', '20']]
     for order in ('strong first', 'weak first'):
         score = np.array([r['scores'][0] for r in sorted(rows, key=lambda r: r['seed']) if r.get('order') == order])
-        out.append([order, f'{100*score.mean():.1f}', _points(score - at_once), '14'])
+        out.append([order, f'{100*score.mean():.1f}', difference_of(score - at_once), '14'])
     return Table(['order', 'accuracy', 'minus all at once', 'branches'], out,
                  'five rounds; one by one: one teacher in the first round, one more in each that follows; strength: '
                  'the score of a teacher alone, where chosen; points, 95 % intervals over seeds')
