@@ -52,7 +52,7 @@ def _make_smoke_report(out):
     if (out/'index.html').exists(): return out
     out.parent.mkdir(parents=True, exist_ok=True)
     command = [str(Path(sys.executable).parent/'mot'), 'report', 'smoke', '--out', str(out)]
-    for wait in (10, 10):
+    for wait in (25, 20):     # the first ten seconds are imports
         p = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
         try: p.wait(wait)
         except subprocess.TimeoutExpired:   # it alone: the processes of its stages must end by themselves

@@ -203,7 +203,7 @@ def _carry_out(making):
         left.remove(stage)
         making.progress.began(stage, left)
     p = making.progress
-    run_stages(list(left), 1, began, making.ended, making.failed, p.said, p.tick)
+    run_stages(list(left), 1, began, making.ended, making.failed, p.said, p.tick, fork=True)
 
 def _words_on(left_out, failures, making):
     "What stands below the heading, as HTML."

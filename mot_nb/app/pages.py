@@ -11,6 +11,7 @@ import ast, json, logging, math, os
 from pathlib import Path
 from ..core.errors import MotError, unknown_name
 from ..core.files import data_folder, runs_folder
+from ..core.forks import ADDRESS, forked_kernels
 from ..core.settings import parse_yaml
 
 # %% ../../nbs/app/01_pages.ipynb #22cdbdee
@@ -55,9 +56,10 @@ def _papermill(template, out, params, timeout):
     "Runs a page in a fresh kernel, in the page's own folder."
     import papermill
     logging.getLogger('papermill').setLevel(logging.ERROR)
-    papermill.execute_notebook(str(template), str(out), parameters=params, kernel_name='python3',
-                               cwd=str(template.parent), progress_bar=False, execution_timeout=timeout,
-                               extra_arguments=['--IPKernelApp.log_level=50'])   # a page says itself what failed
+    with forked_kernels(os.environ.get(ADDRESS)):
+        papermill.execute_notebook(str(template), str(out), parameters=params, kernel_name='python3',
+                                   cwd=str(template.parent), progress_bar=False, execution_timeout=timeout,
+                                   extra_arguments=['--IPKernelApp.log_level=50'])   # a page says itself what failed
 
 # %% ../../nbs/app/01_pages.ipynb #50ffdbc4
 def execute_page(template,   # the notebook to run; it stays as it is

@@ -329,7 +329,7 @@ def _make(profile, out, show, timeout, lanes, settings):
     progress.names = [s.name for s in stages] + [p.name for p in pages if p.there]
     sections = Sections({p.template.stem: p.title for p in pages}, pages_folder()/'paper')
     making = _Making(pages, stages, record, progress, lambda m: _write_index(m, profile, out, sections))
-    run_stages(stages, lanes, making.began, making.ended, making.failed, progress.said, progress.tick)
+    run_stages(stages, lanes, making.began, making.ended, making.failed, progress.said, progress.tick, fork=True)
     return making
 
 # %% ../../nbs/app/08_report.ipynb #438864e0

@@ -110,6 +110,5 @@ def _at_work(p):
 
 # %% ../../nbs/app/07_report_progress.ipynb #7bf145d3
 def most_memory(records): # notes of `Stages.ended`, of any number of calls
-    "Bytes held at most, if stages that ran side by side were at their peaks together."
-    at = [(r['to'] - r['seconds'], r['to'], r.get('memory', 0), r.get('call')) for r in records]
-    return max((sum(m for a, b, m, c in at if c == call and a <= start < b) for start, _, _, call in at), default=0)
+    "Bytes that all processes held together at most."
+    return max((r.get('memory', 0) for r in records), default=0)

@@ -17,6 +17,7 @@ from ..core.hashes import hash_tensors
 from ..core.machine import main_memory
 from ..student.students import empty_student, load_student
 from ..student.models import save_student
+from ..student.weight_files import MappedFile
 from ..student.weights import compute_dtype, computing_in, load_state, student_state
 from ..student.branch import Branch
 from ..student.merge import bfloat16_loss, merge_with_report
@@ -44,10 +45,9 @@ def read_student(folder, # of a student
 # %% ../../nbs/methods/05_device.ipynb #36e4004b
 def read_weights_file(path,    # a safetensors file
                       wanted): # hash of its tensors
-    "Its tensors where they are there and intact, else None."
-    from safetensors.torch import load_file
-    try: state = load_file(path)
-    except Exception: return None       # missing, torn or of another kind: to be made again
+    "Its tensors where they are there and intact, read when they are asked for (`MappedFile`); else None."
+    try: state = MappedFile(path)
+    except (OSError, MotError): return None      # missing, torn or of another kind: to be made again
     return state if hash_tensors(state) == wanted else None
 
 # %% ../../nbs/methods/05_device.ipynb #7a9dbb4a

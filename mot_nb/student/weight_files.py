@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['TYPES', 'MAPPED', 'AROUND', 'CARRIED', 'TEMPLATES', 'named_folders', 'read_json', 'weight_files', 'read_header',
-           'WeightFolder', 'write_all', 'start_file', 'check_target']
+           'WeightFolder', 'MappedFile', 'write_all', 'start_file', 'check_target']
 
 # %% ../../nbs/student/10_weight_files.ipynb #5ffd2197
 import json, math, mmap, os, re
@@ -169,12 +169,35 @@ def _shrank(path, name):
 
 def _forget(folder, f, start, stop): # a `WeightFolder`, a file, and the bytes that are read next
     "Gives back the pages read so far when they are many; those still in use are mapped again when touched."
-    if sum(b - a for _, a, b in folder.seen) >= MAPPED and hasattr(mmap, 'MADV_DONTNEED'):
-        for g, a, b in folder.seen:
-            a = max(0, a - AROUND) // mmap.PAGESIZE * mmap.PAGESIZE
-            folder.maps[g].madvise(mmap.MADV_DONTNEED, a, b - a)
+    if sum(b - a for _, a, b in folder.seen) >= MAPPED:
+        for g, a, b in folder.seen: _give_back(folder.maps[g], a, b)
         folder.seen.clear()
     folder.seen.append((f, start, stop))
+
+# %% ../../nbs/student/10_weight_files.ipynb #0d60b534
+class MappedFile(Mapping):
+    "name -> tensor of a safetensors file: mapped, one at a time in memory, not to be written to."
+    def __init__(self, path): # the file
+        with open(path, 'rb') as f:
+            self.start, self.header = read_header(f, path)
+            self.map, self.last = mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_COPY), (0, 0)
+
+    def __iter__(self): return iter(self.header)
+    def __len__(self): return len(self.header)
+
+    def __getitem__(self, name):
+        v = self.header[name]
+        start, stop = (self.start + o for o in v['data_offsets'])
+        if self.last != (start, stop): _give_back(self.map, *self.last)
+        self.last, dtype = (start, stop), TYPES[v['dtype']]
+        n = (stop - start) // dtype.itemsize
+        return (_mapped(self.map, dtype, n, start) if n else torch.empty(0, dtype=dtype)).view(v['shape'])
+
+# %% ../../nbs/student/10_weight_files.ipynb #eb9beec8
+def _give_back(mapped, start, stop): # bytes of a map
+    "Takes a piece of a map, and its neighbours, out of memory."
+    a = max(0, start - AROUND) // mmap.PAGESIZE * mmap.PAGESIZE
+    if stop > a and hasattr(mmap, 'MADV_DONTNEED'): mapped.madvise(mmap.MADV_DONTNEED, a, stop - a)
 
 # %% ../../nbs/student/10_weight_files.ipynb #15c5511c
 def write_all(fd,      # an open file's descriptor
