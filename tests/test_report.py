@@ -215,6 +215,32 @@ def test_smoke_report_opens_without_network(smoke_report):
     for found in re.findall('<img [^>]*>', text): assert re.search(r'alt="[^"]+"', found), found[:200]
 
 
+RECORDS = ('00_start', '62_fakes', '63_four_claims', '64_which_teachers', '65_five_teachers')   # nothing is trained there
+ITS_OWN = ('run_both(', "main(['plan'")           # cells that say how long something took, or how much memory is free
+
+
+def outputs(path):
+    "[(source, outputs as text)] of the code cells of a notebook, without the cell that papermill puts in."
+    cells = [c for c in json.loads(path.read_text())['cells'] if c['cell_type'] == 'code']
+    cells = [c for c in cells if 'injected-parameters' not in c['metadata'].get('tags', ())]
+    widget = 'application/vnd.jupyter.widget-view+json'                     # it names its model by a new number each time
+    shown = lambda o: [o.get('text'), {k: v for k, v in o.get('data', {}).items() if k != widget}]
+    return [(''.join(c['source']), json.dumps([shown(o) for o in c['outputs']])) for c in cells]
+
+
+@pytest.mark.xdist_group('smoke report')
+def test_what_a_page_shows_is_what_it_says_today(smoke_report):
+    "No page was stored before its record or the library changed. Trained numbers are those of one kind of processor."
+    import torch
+    same = torch.backends.cpu.get_cpu_capability() == 'AVX2'
+    for page in sorted((house.ROOT/'nbs'/'paper').glob('*.ipynb')):
+        if not (same or page.stem in RECORDS): continue
+        made = outputs(smoke_report/'pages'/page.name)
+        for (source, stored), (_, today) in zip(outputs(page), made, strict=True):
+            if any(of in source for of in ITS_OWN): continue
+            assert stored == today, f'{page.name}: run this page again; what this cell shows has changed:\n{source}'
+
+
 MEASURE = '''document.title = "width " + document.documentElement.scrollWidth + " of " + innerWidth
     + ", pages " + document.querySelectorAll("section").length'''
 
