@@ -644,7 +644,7 @@ area('ranks', 'scale.joint_files', 'scale/00_joint_files',
      ('every rank writes at the front', 'first*math.prod(shape[1:])*dtype.itemsize', '0*math.prod(shape[1:])'),
      ('rows land on their neighbours', 'or last > math.prod(shape[:1]):', 'or last < 0:'))
 
-area('ranks', 'scale.sharded', 'scale/02_sharded',
+area('ranks', 'scale.sharded', 'test_mesh.py::test_ranks_write_the_student_that_one_process_writes',
      ('every rank has the first experts', "f'{base}.{first + i}.{part}.weight'", "f'{base}.{i}.{part}.weight'"),
      ('every rank has the first rows', 'self.span(n)[0], t.detach()', '0, t.detach()'))
 
