@@ -238,7 +238,14 @@ def test_ranks_write_the_checkpoint_that_one_process_writes(tmp_path):
     folder = Path({str(tmp_path)!r}) if mesh.rank == 0 else None
     body.write(folder, 'masters', {{'': place.base}})
     body.write(folder, 'moments', moments)
-    """, PLACE + 'from mot_nb.scale.teams import ShardTeam\n')
+    save_student(f'{tmp_path}/own/{{mesh.rank}}', *load_student('toy-tiny'))
+    """, PLACE + """
+from mot_nb.scale.teams import ShardTeam
+from mot_nb.student.models import save_student
+from mot_nb.student.students import load_student
+""")
+    alone = [sorted(p.name for p in (tmp_path/'own'/str(r)).iterdir()) for r in range(4)]
+    assert alone == alone[:1]*4 and 'config.json' in alone[0]    # transformers alone writes on rank 0 only
     masters = load_file(tmp_path/'masters.safetensors')
     moments = {f'{n}::{k}': f(t) for k, f in (('a', torch.square), ('b', torch.neg)) for n, t in masters.items()}
     for file, tensors in (('masters', masters), ('moments', moments)):

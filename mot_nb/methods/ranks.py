@@ -163,10 +163,9 @@ def _stored_tensors(model, student):
 
 def _store_whole(place, folder, student):
     "Gathers a student on the first rank of its axis, and has transformers write it."
-    state, model = student.gather(), copy.copy(place.model)
-    model.should_save_on_this_rank = lambda is_main_process: True   # transformers writes on rank 0 only, silently
+    state = student.gather()
     with agreed(folder, student.comm):
-        if state is not None: save_student(folder, model, place.tokenizer, state)
+        if state is not None: save_student(folder, place.model, place.tokenizer, state)
 
 # %% ../../nbs/methods/06_ranks.ipynb #5cda2856
 class RankTensors(RankFiles):

@@ -73,12 +73,17 @@ def _sound_generation(model, tokenizer, stage): # the folder that is written
 
 # %% ../../nbs/student/00_models.ipynb #0776595d
 def _write(stage, model, tokenizer, state):
-    "Writes all files of a student into a folder."
+    "Writes all files of a student into a folder, whatever the number of this process."
+    model = copy.copy(model)
+    model.should_save_on_this_rank = lambda is_main_process: True   # transformers writes on rank 0 only, silently
     with no_bars(), _sound_generation(model, tokenizer, stage):
         model.save_pretrained(stage, state_dict=state, safe_serialization=True)
     tokenizer.save_pretrained(stage)
     for f in stage.iterdir():
         if f.is_file(): f.chmod(0o644)
+    if (stage/'config.json').is_file(): return
+    raise MotError('the student was not written', where=str(stage),
+                   cure='this version of transformers saves on one rank only: use those of requirements.lock')
 
 # %% ../../nbs/student/00_models.ipynb #83a629c0
 def save_student(path,          # the folder to write; whole or absent
@@ -97,13 +102,8 @@ def save_student(path,          # the folder to write; whole or absent
 def write_beside(stage,     # a folder
                  model,     # a transformers causal LM
                  tokenizer): # its tokenizer
-    "Writes all files of a student but its weights, whatever the number of this process."
-    model = copy.copy(model)
-    model.should_save_on_this_rank = lambda is_main_process: True   # transformers writes on rank 0 only, silently
+    "Writes all files of a student but its weights."
     _write(stage, model, tokenizer, {})
-    if (stage/'config.json').is_file(): return
-    raise MotError('the student was not written', where=str(stage),
-                   cure='this version of transformers saves on one rank only: use those of requirements.lock')
 
 # %% ../../nbs/student/00_models.ipynb #b3s1de03
 def stored_shapes(model,   # a transformers causal LM, on any device
