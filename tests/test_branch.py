@@ -8,7 +8,7 @@ import transformers as tf
 
 from mot_nb.core.settings import TrainSettings
 from mot_nb.data.corpora import Trace, render
-from mot_nb.student.branch import (Branch, adamw, batch_rows, learning_rate, newest_checkpoint, save_checkpoint,
+from mot_nb.student.branch import (Branch, adamw, batch_rows, damage, learning_rate, newest_checkpoint, save_checkpoint,
                                    take_moments, write_checkpoint)
 from mot_nb.student.loss import row_losses
 from mot_nb.student.models import byte_tokenizer, tiny_qwen3
@@ -132,6 +132,26 @@ def test_which_checkpoint_a_branch_goes_on_from(tmp_path):
     data[-1] ^= 1                                   # one bit of the last number
     file.write_bytes(data)
     assert newest() == 2
+
+
+def test_a_checkpoint_says_how_it_is_hashed(tmp_path):
+    "BLAKE3 by name; one of an earlier version, which names none, has sha256 and is still taken."
+    import hashlib, json
+    b = branch()
+    b.train(1)
+    path = write_checkpoint(b, tmp_path/'step-0000001')
+    about = json.loads((path/'checkpoint.json').read_text())
+    assert about['hash'] == 'blake3' and damage(path, 't') is None
+    old = {f: hashlib.sha256((path/f).read_bytes()).hexdigest() for f in about['hashes']}
+    assert len(old) == 2 and old != about['hashes']
+    def write(**fields): (path/'checkpoint.json').write_text(json.dumps({**about, **fields}))
+    write(hashes=old)
+    assert 'other bytes' in damage(path, 't')       # sha256 under the other name
+    del about['hash']
+    write(hashes=old)
+    assert damage(path, 't') is None
+    write()
+    assert 'other bytes' in damage(path, 't')
 
 
 def test_a_step_is_adamw_on_the_mean_over_supervised_tokens():

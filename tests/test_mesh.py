@@ -163,3 +163,158 @@ def test_layout_is_no_part_of_the_identity():
     plain = identity(load_settings())
     assert identity(load_settings(overrides=['rounds.layout=serial'])) == plain
     assert identity(load_settings(overrides=['train.lr=1e-4'])) != plain
+
+
+def tiny_experts(folder, family): # 'qwen3_moe' or 'mixtral'
+    "A folder with a tiny mixture of six experts, which four ranks do not share evenly."
+    import transformers as tf
+    from mot_nb.student.models import byte_tokenizer, save_student
+    tok = byte_tokenizer()
+    sizes = dict(vocab_size=len(tok), hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2,
+                 num_key_value_heads=1, head_dim=16, num_experts_per_tok=2, eos_token_id=2, pad_token_id=0,
+                 bos_token_id=None)
+    if family == 'mixtral': model = tf.MixtralForCausalLM(tf.MixtralConfig(num_local_experts=6, **sizes))
+    else: model = tf.Qwen3MoeForCausalLM(tf.Qwen3MoeConfig(num_experts=6, moe_intermediate_size=16, **sizes))
+    return str(save_student(folder, model.float().eval(), tok))
+
+
+PLACE = """
+from pathlib import Path
+import torch.distributed.fsdp, torch.distributed.tensor, scipy.stats, transformers.generation.utils
+import transformers.models.qwen3.modeling_qwen3, torch._dynamo   # once, not in every rank anew
+import mot_nb.methods.ranks as ranks
+import mot_nb.scale.joint_files as joint_files
+from mot_nb.core.errors import MotError
+from mot_nb.core.settings import StudentSettings, TrainSettings
+def place_of(mesh, name, groups=1):
+    "The ranks' hold of a student."
+    return ranks.Ranks(StudentSettings(name=name), TrainSettings(compute='float32'), mesh,
+                       lambda model: choose_layout(groups, mesh.ranks, 'parallel'))
+def full(fd, data, at): raise OSError(28, 'No space left on device')
+"""
+
+
+@pytest.mark.parametrize('family, groups', [('toy-tiny', 2), ('qwen3_moe', 1), ('mixtral', 1)])
+def test_ranks_write_the_student_that_one_process_writes(tmp_path, family, groups):
+    """Together, or gathered where a family's names are others: tensor for tensor and file for file `save_student`;
+    read back by rows."""
+    import torch
+    from safetensors.torch import load_file
+    from mot_nb.scale.mesh import on_ranks
+    from mot_nb.student.models import save_student
+    from mot_nb.student.students import load_student
+    name = family if family.startswith('toy') else tiny_experts(tmp_path/'start', family)
+    together = family != 'mixtral'
+    one, many = save_student(tmp_path/'one', *load_student(name)), tmp_path/'many'
+    found = on_ranks(4, f"""
+    place, whole = place_of(mesh, {name!r}, {groups}), []
+    place.row.gather = lambda own=place.row.gather: (whole.append(1), own())[1]
+    place.save({str(many)!r}, place.base)
+    mesh.wait()
+    again = place.read({str(many)!r}, place.base_hash)
+    tell(gathered=len(whole), same=all(torch.equal(again[n], t) for n, t in place.base.items()))
+    """, PLACE)
+    assert [r['same'] for r in found] == [True]*4
+    assert sum(r['gathered'] for r in found) == (0 if together else 4)
+    files = {p.name for p in one.iterdir()}
+    assert {p.name for p in many.iterdir()} == files and sorted(os.listdir(tmp_path)) in (
+        ['many', 'one'], ['many', 'one', 'start'])
+    assert all((one/f).read_bytes() == (many/f).read_bytes() for f in files if not f.endswith('.safetensors'))
+    a, b = (load_file(p/'model.safetensors') for p in (one, many))
+    assert a.keys() == b.keys() and all(torch.equal(a[n], b[n]) and a[n].dtype == b[n].dtype for n in a)
+    assert all(p.stat().st_mode & 0o777 == 0o644 for p in many.iterdir())
+
+
+def test_ranks_write_the_checkpoint_that_one_process_writes(tmp_path):
+    "Masters and moments of four ranks: the bytes of whole tensors behind `start_file`'s header."
+    import torch
+    from safetensors.torch import load_file
+    from mot_nb.scale.mesh import on_ranks
+    from mot_nb.student.weight_files import start_file, write_all
+    on_ranks(4, f"""
+    place = place_of(mesh, 'toy-tiny')
+    body = ShardTeam(place.row).weights(place.row.model, place.train, place.base, torch.float32)
+    moments = {{k: {{n: f(t) for n, t in place.base.items()}} for k, f in (('a', torch.square), ('b', torch.neg))}}
+    folder = Path({str(tmp_path)!r}) if mesh.rank == 0 else None
+    body.write(folder, 'masters', {{'': place.base}})
+    body.write(folder, 'moments', moments)
+    save_student(f'{tmp_path}/own/{{mesh.rank}}', *load_student('toy-tiny'))
+    """, PLACE + """
+from mot_nb.scale.teams import ShardTeam
+from mot_nb.student.models import save_student
+from mot_nb.student.students import load_student
+""")
+    alone = [sorted(p.name for p in (tmp_path/'own'/str(r)).iterdir()) for r in range(4)]
+    assert alone == alone[:1]*4 and 'config.json' in alone[0]    # transformers alone writes on rank 0 only
+    masters = load_file(tmp_path/'masters.safetensors')
+    moments = {f'{n}::{k}': f(t) for k, f in (('a', torch.square), ('b', torch.neg)) for n, t in masters.items()}
+    for file, tensors in (('masters', masters), ('moments', moments)):
+        f, at = start_file(tmp_path/'one', {n: (t.dtype, tuple(t.shape)) for n, t in tensors.items()})
+        with f:
+            for n, t in tensors.items(): write_all(f.fileno(), t.view(-1).view(torch.uint8).numpy(), at[n])
+        assert (tmp_path/'one').read_bytes() == (tmp_path/f'{file}.safetensors').read_bytes()
+
+
+def test_a_rank_without_room_is_an_error_of_all(tmp_path):
+    """A student and tensors of group 0 (ranks 0 and 1), a checkpoint of either group: every rank that waits for them
+    raises, and nothing is there; with room again all are written."""
+    from mot_nb.scale.mesh import on_ranks
+    found = on_ranks(4, f"""
+    place, folder = place_of(mesh, 'toy-tiny', 2), Path({str(tmp_path)!r})
+    team, own = ShardTeam(place.row), joint_files.write_all
+    body = team.weights(place.row.model, place.train, None, torch.float32)
+    branch = SimpleNamespace(team=team, body=body, masters=body.masters, optimiser=None, label='t', step=1, count=0,
+                             log=[])
+    def raised(f):
+        try: f()
+        except MotError as e: return e.what
+    def all_of_them(): return [raised(lambda: place.save(folder/'student', place.base)),
+                               raised(lambda: place.aside(folder/'outer.safetensors', place.base)),
+                               raised(lambda: write_checkpoint(branch, folder/f'step-{{mesh.group}}'))]
+    for unlucky in (0, 1, 2, None):
+        joint_files.write_all = full if mesh.rank == unlucky else own
+        what = all_of_them()
+        mesh.wait()
+        tell(unlucky=unlucky, rank=mesh.rank, what=what, left=sorted(p.name for p in folder.iterdir()))
+        mesh.wait()
+        for p in folder.iterdir() if mesh.rank == 0 and unlucky is not None else ():
+            shutil.rmtree(p) if p.is_dir() else p.unlink()
+        mesh.wait()
+    """, PLACE + """
+import shutil
+from types import SimpleNamespace
+from mot_nb.scale.teams import ShardTeam
+from mot_nb.student.branch import write_checkpoint
+""")
+    mine, another = 'could not write: No space left on device', 'another rank of this branch could not write its part'
+    by = {(r['unlucky'], r['rank']): r for r in found}
+    what = lambda unlucky: [by[unlucky, rank]['what'] for rank in range(4)]
+    a, b = [mine]*3, [another]*3
+    assert what(0) == [a, b, [mine, mine, None], [mine, mine, None]]
+    assert what(1) == [b, a, [another, another, None], [another, another, None]]
+    assert what(2) == [[None]*3, [None]*3, [None, None, mine], [None, None, another]]
+    assert by[0, 0]['left'] == by[1, 0]['left'] == ['step-1'] and what(None) == [[None]*3]*4
+    assert by[2, 0]['left'] == ['outer.safetensors', 'step-0', 'student']
+    assert by[None, 0]['left'] == ['outer.safetensors', 'step-0', 'step-1', 'student']
+
+
+def test_what_is_kept_beside_a_stage(tmp_path):
+    "Pieces of all ranks as one file: `hash_tensors` of the whole tensors; read by rows, and not where it is damaged."
+    from mot_nb.scale.mesh import on_ranks
+    path = tmp_path/'work'/'outer.safetensors'
+    found = on_ranks(4, f"""
+    place, path = place_of(mesh, 'toy-tiny', 2), Path({str(path)!r})
+    kept = ranks.Pieces({{n: t.square() for n, t in place.base.items()}})
+    h = place.aside(path, kept)
+    own, there = place.own(place.read_aside(path, h)), hash_tensors(load_file(path))
+    same = all(torch.equal(own[n], t) for n, t in kept.items()) and own.keys() == kept.keys()
+    mesh.wait()
+    if mesh.rank == 0: path.write_bytes(path.read_bytes()[:-1] + b'x')
+    mesh.wait()
+    tell(hash=h, there=there, same=same, damaged=place.read_aside(path, h) is None)
+    """, PLACE + """
+from safetensors.torch import load_file
+from mot_nb.core.hashes import hash_tensors
+""")
+    assert all(r['same'] and r['damaged'] and r['hash'] == r['there'] for r in found)
+    assert len({r['hash'] for r in found}) == 1 and os.listdir(path.parent) == [path.name]

@@ -215,7 +215,7 @@ def test_smoke_report_opens_without_network(smoke_report):
     for found in re.findall('<img [^>]*>', text): assert re.search(r'alt="[^"]+"', found), found[:200]
 
 
-RECORDS = ('00_start', '62_fakes', '63_four_claims', '64_which_teachers', '65_five_teachers')   # nothing is trained there
+RECORDS = ('00_start', '62_fakes', '63_four_claims', '64_which_teachers', '65_five_teachers')  # nothing is trained there
 ITS_OWN = ('run_both(', "main(['plan'")           # cells that say how long something took, or how much memory is free
 
 
@@ -223,7 +223,7 @@ def outputs(path):
     "[(source, outputs as text)] of the code cells of a notebook, without the cell that papermill puts in."
     cells = [c for c in json.loads(path.read_text())['cells'] if c['cell_type'] == 'code']
     cells = [c for c in cells if 'injected-parameters' not in c['metadata'].get('tags', ())]
-    widget = 'application/vnd.jupyter.widget-view+json'                     # it names its model by a new number each time
+    widget = 'application/vnd.jupyter.widget-view+json'               # it names its model by a new number each time
     shown = lambda o: [o.get('text'), {k: v for k, v in o.get('data', {}).items() if k != widget}]
     return [(''.join(c['source']), json.dumps([shown(o) for o in c['outputs']])) for c in cells]
 

@@ -7,7 +7,7 @@ __all__ = ['Held', 'Sums', 'ManyProcesses', 'RankFiles', 'RankTensors', 'RankMer
            'RankBranches', 'Ranks']
 
 # %% ../../nbs/methods/06_ranks.ipynb #9008eb53
-import contextlib, copy, dataclasses
+import contextlib, copy, dataclasses, glob
 from pathlib import Path
 import torch
 import torch.distributed as dist
@@ -15,18 +15,19 @@ from ..core.errors import MotError
 from ..core.hashes import hash_tensors
 from ..core.machine import dtype_name
 from ..student.students import empty_student, load_student
-from ..student.models import save_student
+from ..student.models import save_student, stored_shapes, write_beside
 from ..student.weights import compute_dtype, student_state
 from ..student.branch import Branch
 from ..student.loss import keeping_attention, loss_of_rows
 from ..student.merge import MergeReport
 from ..student.operators import mean
-from ..scale.sharded import Pieces, Sharded, emptied, in_main_memory
+from ..scale.joint_files import agreed, joint_file, joint_folder
+from ..scale.sharded import Pieces, Sharded, Stored, emptied, experts_apart, in_main_memory
 from ..scale.teams import CopyTeam, ShardTeam
 from ..scale.fold import Fold, stored_loss
 from ..scale.shares import join_samples, losses_of_share, sample_share, samples_there
 from ..answers.sampling import samples_header
-from .device import (branch_names, check_merge, checked, operator_options, read_weights_file,
+from .device import (branch_names, check_merge, checked, operator_options,
                                    stored_weights, write_weights_file)
 
 # %% ../../nbs/methods/06_ranks.ipynb #d17be4f1
@@ -91,6 +92,19 @@ class ManyProcesses:
         "What rank 0 makes, on every rank."
         return self.mesh.share(make)
 
+    def by_group_0(self, make): # called by the ranks of group 0; anything JSON can hold
+        "What the ranks of group 0 make together, on every rank; an error there is raised everywhere."
+        made = error = None
+        if self.group == 0:
+            try: made = make()
+            except MotError as e: error = e
+        def told():
+            if error: raise error
+            return made
+        try: return self.share(told)
+        finally:
+            if error: raise error            # a rank's own says more than what rank 0 knows of it
+
     def collect(self, value): # anything JSON can hold
         "[each rank's value]; nobody goes on before all are here."
         return self.mesh.collect(value)
@@ -103,25 +117,23 @@ class ManyProcesses:
 class RankFiles(ManyProcesses):
     "Students of several processes on disk, and what outlives a stage beside them."
     def save(self, folder, state): # of the student; `Pieces`, the same on every group
-        "Writes a student that all groups hold."
+        "Writes a student that all groups hold; called by all ranks."
         self.row.load(state)
-        if self.group == 0: self._store(folder, self.row, True)
+        self.by_group_0(lambda: self._store(folder, self.row))
 
     def save_branch(self, folder, branch, state): # of the student; `Branch` of this group; not looked at
         "Writes a student while it is trained; called by its team."
-        student = branch.team.student
-        self._store(folder, student, student is self.row or self.rank == 0)
+        self._store(folder, branch.team.student)
 
-    def _store(self, folder, student, writer):
-        "Writes a student as a Hugging Face folder, put together on the first rank of its axis."
-        state = student.gather()
-        if state is None or not writer: return
-        model = copy.copy(self.model)
-        model.should_save_on_this_rank = lambda is_main_process: True   # transformers writes on rank 0 only, silently
-        save_student(folder, model, self.tokenizer, state)
-        if not any(Path(folder).glob('*.safetensors')):
-            raise MotError('the student was not written', where=str(folder),
-                           cure='this version of transformers saves on one rank only: use those of requirements.lock')
+    def _store(self, folder, student):
+        "Writes a student as a Hugging Face folder; called by all ranks of its axis, each writes its own rows."
+        if (tensors := _stored_tensors(self.model, student)) is None: return _store_whole(self, folder, student)
+        beside = lambda stage: write_beside(stage, self.model, self.tokenizer)
+        with (joint_folder(folder, student.comm, beside) as stage,
+              joint_file(stage and stage/'model.safetensors', tensors, student.comm) as file):
+            for name, first, rows in student.rows():
+                parts = [(name, first, rows)] if name in file else experts_apart(name, first, rows)
+                for part in parts: file.put(*part)
 
     def read(self, folder, wanted): # of a student; hash
         "`Pieces` of it where it is there and intact, else None."
@@ -138,25 +150,49 @@ class RankFiles(ManyProcesses):
         self.say(f'{Path(folder).name}: damaged, not used (hash {h[:12]}, the ledger has {wanted[:12]})')
         return False
 
+# %% ../../nbs/methods/06_ranks.ipynb #st0red02
+def _stored_tensors(model, student):
+    "name -> (dtype, shape) of the file that the ranks of a student write together; None: they cannot."
+    have = {**student.params, **student.buffers}
+    stored = stored_shapes(model, {n: t.shape for n, t in have.items()})
+    for apart in (lambda *part: [part], experts_apart):
+        meta = {n: torch.empty(t.shape, dtype=t.dtype, device='meta') for n, t in have.items()}
+        parts = {n: t for name, whole in meta.items() for n, _, t in apart(name, 0, whole)}
+        if stored == {n: tuple(t.shape) for n, t in parts.items()}:
+            return {n: (t.dtype, tuple(t.shape)) for n, t in parts.items()}
+
+def _store_whole(place, folder, student):
+    "Gathers a student on the first rank of its axis, and has transformers write it."
+    state = student.gather()
+    with agreed(folder, student.comm):
+        if state is not None: save_student(folder, place.model, place.tokenizer, state)
+
 # %% ../../nbs/methods/06_ranks.ipynb #5cda2856
 class RankTensors(RankFiles):
     "Tensors of students that lie in pieces."
     def aside(self, path, state): # a safetensors file; `Pieces`, or name -> tensor on rank 0
         "Keeps tensors of a stage beside its weights; returns their hash."
-        if isinstance(state, Pieces): state = {n: t.cpu().clone() for n, t in self.row.walk(state)}
         def kept():
             write_weights_file(path, state)
             return hash_tensors(state)
-        return self.share(kept)
+        def kept_together():
+            shapes = {n: (t.dtype, tuple(self.row.params[n].shape)) for n, t in state.items()}
+            with joint_file(path, shapes, self.row.comm) as file:
+                for part in self.row.rows(state): file.put(*part)
+            return self.row.hash(state)
+        return self.by_group_0(kept_together) if isinstance(state, Pieces) else self.share(kept)
 
     def read_aside(self, path, wanted): # what `aside` wrote; its hash
-        "These tensors where they are there and intact, else None."
-        if not self.share(lambda: read_weights_file(path, wanted) is not None): return None
-        return read_weights_file(path, wanted)
+        "These tensors where they are there and intact, read when asked for; else None."
+        stored = lambda: Stored(Path(path).parent, (glob.escape(Path(path).name),))
+        def intact():
+            try: return hash_tensors(stored()) == wanted
+            except Exception: return False      # missing, torn or of another kind: to be made again
+        return stored() if self.share(intact) else None
 
-    def own(self, state): # whole tensors by name
+    def own(self, state): # `Stored` tensors of the student's names
         "What of them lies here."
-        return Pieces({n: in_main_memory(self.row.piece(n, t)) for n, t in state.items()})
+        return Pieces({n: state.rows(n, *self.row.span(n)) for n in state})
 
     def pairs(self, a, b): # `Pieces` of two students
         "Yields (name, whole tensor of the first, of the second)."

@@ -200,7 +200,7 @@ def _on_ranks(case, tally):
 
 # %% ../../nbs/scale/20_rehearsal.ipynb #f314f98f
 def _merge_and_save(case, tally, mesh, row, fold, start, hollow):
-    "The round's merge over the branch axis, the student put together to be written, and a model that answers."
+    "The round's merge over the branch axis, the student hashed and written, and a model that answers."
     from mot_nb.scale.fold import stored_loss
     tally.account.begin('merge')
     names, even = [f'branch {i}' for i in range(case.branches)], [1 / case.branches] * case.branches
@@ -208,8 +208,8 @@ def _merge_and_save(case, tally, mesh, row, fold, start, hollow):
     stored_loss(row, start, merged)
     tally.account.begin('save')
     row.load(merged)
-    whole = row.gather()
-    del whole
+    for _ in row.walk(): pass                  # to be hashed
+    for part in row.rows(): del part           # each rank's own, to be written
     tally.account.begin('answers')
     model = _emptied(case, tally, hollow)
     row.fill(model, case.dtype)

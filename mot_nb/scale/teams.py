@@ -13,8 +13,8 @@ from ..core.errors import MotError
 from ..data.corpora import pack
 from ..student.branch import supervised
 from ..student.loss import use_packed_attention
-from ..student.weight_files import start_file, write_all
 from ..student.weights import LoraWeights
+from .joint_files import joint_file, joint_folder
 from .sharded import Stored
 
 # %% ../../nbs/scale/03_teams.ipynb #2fb406ef
@@ -54,12 +54,12 @@ class ShardedWeights:
     def write(self, stage,  # folder on the axis' first rank, None on the others
               file,         # its name, without ending
               tensors):     # kind -> name -> this rank's piece
-        "Writes whole tensors, gathered one at a time; called by all ranks of the axis."
-        sink = stage and _Sink(stage/f'{file}.safetensors', tensors, self.student.params)
-        for kind, pieces in tensors.items():
-            for name, full in self.student.walk(pieces):
-                if sink and name in pieces: sink.put((name, kind), full)
-        if sink: sink.close()
+        "Writes whole tensors into one file, each rank its own rows; called by all ranks of the axis."
+        shapes = {_stored_name(n, k): (torch.float32, tuple(p.shape)) for k in tensors
+                  for n, p in self.student.params.items()}
+        with joint_file(stage and stage/f'{file}.safetensors', shapes, self.student.comm) as out:
+            for kind, pieces in tensors.items():
+                for name, first, rows in self.student.rows(pieces): out.put(_stored_name(name, kind), first, rows)
 
     def read(self, path, # a folder that `write` wrote into
              file):      # its name, without ending
@@ -75,26 +75,15 @@ def _stored_name(name, kind):
     "A tensor's name in a checkpoint's file."
     return f'{name}::{kind}' if kind else name
 
-# %% ../../nbs/scale/03_teams.ipynb #8830d941
-class _Sink:
-    "A safetensors file of float32 tensors that is written tensor by tensor."
-    def __init__(self, path, kinds, params): # the file, kinds of tensors, name -> parameter
-        shapes = {_stored_name(n, k): (torch.float32, tuple(p.shape)) for k in kinds for n, p in params.items()}
-        self.file, self.offsets = start_file(path, shapes)
-
-    def put(self, key, tensor): # (name, kind), its numbers
-        "Writes one tensor at its place."
-        if not tensor.numel(): return
-        numbers = tensor.cpu().contiguous().view(-1).view(torch.uint8).numpy()
-        write_all(self.file.fileno(), numbers, self.offsets[_stored_name(*key)])
-
-    def close(self): self.file.close()
-
 # %% ../../nbs/scale/03_teams.ipynb #89e7546b
 class _AxisTeam:
     "The ranks of one axis."
     def __init__(self, student): # `Sharded`: whose axis they are
         self.student, self.first = student, student.s == 0
+
+    def folder(self, path): # of a checkpoint; whole or absent
+        "A context that gives a stage folder to the axis' first rank, None to the others."
+        return joint_folder(path, self.student.comm)
 
     def tell(self, number): # whole, known to the axis' first rank
         "The number, on every rank."

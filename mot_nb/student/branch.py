@@ -11,7 +11,7 @@ import contextlib, json, math, shutil
 from pathlib import Path
 import torch
 from ..core.errors import MotError
-from ..core.hashes import derive_seed, hash_file
+from ..core.hashes import WEIGHTS_HASH, derive_seed, hash_weights_file
 from ..core.files import atomic_folder, write_atomic
 from ..data.corpora import pack
 from .loss import token_losses, use_packed_attention
@@ -100,6 +100,10 @@ class Alone:
 
     def settle(self, weights): # after some steps
         "Hands the new weights to whoever else holds the student."
+
+    def folder(self, path): # of a checkpoint; whole or absent
+        "A context that gives a stage folder to write into; None on those of the team that do not make it."
+        return atomic_folder(path)
 
 # %% ../../nbs/student/06_branch.ipynb #2a763a9d
 def _check_rows(rows, label):
@@ -274,9 +278,10 @@ def damage(path,       # folder of a checkpoint
     try:
         about = json.loads((path/'checkpoint.json').read_text())
         if label is not None and about['label'] != label: return f'it belongs to {about["label"]}'
+        kind = about.get('hash', 'sha256')
         for f, h in about['hashes'].items():
             if not (path/f).is_file(): return f'{f} is missing'
-            if hash_file(path/f) != h: return f'{f} has other bytes than its manifest says'
+            if hash_weights_file(path/f, kind) != h: return f'{f} has other bytes than its manifest says'
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as e:
         return f'its manifest cannot be read ({type(e).__name__})'
 
@@ -299,11 +304,12 @@ def write_checkpoint(branch,            # a `Branch`; called by all of its team
                      path,              # the folder, whole or absent
                      only_moments=False): # leave the masters out: for moments that outlive a merge
     "Writes masters, moments, step and log; returns the path."
-    with (atomic_folder(path) if branch.team.first else contextlib.nullcontext()) as stage:
+    with branch.team.folder(path) as stage:
         for file, tensors in _tensors(branch, only_moments).items(): branch.body.write(stage, file, tensors)
         if stage is not None:
-            hashes = {f.name: hash_file(f) for f in sorted(stage.glob('*.safetensors'))}
-            about = dict(label=branch.label, step=branch.step, count=branch.count, hashes=hashes, log=branch.log)
+            hashes = {f.name: hash_weights_file(f) for f in sorted(stage.glob('*.safetensors'))}
+            about = dict(label=branch.label, step=branch.step, count=branch.count, hash=WEIGHTS_HASH, hashes=hashes,
+                         log=branch.log)
             write_atomic(stage/'checkpoint.json', json.dumps(about))
     return Path(path)
 

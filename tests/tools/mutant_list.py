@@ -573,7 +573,10 @@ area('resume', 'methods.manifest', 'test_runs.py::test_a_changed_base_student_is
      ('a changed student goes on', ':= student_files(settings)) != files:', ':= student_files(settings)) is None:'))
 
 area('resume', 'student.branch', 'student/06_branch',
-     ('torn checkpoints are whole', 'if hash_file(path/f) != h: return', 'if hash_file(path/f) is h: return'),
+     ('torn checkpoints are whole', 'if hash_weights_file(path/f, kind) != h: return',
+      'if hash_weights_file(path/f, kind) is h: return'),
+     ('a manifest that names no hash has the new one', "kind = about.get('hash', 'sha256')",
+      "kind = about.get('hash', 'blake3')", 'test_branch.py::test_a_checkpoint_says_how_it_is_hashed'),
      ('a checkpoint behind the stop', 'if most is not None and step > most: continue',
       'if most is not None and step < 0: continue', 'test_branch.py::test_which_checkpoint_a_branch_goes_on_from'),
      ('moments are left behind', "branch.count = json.loads((Path(path)/'checkpoint.json').read_text())['count']",
@@ -636,6 +639,19 @@ area('ranks', 'scale.teams', 'scale/03_teams',
       'total, self.square, wrong = self._sum(total, 0., float(len(bad)))[0], _square(weights.masters), '
       'float(len(bad))'),
      ('adapters are not summed', 'dist.all_reduce(flat, group=group)\n    for p, g', 'for p, g'))
+
+area('ranks', 'scale.joint_files', 'scale/00_joint_files',
+     ('every rank writes at the front', 'first*math.prod(shape[1:])*dtype.itemsize', '0*math.prod(shape[1:])'),
+     ('rows land on their neighbours', 'or last > math.prod(shape[:1]):', 'or last < 0:'))
+
+area('ranks', 'scale.sharded', 'test_mesh.py::test_ranks_write_the_student_that_one_process_writes',
+     ('every rank has the first experts', "f'{base}.{first + i}.{part}.weight'", "f'{base}.{i}.{part}.weight'"),
+     ('every rank has the first rows', 'self.span(n)[0], t.detach()', '0, t.detach()'))
+
+area('ranks', 'methods.ranks', 'test_mesh.py::test_what_is_kept_beside_a_stage',
+     ('the hash of the student, not of what is kept', 'return self.row.hash(state)', 'return self.row.hash()'),
+     ('what is damaged is read', 'try: return hash_tensors(stored()) == wanted',
+      'try: return bool(hash_tensors(stored()))'))
 
 area('ranks', 'scale.fold', 'scale/04_fold',
      ('a mean without weights', 'total.add_(p, alpha=weight)', 'total.add_(p, alpha=.5)'),
