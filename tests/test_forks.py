@@ -9,8 +9,8 @@ pytestmark = pytest.mark.skipif(sys.platform != 'linux', reason='processes are f
 PARENT = '''
 import sys
 from mot_nb.core.forks import Forked, forking
-with forking(['json']) as address:
-    process = Forked(address, 'signal:pause')
+with forking(['json']) as forks:
+    process = Forked(forks.address, 'signal:pause')
     print(process.pid, flush=True)
     sys.stdin.readline()
 '''
@@ -35,8 +35,8 @@ def test_nothing_outlives_a_killed_parent():
 
 
 def test_a_process_ends_with_whoever_asked_for_it():
-    with forking(['json']) as address:
-        process = Forked(address, 'signal:pause')
+    with forking(['json']) as forks:
+        process = Forked(forks.address, 'signal:pause')
         process.file.close()
         process.socket.close()
         assert gone(process.pid)
@@ -44,8 +44,8 @@ def test_a_process_ends_with_whoever_asked_for_it():
 
 def test_signals_and_what_comes_of_them():
     "Ended by a signal: its number is told, as by subprocess; at work: no exit code."
-    with forking(['json']) as address:
-        process = Forked(address, 'signal:pause')
+    with forking(['json']) as forks:
+        process = Forked(forks.address, 'signal:pause')
         assert process.poll() is None
         with pytest.raises(subprocess.TimeoutExpired): process.wait(.1)
         process.terminate()
@@ -65,8 +65,22 @@ def refuse(): raise MotError('this cannot be', where='here')
     monkeypatch.setenv('PYTHONPATH', os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get('PYTHONPATH')])]))
     lines, records = [], []
     stages = [Stage(str(n), 'calls:threads', threads=n) for n in (1, 2)]
-    how = dict(fork=True, said=lambda name, line: lines.append(line), ended=lambda s, t, record: records.append(record))
-    assert run_stages(stages, 1, **how) == {'1': [1, '1'], '2': [2, '2']} and lines == ['here', 'here']
+    how = dict(fork=True, said=lambda name, line: lines.append((name, line)), ended=lambda s, t, record: records.append(record))
+    assert run_stages(stages, 1, **how) == {'1': [1, '1'], '2': [2, '2']}
+    assert [line for _, line in lines[1:]] == ['here', 'here'] and lines[0][0] == 'imports'
     assert all('memory' in r for r in records)
     for call, said in (('die', 'killed by signal 9'), ('refuse', 'this cannot be')):
         with pytest.raises(MotError, match=said): run_stages([Stage(n, f'calls:{call}') for n in 'ab'], fork=True)
+
+
+def test_a_process_that_forks_and_is_gone_is_not_waited_for(monkeypatch):
+    "Its imports kill it: the stages begin by their own."
+    from mot_nb.app import stages
+    dying = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+    own = subprocess.Popen
+    def killed(command, *args, **how):
+        if 'serve' in command[2]: command = [command[0], '-c', dying]
+        return own(command, *args, **how)
+    monkeypatch.setattr('mot_nb.core.forks.subprocess.Popen', killed)
+    done = stages.run_stages([stages.Stage(n, 'os:getcwd') for n in 'ab'], fork=True)
+    assert done == dict.fromkeys('ab', os.getcwd())

@@ -13,7 +13,7 @@ LIBRARY = [p for wing in house.WINGS
 @pytest.fixture(scope='module')
 def forks():
     "A process that has done the slow imports: a notebook's own are most of a short test's time."
-    with forking((*PRELOADED, 'nbdev.showdoc')) as address: yield address
+    with forking((*PRELOADED, 'nbdev.showdoc')) as started: yield started and started.address
 
 
 @pytest.mark.parametrize('notebook', LIBRARY, ids=lambda p: f'{p.parent.name}/{p.stem}')

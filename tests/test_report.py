@@ -215,7 +215,7 @@ def test_smoke_report_opens_without_network(smoke_report):
     for found in re.findall('<img [^>]*>', text): assert re.search(r'alt="[^"]+"', found), found[:200]
 
 
-RECORDS = ('00_start', '62_fakes', '63_four_claims', '64_which_teachers', '65_five_teachers')  # nothing is trained there
+RECORDS = ('00_start', '62_fakes', '63_four_claims', '64_which_teachers', '65_five_teachers')  # they train nothing
 ITS_OWN = ('run_both(', "main(['plan'")           # cells that say how long something took, or how much memory is free
 
 

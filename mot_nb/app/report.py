@@ -311,10 +311,12 @@ def _made_pages(profile, out, settings, progress):
     return pages
 
 def _stages(pages, settings, out, timeout, threads):
-    "The stages that are missing: pages that are shown first, runs, the other pages."
+    "The stages that are missing: the long runs, pages that are shown first, the other runs, the other pages."
+    runs = [_run_stage(n, s, out/'runs') for n, s in settings.items()]
     missing = {first: [p.stage(timeout, threads) for p in pages if not p.there and p.first == first]
                for first in (True, False)}
-    return missing[True] + [_run_stage(n, s, out/'runs') for n, s in settings.items()] + missing[False]
+    long, short = ([r for r in runs if r.heavy == heavy] for heavy in (True, False))
+    return long + missing[True] + short + missing[False]
 
 def _make(profile, out, show, timeout, lanes, settings):
     "Carries out the stages that are missing; returns the `_Making`."

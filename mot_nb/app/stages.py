@@ -91,9 +91,9 @@ def _open_process(stage, forks):
     if stage.threads:
         env |= {f'{k}_NUM_THREADS': str(stage.threads) for k in ('OMP', 'MKL', 'OPENBLAS')}
     call = {'call': stage.call, 'args': stage.args}
-    if forks:
+    if forks and forks.settled():
         with contextlib.suppress(OSError):
-            return Forked(forks, 'mot_nb.app.stages:perform', call, env | {ADDRESS: forks})
+            return Forked(forks.address, 'mot_nb.app.stages:perform', call, env | {ADDRESS: forks.address})
     command = [sys.executable, '-c', 'from mot_nb.app.stages import child; child()']
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                text=True, errors='replace', env=env)
@@ -157,6 +157,7 @@ def _stop(working):
 def _begin(waiting, working, over, lanes, began, said, forks):
     "Starts the stages that may begin now."
     while len(working) < max(1, lanes) and (s := next_stage(waiting, [w.stage for w in working], over)):
+        if forks and not s.heavy and not forks.settled(): return    # a long one begins at once, by its own imports
         waiting.remove(s)
         began(s)
         working.append(_Working(s, said, forks))
@@ -200,6 +201,7 @@ def run_stages(stages,         # list of `Stage`, in the order wanted
     _check_needs(stages)
     waiting, working, over, results, looked = list(stages), [], set(), {}, _Looked()
     with forking() if fork and len(waiting) > 1 else contextlib.nullcontext() as forks:
+        if forks: said('imports', 'torch and transformers, once for all that follow')
         try:
             while waiting or working:
                 _begin(waiting, working, over, lanes, began, said, forks)
