@@ -65,7 +65,7 @@ def refuse(): raise MotError('this cannot be', where='here')
     monkeypatch.setenv('PYTHONPATH', os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get('PYTHONPATH')])]))
     lines, records = [], []
     stages = [Stage(str(n), 'calls:threads', threads=n) for n in (1, 2)]
-    how = dict(fork=True, said=lambda name, line: lines.append((name, line)), ended=lambda s, t, record: records.append(record))
+    how = dict(fork=True, said=lambda *line: lines.append(line), ended=lambda s, t, record: records.append(record))
     assert run_stages(stages, 1, **how) == {'1': [1, '1'], '2': [2, '2']}
     assert [line for _, line in lines[1:]] == ['here', 'here'] and lines[0][0] == 'imports'
     assert all('memory' in r for r in records)

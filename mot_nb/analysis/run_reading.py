@@ -123,7 +123,7 @@ def _short_chains(settings):
 def changed_places(toy): # RunResult of a toy run
     "(student, problems) -> run: itself, with the student that MoT made of it, with shorter training problems."
     s = toy.settings
-    few = ['rounds.methods=[std]', 'eval.every_round=false', f'seeds={list(s.seeds)[:3]}']
+    few = ['rounds.methods=[std]', 'eval.every_round=false', f'seeds={list(s.seeds)[:2]}']
     student = seed_folder(toy.folder, s.seeds[0])/'students'/f'mot-r{s.rounds.rounds}'
     pool = ['data.pool=folder', f'data.path={_short_chains(s)}', 'data.teachers=[]', 'eval.loss_corpus=""']
     here, long = s.student.name, 'toy, 2 to 5 operations'
