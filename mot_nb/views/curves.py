@@ -210,12 +210,13 @@ def _draw_difference(ax, y, row, scale):
 def differences(rows,     # records or dicts with a, b, value, lo, hi (lo None: no interval), e.g. `Difference`s
                 ax=None,  # where; None: a new figure as high as it has rows
                 unit='points', # of the numbers; 'points' multiplies by 100
-                better=('favours the second', 'favours the first')): # what lies left and right of zero
+                better=('favours the second', 'favours the first'), # what lies left and right of zero
+                interval='95 % interval'): # what the bars are
     "Forest plot of paired differences, zero as a line; hollow where the interval holds zero; returns the axes."
     rows = [_as_dict(r) for r in rows]
     ax = new_axes(size=(7.2, 1.2 + .32*len(rows))) if ax is None else ax
     for y, r in enumerate(reversed(rows)): _draw_difference(ax, y, r, 100 if unit == 'points' else 1)
     ax.axvline(0, color='#444444', lw=1, zorder=1)
     name_rows(ax, [f"{r['a']} − {r['b']}" for r in reversed(rows)])
-    ax.set_xlabel(f'← {better[0]}          {better[1]} →\ndifference ({unit}), 95 % interval')
+    ax.set_xlabel(f'← {better[0]}          {better[1]} →\ndifference ({unit}), {interval}')
     return ax

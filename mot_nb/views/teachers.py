@@ -25,7 +25,7 @@ def _finish_place(ax, place, names):
     name_rows(ax, names)
     ax.axvline(0, color='#444444', lw=1, zorder=1)
     ax.set_title('\n'.join(figure_text(p) for p in place if p), fontsize=9.5)
-    ax.set_xlabel('change against base\n(points)')
+    ax.set_xlabel('change against base, points\n(filled: may be the best)')
     ax.xaxis.get_major_locator().set_params(nbins=5)
 
 # %% ../../nbs/views/05_teachers.ipynb #5774afbe
