@@ -25,13 +25,22 @@ def gone(pid, seconds=10):
     return False
 
 
-def test_nothing_outlives_a_killed_parent():
-    parent = subprocess.Popen([sys.executable, '-c', PARENT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+def test_nothing_outlives_a_killed_parent(tmp_path):
+    parent = subprocess.Popen([sys.executable, '-c', PARENT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                              env={**os.environ, 'TMPDIR': str(tmp_path)})
     forked = int(parent.stdout.readline())
     servers = [p.pid for p in psutil.Process(parent.pid).children()]
     parent.kill()
     parent.wait()
     assert servers and all(map(gone, [forked, *servers]))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_parent_that_is_killed_at_once_leaves_nobody(tmp_path):
+    "The process that forks begins when its parent is gone already."
+    script = f'from mot_nb.core.forks import serve; serve({str(tmp_path/"socket")!r}, {os.getpid()}, [])'
+    between = f'import subprocess, sys; print(subprocess.Popen([sys.executable, "-c", {script!r}]).pid)'
+    assert gone(int(subprocess.run([sys.executable, '-c', between], capture_output=True, text=True).stdout))
 
 
 def test_a_process_ends_with_whoever_asked_for_it():
@@ -56,9 +65,12 @@ def test_stages_that_are_forked_answer_as_others_do(tmp_path, monkeypatch):
     from mot_nb.app.stages import Stage, run_stages
     from mot_nb.core.errors import MotError
     (tmp_path/'calls.py').write_text('''
-import os, signal, torch
+import os, signal, time, torch
 from mot_nb.core.errors import MotError
-def threads(): print('here'); return [torch.get_num_threads(), os.environ['OMP_NUM_THREADS']]
+def threads():
+    print('here')
+    time.sleep(2.5)
+    return [torch.get_num_threads(), os.environ['OMP_NUM_THREADS'], os.getppid()]
 def die(): os.kill(os.getpid(), signal.SIGKILL)
 def refuse(): raise MotError('this cannot be', where='here')
 ''')
@@ -66,9 +78,10 @@ def refuse(): raise MotError('this cannot be', where='here')
     lines, records = [], []
     stages = [Stage(str(n), 'calls:threads', threads=n) for n in (1, 2)]
     how = dict(fork=True, said=lambda *line: lines.append(line), ended=lambda s, t, record: records.append(record))
-    assert run_stages(stages, 1, **how) == {'1': [1, '1'], '2': [2, '2']}
-    assert [line for _, line in lines[1:]] == ['here', 'here'] and lines[0][0] == 'imports'
-    assert all('memory' in r for r in records)
+    (*one, server), (*two, same) = run_stages(stages, 1, **how).values()
+    assert (one, two) == ([1, '1'], [2, '2']) and server == same != os.getpid()
+    assert [line for name, line in lines if name != 'imports'] == ['here', 'here'] and lines[0][0] == 'imports'
+    assert all(r['memory'] > 10**8 for r in records)
     for call, said in (('die', 'killed by signal 9'), ('refuse', 'this cannot be')):
         with pytest.raises(MotError, match=said): run_stages([Stage(n, f'calls:{call}') for n in 'ab'], fork=True)
 
@@ -84,3 +97,42 @@ def test_a_process_that_forks_and_is_gone_is_not_waited_for(monkeypatch):
     monkeypatch.setattr('mot_nb.core.forks.subprocess.Popen', killed)
     done = stages.run_stages([stages.Stage(n, 'os:getcwd') for n in 'ab'], fork=True)
     assert done == dict.fromkeys('ab', os.getcwd())
+
+
+def test_a_stage_that_nobody_listens_to_still_ends(tmp_path, monkeypatch):
+    from mot_nb.app.stages import Stage, run_stages
+    (tmp_path/'talks.py').write_text("def talk(): [print('x' * 1000, flush=True) for _ in range(2000)]")
+    monkeypatch.setenv('PYTHONPATH', os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get('PYTHONPATH')])]))
+    def deaf(name, line):
+        if name != 'imports': raise BrokenPipeError
+    monkeypatch.setattr('threading.excepthook', lambda *args: None)
+    from mot_nb.core.errors import MotError
+    with pytest.raises(MotError): run_stages([Stage(n, 'talks:talk') for n in 'ab'], 1, fork=True, said=deaf)
+
+
+def test_a_process_that_has_ended_takes_signals_without_an_error():
+    with forking(['json']) as forks:
+        process = Forked(forks.address, 'os:getcwd')
+        assert gone(process.pid)
+        process.terminate()
+        process.kill()
+
+
+def test_a_kernel_that_was_forked_says_what_another_says(tmp_path, monkeypatch):
+    "Text, a figure, a table; what it made for a while is gone at its end."
+    monkeypatch.delenv('MPLBACKEND', raising=False)          # as in a kernel that nobody told
+    import nbformat, papermill
+    from nbformat.v4 import new_code_cell, new_notebook
+    from mot_nb.core.forks import PRELOADED, forked_kernels
+    lines = ("import matplotlib.pyplot as plt; plt.plot([1, 2]); print('here')", 'import pandas; pandas.DataFrame([1])',
+             f"import tempfile; t = tempfile.TemporaryDirectory(dir={str(tmp_path)!r}, prefix='while-')")
+    metadata = {'kernelspec': {'name': 'python3', 'display_name': 'python3', 'language': 'python'}}
+    nbformat.write(new_notebook(cells=[*map(new_code_cell, lines)], metadata=metadata), tmp_path/'a.ipynb')
+    def outputs(forks, to):
+        with forked_kernels(forks and forks.address):
+            made = papermill.execute_notebook(str(tmp_path/'a.ipynb'), str(tmp_path/to), progress_bar=False)
+        return [[{k: v for k, v in o.items() if k != 'execution_count'} for o in c.outputs] for c in made.cells]
+    with forking(PRELOADED) as forks: forked = outputs(forks, 'b.ipynb')
+    usual = outputs(None, 'c.ipynb')
+    assert forked == usual and 'image/png' in str(usual) and '<table' in str(usual)
+    assert not list(tmp_path.glob('while-*'))

@@ -121,11 +121,14 @@ class _Working:
         self.reader.start()
 
     def read(self):
-        for line in self.process.stdout:
-            if line.startswith(_MARK): self.ended = json.loads(line[len(_MARK):])
-            elif line.strip():
-                self.lines = self.lines[-30:] + [line.rstrip()]
-                self.said(self.stage.name, line.rstrip())
+        try:
+            for line in self.process.stdout:
+                if line.startswith(_MARK): self.ended = json.loads(line[len(_MARK):])
+                elif line.strip():
+                    self.lines = self.lines[-30:] + [line.rstrip()]
+                    self.said(self.stage.name, line.rstrip())
+        finally:
+            for _ in self.process.stdout: pass         # where nobody listens any more it still ends
 
     def outcome(self):
         "(result, None) or (None, `MotError`), once the process has ended."
@@ -188,6 +191,17 @@ class _Looked:
         self.last, held = now, tree_memory()
         for w in working: w.memory = max(w.memory, held)
 
+# %% ../../nbs/app/00_stages.ipynb #2461bb5d
+class _Imports:
+    "Says that imports are awaited: once, and every eight seconds where nothing else is at work."
+    def __init__(self, forks, said): self.forks, self.said, self.last = forks, said, None
+
+    def at(self, working):
+        if not self.forks or self.last and (working or time.monotonic() - self.last < 8): return
+        if self.last and self.forks.settled(): return
+        self.last = time.monotonic()
+        self.said('imports', 'torch and transformers, once for all that follow')
+
 # %% ../../nbs/app/00_stages.ipynb #cff4269b
 def run_stages(stages,         # list of `Stage`, in the order wanted
                lanes=1,        # how many side by side
@@ -201,9 +215,10 @@ def run_stages(stages,         # list of `Stage`, in the order wanted
     _check_needs(stages)
     waiting, working, over, results, looked = list(stages), [], set(), {}, _Looked()
     with forking() if fork and len(waiting) > 1 else contextlib.nullcontext() as forks:
-        if forks: said('imports', 'torch and transformers, once for all that follow')
+        imports = _Imports(forks, said)
         try:
             while waiting or working:
+                imports.at(working)
                 _begin(waiting, working, over, lanes, began, said, forks)
                 looked.at(working)
                 _collect(working, over, results, ended, failed)

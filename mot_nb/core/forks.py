@@ -6,17 +6,19 @@
 __all__ = ['PRELOADED', 'ADDRESS', 'end_with_parent', 'serve', 'Forked', 'Forks', 'forking', 'kernel', 'forked_kernels']
 
 # %% ../../nbs/core/19_forks.ipynb #300fc828
-import contextlib, ctypes, gc, importlib, json, os, select, shutil, signal, socket, subprocess, sys, tempfile, threading
-import time, traceback
+import atexit, contextlib, ctypes, gc, importlib, json, os, select, shutil, signal, socket, subprocess, sys, tempfile
+import threading, time, traceback, weakref
 from dataclasses import dataclass
 from pathlib import Path
 
 # %% ../../nbs/core/19_forks.ipynb #2e730f76
-def end_with_parent():
+def end_with_parent(parent=None, # its number, where it may be gone by now; None: it is there
+                    by=signal.SIGKILL): # how it is ended on Linux
     "Ends this process when its parent is gone (Linux: at once; elsewhere: within half a second)."
-    parent = os.getppid()
+    parent = parent or os.getppid()
     if sys.platform == 'linux':
-        with contextlib.suppress(Exception): ctypes.CDLL(None).prctl(1, signal.SIGKILL)      # PR_SET_PDEATHSIG
+        with contextlib.suppress(Exception): ctypes.CDLL(None).prctl(1, by)      # PR_SET_PDEATHSIG
+    if os.getppid() != parent: os._exit(1)
     def watch():
         while os.getppid() == parent: time.sleep(.5)
         os._exit(1)
@@ -44,13 +46,21 @@ def _preload(modules):
     gc.collect()
     gc.freeze()
 
+# %% ../../nbs/core/19_forks.ipynb #a90c161e
+def _forget_endings():
+    "Forgets what was to be done at the end of the process this one was forked from: that is not its own."
+    atexit._clear()
+    weakref.finalize._registry.clear()
+    weakref.finalize._registered_with_atexit = False
+
 # %% ../../nbs/core/19_forks.ipynb #8b3c1759
 def _settle(job, connection):
     "Makes a forked process one of its own: session, signals, environment, folder, output, threads."
     os.setsid()
     signal.set_wakeup_fd(-1)
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    for s in (signal.SIGCHLD, signal.SIGTERM): signal.signal(s, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    _forget_endings()
     os.environ.clear()
     os.environ.update(job['env'])
     os.chdir(job['cwd'])
@@ -61,13 +71,15 @@ def _settle(job, connection):
     _end_with(connection)
     if 'torch' in sys.modules and job['env'].get('OMP_NUM_THREADS', '').isdigit():
         sys.modules['torch'].set_num_threads(int(job['env']['OMP_NUM_THREADS']))       # it was read at the import
+    if 'numpy' in sys.modules: sys.modules['numpy'].random.seed()                      # not the same in every fork
 
 # %% ../../nbs/core/19_forks.ipynb #036b8589
-def _become(job, connection):
+def _become(line, connection, parent):
     "Does what was asked for and ends."
     code = 1
     try:
-        end_with_parent()
+        end_with_parent(parent)
+        job = json.loads(line)
         _settle(job, connection)
         module, name = job['call'].split(':')
         getattr(importlib.import_module(module), name)(**job['args'])
@@ -76,6 +88,7 @@ def _become(job, connection):
     except BaseException: traceback.print_exc()
     finally:
         with contextlib.suppress(Exception):
+            atexit._run_exitfuncs()
             sys.stdout.flush()
             sys.stderr.flush()
         os._exit(code)
@@ -85,23 +98,28 @@ def _fork(connection, others): # an accepted connection; (listener, those of oth
     "The process that a connection asks for; its number, or None where nothing was asked."
     with connection.makefile('r') as f: line = f.readline()
     if not line: return None
+    here = os.getpid()
     if pid := os.fork(): return pid
     for o in others: o.close()
-    _become(json.loads(line), connection)
+    _become(line, connection, here)
 
 def _reap(working):
     "Says of each process that ended how it ended."
     while working:
         pid, status = os.waitpid(-1, os.WNOHANG)
         if not pid: return
+        if pid not in working: continue                # of something that was imported
         with working.pop(pid) as connection, contextlib.suppress(OSError):
             connection.sendall(f'\n{_ENDED}{os.waitstatus_to_exitcode(status)}\n'.encode())
 
 # %% ../../nbs/core/19_forks.ipynb #2b638169
 def serve(address, # path of the socket to be made
+          parent,  # number of the process it works for
           modules): # names of modules to import first
     "The process that forks: imports, then answers until its parent ends."
-    end_with_parent()
+    folder = Path(address).parent
+    signal.signal(signal.SIGTERM, lambda *_: (shutil.rmtree(folder, ignore_errors=True), os._exit(0)))
+    end_with_parent(parent, signal.SIGTERM)
     signal.signal(signal.SIGINT, signal.SIG_IGN)                       # whoever asked decides
     woken, wakes = socket.socketpair()
     for s in (woken, wakes): s.setblocking(False)
@@ -109,10 +127,11 @@ def serve(address, # path of the socket to be made
     signal.signal(signal.SIGCHLD, lambda *_: None)
     working = {}                                                       # number of a process -> its connection
     with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(address)
+        listener.bind(f'{address}.new')
         listener.listen()
+        os.rename(f'{address}.new', address)                           # whoever sees it may ask
         _preload(modules)
-        Path(address).with_name('ready').touch()
+        (folder/'ready').touch()
         while True:
             ready, _, _ = select.select([listener, woken], [], [])
             if woken in ready: woken.recv(4096)
@@ -148,7 +167,8 @@ class Forked:
 
     def send_signal(self, number): # a signal
         "Sends it, where the process is at work."
-        if self.returncode is None: os.kill(self.pid, number)
+        with contextlib.suppress(ProcessLookupError):
+            if self.returncode is None: os.kill(self.pid, number)
 
     def terminate(self):
         "Asks it to end."
@@ -200,11 +220,13 @@ def forking(modules=PRELOADED): # names of modules that are imported before the 
     if sys.platform != 'linux':
         yield None
         return
-    folder = tempfile.mkdtemp(prefix='forks-')         # for this user alone
+    long = len(tempfile.gettempdir()) > 80             # the system takes 107 letters
+    folder = tempfile.mkdtemp(prefix='forks-', dir='/tmp' if long else None)       # for this user alone
     address = str(Path(folder)/'socket')
-    script = 'import sys; from mot_nb.core.forks import serve; serve(sys.argv[1], sys.argv[2:])'
-    env = {'OPENBLAS_NUM_THREADS': '1', **os.environ}
-    process = subprocess.Popen([sys.executable, '-c', script, address, *modules], stdin=subprocess.DEVNULL, env=env)
+    script = 'import sys; from mot_nb.core.forks import serve; serve(sys.argv[1], int(sys.argv[2]), sys.argv[3:])'
+    command = [sys.executable, '-c', script, address, str(os.getpid()), *modules]
+    env = {'OPENBLAS_NUM_THREADS': '1', **os.environ}  # of every fork: numpy's threads cannot be set afterwards
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, env=env)
     try:
         while not os.path.exists(address) and process.poll() is None: time.sleep(.01)
         yield Forks(address, process)
@@ -234,7 +256,9 @@ def _launch(address):
                          ['ipykernel', *arguments])
         lines, process.stdout = process.stdout, None
         def show():
-            for line in lines: print(line, end='', flush=True) if line.strip() else None
+            for line in lines:
+                with contextlib.suppress(OSError, ValueError):         # nobody listens any more
+                    if line.strip(): print(line, end='', flush=True)
         threading.Thread(target=show, daemon=True).start()
         return process
     return launch

@@ -97,9 +97,10 @@ class ManyProcesses:
         made = error = None
         if self.group == 0:
             try: made = make()
-            except MotError as e: error = e
+            except Exception as e: error = e
         def told():
-            if error: raise error
+            if isinstance(error, MotError): raise error
+            if error: raise MotError('a rank failed', values=repr(error)[:200], cure='its log says where')
             return made
         try: return self.share(told)
         finally:

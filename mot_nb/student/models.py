@@ -112,8 +112,10 @@ def stored_shapes(model,   # a transformers causal LM, on any device
     from transformers.core_model_loading import revert_weight_conversion
     dropped = set(model._keys_to_ignore_on_save or ())
     meta = {n: torch.empty(s, device='meta') for n, s in shapes.items() if n not in dropped}
-    try: return {n: tuple(t.shape) for n, t in revert_weight_conversion(model, _without_ties(model, meta)).items()}
+    try: found = revert_weight_conversion(model, _without_ties(model, dict(meta)))
     except Exception: return None        # whatever a family's conversion raises without numbers
+    if any(n in meta and t is not meta[n] for n, t in found.items()): return None     # numbers in another order
+    return {n: tuple(t.shape) for n, t in found.items()}
 
 # %% ../../nbs/student/00_models.ipynb #069c9dff
 def byte_tokenizer():

@@ -176,22 +176,31 @@ def _forget(folder, f, start, stop): # a `WeightFolder`, a file, and the bytes t
 
 # %% ../../nbs/student/10_weight_files.ipynb #0d60b534
 class MappedFile(Mapping):
-    "name -> tensor of a safetensors file: mapped, one at a time in memory, not to be written to."
+    "name -> tensor of a safetensors file: a copy of its own each time it is asked for, nothing else in memory."
     def __init__(self, path): # the file
         with open(path, 'rb') as f:
             self.start, self.header = read_header(f, path)
-            self.map, self.last = mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_COPY), (0, 0)
+            self.map = mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_COPY)
 
     def __iter__(self): return iter(self.header)
     def __len__(self): return len(self.header)
+    def __or__(self, other): return dict(self) | dict(other)
+    def __reduce__(self): return dict, (dict(self),)           # copied or sent away, it is a dict
+
+    @property
+    def nbytes(self):
+        "Bytes of all its numbers."
+        return sum(b - a for a, b in (v['data_offsets'] for v in self.header.values()))
 
     def __getitem__(self, name):
         v = self.header[name]
         start, stop = (self.start + o for o in v['data_offsets'])
-        if self.last != (start, stop): _give_back(self.map, *self.last)
-        self.last, dtype = (start, stop), TYPES[v['dtype']]
+        dtype = TYPES[v['dtype']]
         n = (stop - start) // dtype.itemsize
-        return (_mapped(self.map, dtype, n, start) if n else torch.empty(0, dtype=dtype)).view(v['shape'])
+        if not n: return torch.empty(v['shape'], dtype=dtype)
+        out = _mapped(self.map, dtype, n, start).clone().view(v['shape'])
+        _give_back(self.map, start, stop)
+        return out
 
 # %% ../../nbs/student/10_weight_files.ipynb #eb9beec8
 def _give_back(mapped, start, stop): # bytes of a map
