@@ -491,3 +491,19 @@ def test_the_scale_of_an_adapter_is_peft_s(rslora):
               if isinstance(getattr(m, 'scaling', None), dict)}
     found = {n: lora_scale(n, config.to_dict()) for n in layers}
     assert found == pytest.approx(layers) and len(set(layers.values())) == 4
+
+
+def test_branches_that_wait_on_disk_are_merged_as_those_in_memory(tmp_path):
+    "Read a tensor at a time, many of one shape: memory that is given back is not taken for a tied weight."
+    from safetensors.torch import save_file
+    from mot_nb.core.hashes import hash_tensors
+    from mot_nb.student.merge import merge_with_report
+    from mot_nb.student.weight_files import MappedFile
+    branches = [{f'layer.{i}.weight': torch.randn(40, 40) for i in range(30)} for _ in range(3)]
+    for i, b in enumerate(branches): save_file(b, tmp_path/f'{i}.safetensors')
+    class Lazy(dict):                       # a mapping of somebody else that gives copies
+        def items(self): return ((k, self[k].clone()) for k in self)
+    whole = hash_tensors(merge_with_report(branches, base=branches[0])[0])
+    on_disk = [MappedFile(tmp_path/f'{i}.safetensors') for i in range(3)]
+    for states in (on_disk, [Lazy(b) for b in branches]):
+        assert hash_tensors(merge_with_report(states, base=branches[0])[0]) == whole

@@ -228,8 +228,10 @@ def _check_tensors(rows, names): # state dicts, their names
 # %% ../../nbs/student/08_merge.ipynb #dd103ea6
 def _ties(state): # name -> tensor
     "name -> the first name that shares its memory, for names that share (tied weights)."
-    seen, ties = {}, {}
+    if getattr(state, 'untied', False): return {}
+    seen, ties, held = {}, {}, []
     for name, t in state.items():
+        held.append(t)                      # memory that is given back would be another tensor's
         if not t.numel(): continue
         key = (t.device, t.data_ptr(), tuple(t.shape), t.stride(), t.dtype)
         if key in seen: ties[name] = seen[key]

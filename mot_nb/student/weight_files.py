@@ -177,6 +177,7 @@ def _forget(folder, f, start, stop): # a `WeightFolder`, a file, and the bytes t
 # %% ../../nbs/student/10_weight_files.ipynb #0d60b534
 class MappedFile(Mapping):
     "name -> tensor of a safetensors file: a copy of its own each time it is asked for, nothing else in memory."
+    untied = True   # no two names share a tensor
     def __init__(self, path): # the file
         with open(path, 'rb') as f:
             self.start, self.header = read_header(f, path)
