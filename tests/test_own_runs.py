@@ -66,7 +66,7 @@ def test_one_file_that_is_made_once(own, tmp_path, monkeypatch, capsys):
     "The command line; a second call runs nothing; other results run the templates again; a failed one has its place."
     from mot_nb.app import own_report
     made = []
-    def stand_in(stages, lanes, began, ended, failed, said, tick):
+    def stand_in(stages, lanes, began, ended, failed, said, tick, fork):
         import nbformat
         from nbformat.v4 import new_markdown_cell, new_notebook
         for s in stages:

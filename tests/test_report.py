@@ -55,7 +55,7 @@ def test_report_is_made_once_and_resumes(small):
     lines = []
     index = report('tiny', small/'out', show=lines.append)
     text = index.read_text()
-    assert times_run(small) == (1, 1) and lines[1].startswith('[1/3] run toy')
+    assert times_run(small) == (1, 1) and any(l.startswith('[1/3] run toy') for l in lines[1:4])
     assert not external_references(text) and not broken_anchors(text)
     assert '<script' not in text and '&lt;script&gt;' in text and '<math' in text and 'href="#51_b"' in text
     assert str(small) not in text
