@@ -86,7 +86,7 @@ def child():
 _RESUMES = 'run the same command again; it resumes from here'
 
 def _open_process(stage, forks):
-    "The process of a stage: forked where there is an address, else begun with its call written to its input."
+    "The process of a stage: forked where imports are done, else begun with its call written to its input."
     env = dict(os.environ)
     if stage.threads:
         env |= {f'{k}_NUM_THREADS': str(stage.threads) for k in ('OMP', 'MKL', 'OPENBLAS')}
