@@ -77,13 +77,14 @@ def refuse(): raise MotError('this cannot be', where='here')
     monkeypatch.setenv('PYTHONPATH', os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get('PYTHONPATH')])]))
     lines, records = [], []
     stages = [Stage(str(n), 'calls:threads', threads=n) for n in (1, 2)]
-    how = dict(fork=True, said=lambda *line: lines.append(line), ended=lambda s, t, record: records.append(record))
-    (*one, server), (*two, same) = run_stages(stages, 1, **how).values()
+    how = dict(said=lambda *line: lines.append(line), ended=lambda s, t, record: records.append(record))
+    with forking() as forks: (*one, server), (*two, same) = run_stages(stages, 1, forks=forks, **how).values()
     assert (one, two) == ([1, '1'], [2, '2']) and server == same != os.getpid()
     assert [line for name, line in lines if name != 'imports'] == ['here', 'here'] and lines[0][0] == 'imports'
     assert all(r['memory'] > 10**8 for r in records)
     for call, said in (('die', 'killed by signal 9'), ('refuse', 'this cannot be')):
-        with pytest.raises(MotError, match=said): run_stages([Stage(n, f'calls:{call}') for n in 'ab'], fork=True)
+        with forking() as forks, pytest.raises(MotError, match=said):
+            run_stages([Stage(n, f'calls:{call}') for n in 'ab'], forks=forks)
 
 
 def test_a_process_that_forks_and_is_gone_is_not_waited_for(monkeypatch):
@@ -95,7 +96,7 @@ def test_a_process_that_forks_and_is_gone_is_not_waited_for(monkeypatch):
         if 'serve' in command[2]: command = [command[0], '-c', dying]
         return own(command, *args, **how)
     monkeypatch.setattr('mot_nb.core.forks.subprocess.Popen', killed)
-    done = stages.run_stages([stages.Stage(n, 'os:getcwd') for n in 'ab'], fork=True)
+    with forking() as forks: done = stages.run_stages([stages.Stage(n, 'os:getcwd') for n in 'ab'], forks=forks)
     assert done == dict.fromkeys('ab', os.getcwd())
 
 
@@ -107,7 +108,8 @@ def test_a_stage_that_nobody_listens_to_still_ends(tmp_path, monkeypatch):
         if name != 'imports': raise BrokenPipeError
     monkeypatch.setattr('threading.excepthook', lambda *args: None)
     from mot_nb.core.errors import MotError
-    with pytest.raises(MotError): run_stages([Stage(n, 'talks:talk') for n in 'ab'], 1, fork=True, said=deaf)
+    with forking() as forks, pytest.raises(MotError):
+        run_stages([Stage(n, 'talks:talk') for n in 'ab'], 1, forks=forks, said=deaf)
 
 
 def test_a_process_that_has_ended_takes_signals_without_an_error():

@@ -55,7 +55,8 @@ def test_report_is_made_once_and_resumes(small):
     lines = []
     index = report('tiny', small/'out', show=lines.append)
     text = index.read_text()
-    assert times_run(small) == (1, 1) and any(l.startswith('[1/3] run toy') for l in lines[1:4])
+    said = [l for l in lines if not l.startswith('imports')]         # as often as they take eight seconds
+    assert times_run(small) == (1, 1) and said[1].startswith('[1/3] run toy')
     assert not external_references(text) and not broken_anchors(text)
     assert '<script' not in text and '&lt;script&gt;' in text and '<math' in text and 'href="#51_b"' in text
     assert str(small) not in text
@@ -73,6 +74,27 @@ def test_report_is_made_once_and_resumes(small):
     (small/'data'/'profiles'/'tiny'/'toy.yaml').write_text('name: toy\ntrain: {lr: 1.0}\n')
     report('tiny', small/'out', show=None)                            # other settings: another run, the old one is kept
     assert times_run(small) == (1, 1) and (small/'out'/'runs'/'toy-before-1'/'ran_a').read_text() == 'xx'
+
+
+def test_what_a_report_takes_for_heavy_is_there():
+    "A page is known for heavy by the calls it makes: no name of a call has gone stale."
+    from mot_nb.app.report import HEAVY, heavy_page
+    pages = sorted((house.ROOT/'nbs'/'paper').glob('*.ipynb'))
+    texts = {p: p.read_text(encoding='utf-8') for p in pages if heavy_page(p)}
+    assert 0 < len(texts) < len(pages) and all(any(f'{call}(' in t for t in texts.values()) for call in HEAVY)
+
+
+def test_the_process_that_makes_a_report_holds_no_torch():
+    "A second copy of it beside the stages would be 200 MB."
+    code = """
+import sys
+from mot_nb.app.report import stage_environment
+from mot_nb.app.report_progress import Stages
+e = stage_environment(None, Stages(['environment'], 1, {}, None))
+print(e['torch'], e['threads'], 'torch' in sys.modules)"""
+    said = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True).stdout.split()
+    import torch
+    assert said[0] == torch.__version__ and int(said[1]) > 0 and said[2] == 'False'
 
 
 def test_the_first_page_stands_before_the_runs(small):

@@ -219,6 +219,26 @@ def test_a_damaged_optimiser_state_is_made_again(tmp_path):
     assert run(settings, tmp_path/'run', progress=False).hash == whole
 
 
+def test_what_waits_on_disk_changes_no_number(tmp_path, monkeypatch):
+    """The same result, whether branches and what they start from wait in memory or on disk; there a start is read a
+    tensor at a time while its branches are trained, and no file of it is left in the folder meanwhile."""
+    from mot_nb.methods import maker
+    from mot_nb.student.weight_files import MappedFile
+    found, branch = [], maker._begin
+    def begin(m, path, stops, start, *rest):
+        files = [p.name for p in m.lab.folder.glob('work/*') if 'aside' in p.name]
+        found.append((m.lab.settings.rounds.branches, path.start is m.lab.base, type(start) is MappedFile, files))
+        return branch(m, path, stops, start, *rest)
+    monkeypatch.setattr(maker, '_begin', begin)
+    of = {}
+    for where in ('memory', 'disk'):
+        s = load_settings({**SMALL, 'rounds': {'rounds': 2, 'methods': ['mot', 'oneshot'], 'branches': where}})
+        of[where] = run(s, tmp_path/where, progress=False).hash
+    assert of['memory'] == of['disk']
+    assert {f[:3] for f in found} == {(w, base, w == 'disk') for w in of for base in (True, False)}
+    assert not any(files for *_, files in found)
+
+
 def test_a_mixture_of_experts_is_read_back(tmp_path):
     """Its experts lie apart in the file and together in the model: round 1 is read back after a kill, not made again,
     and the one-shot merge finds its students."""

@@ -12,7 +12,9 @@ from pathlib import Path
 import mot_nb
 from ..core.errors import MotError, unknown_name
 from ..core.files import write_atomic
+from ..core.forks import forking
 from ..core.hashes import hash_file, hash_json
+from ..core.machine import environment
 from .document import build_index
 from .pages import check_parameters, page_parameters, pages_folder, parameters_cell, typed_parameters
 from .report import PAGE, alone_in, report_facts, source_hash
@@ -203,7 +205,8 @@ def _carry_out(making):
         left.remove(stage)
         making.progress.began(stage, left)
     p = making.progress
-    run_stages(list(left), 1, began, making.ended, making.failed, p.said, p.tick, fork=True)
+    with forking() as forks:
+        run_stages(list(left), 1, began, making.ended, making.failed, p.said, p.tick, forks)
 
 def _words_on(left_out, failures, making):
     "What stands below the heading, as HTML."
@@ -227,7 +230,7 @@ def report_runs(words,          # run folders, folders that hold some, recorded 
         making = _Making(jobs, runs, out, show)
         _carry_out(making)
         again = 'mot report ' + ' '.join(Path(w).name if Path(w).exists() else str(w) for w in words)
-        facts = report_facts(making.spent, 0, again, runs=', '.join(runs))
+        facts = report_facts(making.spent, 0, again, environment(), runs=', '.join(runs))
         index = build_index('Merge-of-Thought distillation: ' + ', '.join(runs), making.made, out/'index.html', facts,
                             folder=pages_folder()/'reports', intro=_words_on(left_out, making.failures, making))
     if making.failures:

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['RUN', 'PAGE', 'profile_runs', 'page_reads', 'source_hash', 'report_facts', 'alone_in', 'make_run', 'make_page',
-           'report']
+           'stage_environment', 'report']
 
 # %% ../../nbs/app/08_report.ipynb #4f279f57
 import contextlib, datetime, json, os, re, subprocess, time
@@ -14,7 +14,7 @@ from ..core.errors import MotError, unknown_name
 from ..core.hashes import hash_file, hash_json
 from ..core.files import append_line, data_folder, is_leftover, locked, read_lines, write_atomic
 from ..core.settings import load_settings, settings_dict
-from ..core.machine import environment
+from ..core.forks import forking
 from .stages import Stage, run_stages
 from .pages import execute_page, page_parameters, pages_folder
 from .document import Sections, build_index
@@ -49,11 +49,11 @@ def _code_cells(template):
     cells = json.loads(Path(template).read_text(encoding='utf-8'))['cells']
     return [''.join(c['source']) for c in cells if c['cell_type'] == 'code']
 
-_HEAVY = re.compile(r"load_student\([^)]*smollm2|= 'smollm2|torch\.distributed")
+HEAVY = ('run_both', 'measure_pair')   # calls that start processes of their own, or load a language model
 
-def _heavy(template):
-    "Does a page load a language model, or start many processes? Then no run of a language model goes beside it."
-    return any(_HEAVY.search(source) for source in _code_cells(template))
+def heavy_page(template): # of the report
+    "Does a page need much memory? Then no run of a language model goes beside it."
+    return any(f'{call}(' in source for source in _code_cells(template) for call in HEAVY)
 
 def _small(settings):
     "Is this run of a student that leaves room for a second process beside it?"
@@ -72,9 +72,9 @@ def _results(runs, reads):
     files = [p for p in sorted(Path(runs).rglob('*')) if p.relative_to(runs).parts[0] in reads and wanted(p)]
     return {str(p.relative_to(runs)): hash_file(p) for p in files}
 
-def _shared_inputs():
+def _shared_inputs(environment):
     "What every page depends on, looked at once a call: library, data, versions."
-    versions = {k: v for k, v in environment().items() if k not in ('threads', 'gpus')}
+    versions = {k: v for k, v in environment.items() if k not in ('threads', 'gpus')}
     return [source_hash(Path(mot_nb.__file__).parent, '*.py'), source_hash(data_folder(), '*'), versions]
 
 def _page_inputs(template, params, runs, reads, shared):
@@ -101,9 +101,10 @@ def _commit():
 def report_facts(spent,  # seconds
                  memory, # bytes held at most; 0: not known
                  again,  # the command that makes it
+                 e,      # `environment` of what made it
                  **what): # profile, or runs
     "What the head of a report says of how it was made."
-    e, now = environment(), datetime.datetime.now(datetime.UTC)
+    now = datetime.datetime.now(datetime.UTC)
     hardware = f'{e["cpu"]}, {e["cores"]} cores, threads: {e["threads"]}' + ''.join(f', {g}' for g in e['gpus'])
     versions = ', '.join(f'{k} {e[k]}' for k in ('mot_nb', 'torch', 'transformers', 'numpy', 'python') if e.get(k))
     held = {'memory': f'{memory/1e9:.1f} GB at most'} if memory else {}
@@ -219,7 +220,7 @@ class _Page:
     def stage(self, timeout, threads):
         "The stage that makes it."
         args = dict(template=str(self.template), out=str(self.made), params=self.params, timeout=timeout)
-        return Stage(self.name, PAGE, args, tuple(f'run {r}' for r in self.reads), _heavy(self.template), threads)
+        return Stage(self.name, PAGE, args, tuple(f'run {r}' for r in self.reads), heavy_page(self.template), threads)
 
 # %% ../../nbs/app/08_report.ipynb #606a3aa0
 def _finished(folder, settings):
@@ -298,10 +299,10 @@ class _Making:
         self.stands(page)
 
 # %% ../../nbs/app/08_report.ipynb #4ee58e4e
-def _made_pages(profile, out, settings, progress):
+def _made_pages(profile, out, settings, progress, environment):
     "The pages of a report; those that are there are known from now on."
     progress.say('looking for what is there already')
-    shared = _shared_inputs()
+    shared = _shared_inputs(environment)
     templates = sorted((pages_folder()/'paper').glob('*.ipynb'))
     pages = []
     for t in templates:
@@ -310,15 +311,22 @@ def _made_pages(profile, out, settings, progress):
         pages[-1].is_made()
     return pages
 
-def _stages(pages, settings, out, timeout, threads):
-    "The stages that are missing: the long runs, pages that are shown first, the other runs, the other pages."
+def _stages(pages, settings, out, timeout, threads, expected):
+    "The stages that are missing: long runs, pages that are shown first, other runs, other pages, the longest first."
     runs = [_run_stage(n, s, out/'runs') for n, s in settings.items()]
+    pages = sorted(pages, key=lambda p: -expected.get(p.name, 0))
     missing = {first: [p.stage(timeout, threads) for p in pages if not p.there and p.first == first]
                for first in (True, False)}
     long, short = ([r for r in runs if r.heavy == heavy] for heavy in (True, False))
     return long + missing[True] + short + missing[False]
 
-def _make(profile, out, show, timeout, lanes, settings):
+# %% ../../nbs/app/08_report.ipynb #5d077e64
+def stage_environment(forks, progress): # `Forks` or None; `Stages`
+    "What the stages run in; asked of one, so that this process holds no torch."
+    asked = Stage('environment', 'mot_nb.core.machine:environment')
+    return run_stages([asked], said=progress.said, forks=forks)['environment']
+
+def _make(profile, out, show, timeout, lanes, settings, forks):
     "Carries out the stages that are missing; returns the `_Making`."
     lanes = lanes or min(2, os.cpu_count() or 1)
     record, names = _Record(out, profile), [f'run {n}' for n in settings]
@@ -326,12 +334,14 @@ def _make(profile, out, show, timeout, lanes, settings):
     for name, s in settings.items():
         if old := _set_aside(out/'runs'/name, s):
             progress.say(f'the settings or data of {name} have changed: the earlier run is kept as {old.name}')
-    pages = _made_pages(profile, out, settings, progress)
-    stages = _stages(pages, settings, out, timeout, max(1, (os.cpu_count() or 1)//lanes))
+    environment = stage_environment(forks, progress)
+    pages = _made_pages(profile, out, settings, progress, environment)
+    threads = max(1, (os.cpu_count() or 1)//lanes)
+    stages = _stages(pages, settings, out, timeout, threads, record.expected)
     progress.names = [s.name for s in stages] + [p.name for p in pages if p.there]
     sections = Sections({p.template.stem: p.title for p in pages}, pages_folder()/'paper')
-    making = _Making(pages, stages, record, progress, lambda m: _write_index(m, profile, out, sections))
-    run_stages(stages, lanes, making.began, making.ended, making.failed, progress.said, progress.tick, fork=True)
+    making = _Making(pages, stages, record, progress, lambda m: _write_index(m, profile, out, sections, environment))
+    run_stages(stages, lanes, making.began, making.ended, making.failed, progress.said, progress.tick, forks)
     return making
 
 # %% ../../nbs/app/08_report.ipynb #438864e0
@@ -343,11 +353,12 @@ def _state_of(making):
     so_far = f'This report is being made: {there} of {len(pages)} pages are there. Open it again in a while.'
     return (f'<p class="failed">{said}</p>'*bool(failures) + f'<p class="note">{so_far}</p>'*(there < len(pages)))
 
-def _write_index(making, profile, out, sections):
+def _write_index(making, profile, out, sections, environment):
     "The document of a report, as far as it is made."
     pages, again = making.pages.values(), f'make report PROFILE={profile}'
     made = {p.template.stem: p.made if p.there else None for p in pages}
-    facts = report_facts(making.record.seconds(), most_memory(making.record.notes), again, profile=profile)
+    memory = most_memory(making.record.notes)
+    facts = report_facts(making.record.seconds(), memory, again, environment, profile=profile)
     return build_index(f'Merge-of-Thought distillation: the {profile} report', made, out/'index.html',
                        {} if None in made.values() else facts, pages_folder()/'paper', _state_of(making), sections)
 
@@ -360,8 +371,8 @@ def report(profile,           # 'smoke', 'laptop': a folder of data/profiles
     "Makes what is missing of a profile's runs and pages; returns the path of `index.html`; raises if a page failed."
     settings, out = profile_runs(profile), Path(out or Path('reports')/profile).resolve()
     pages_folder()
-    with alone_in(out):
-        making = _make(profile, out, show, timeout, lanes, settings)
+    with alone_in(out), forking() as forks:
+        making = _make(profile, out, show, timeout, lanes, settings, forks)
         index = making.write(making)
     if failures := making.failures:
         raise MotError(f'{len(failures)} of {len(making.pages)} pages did not run to their end',

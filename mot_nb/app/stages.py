@@ -9,7 +9,7 @@ __all__ = ['OVERDUE', 'Stage', 'next_stage', 'time_left', 'perform', 'child', 'r
 import contextlib, importlib, json, os, subprocess, sys, threading, time
 from dataclasses import dataclass, field
 from ..core.errors import MotError, unknown_name
-from ..core.forks import ADDRESS, Forked, end_with_parent, forking
+from ..core.forks import ADDRESS, Forked, end_with_parent
 from ..core.machine import tree_memory
 
 # %% ../../nbs/app/00_stages.ipynb #6650af45
@@ -160,7 +160,7 @@ def _stop(working):
 def _begin(waiting, working, over, lanes, began, said, forks):
     "Starts the stages that may begin now."
     while len(working) < max(1, lanes) and (s := next_stage(waiting, [w.stage for w in working], over)):
-        if forks and not s.heavy and not forks.settled(): return    # a long one begins at once, by its own imports
+        if forks and not forks.settled(): return
         waiting.remove(s)
         began(s)
         working.append(_Working(s, said, forks))
@@ -197,8 +197,8 @@ class _Imports:
     def __init__(self, forks, said): self.forks, self.said, self.last = forks, said, None
 
     def at(self, working):
-        if not self.forks or self.last and (working or time.monotonic() - self.last < 8): return
-        if self.last and self.forks.settled(): return
+        if not self.forks or self.forks.settled(): return
+        if self.last and (working or time.monotonic() - self.last < 8): return
         self.last = time.monotonic()
         self.said('imports', 'torch and transformers, once for all that follow')
 
@@ -210,19 +210,18 @@ def run_stages(stages,         # list of `Stage`, in the order wanted
                failed=None,    # called with (stage, MotError) when one fails; None: raised, the others are stopped
                said=_nothing,  # called with (name, line) for each line a stage writes, from another thread
                tick=_nothing, # called some times a second
-               fork=False):    # from a process that has done the slow imports, where that can be (Linux)
+               forks=None):    # `Forks`: of a process that has done the slow imports; None: each does its own
     "name -> result of every stage, each in a process of its own; whatever ends this call ends them all."
     _check_needs(stages)
     waiting, working, over, results, looked = list(stages), [], set(), {}, _Looked()
-    with forking() if fork and len(waiting) > 1 else contextlib.nullcontext() as forks:
-        imports = _Imports(forks, said)
-        try:
-            while waiting or working:
-                imports.at(working)
-                _begin(waiting, working, over, lanes, began, said, forks)
-                looked.at(working)
-                _collect(working, over, results, ended, failed)
-                tick()
-                time.sleep(.05)
-        finally: _stop(working)
+    imports = _Imports(forks, said)
+    try:
+        while waiting or working:
+            imports.at(working)
+            _begin(waiting, working, over, lanes, began, said, forks)
+            looked.at(working)
+            _collect(working, over, results, ended, failed)
+            tick()
+            time.sleep(.05)
+    finally: _stop(working)
     return results

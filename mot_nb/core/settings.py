@@ -146,8 +146,8 @@ class RoundSettings:
     # learning rates of methods that have their own, for example {mot: 1e-4, mtd-compute: 5e-5}; others: train.lr
     rates: dict = setting({}, check=_rates, later=True)
     weights: tuple[float, ...] = ()          # branch weights in the order of the teachers; empty: uniform
-    # where finished branches are held until merged: 'memory', 'disk' (a killed run loses none), or 'auto': memory where
-    # K students take at most a quarter of what is free and train.checkpoint_every is 0
+    # where finished branches are held until merged, and what they start from: 'memory', 'disk' (a killed run loses no
+    # branch), or 'auto': memory where K students take at most a quarter of what is free and train.checkpoint_every is 0
     branches: str = setting('auto', choices=('auto', 'memory', 'disk'))
     # on several processes: 'auto', 'parallel', 'serial', or a number of branch groups
     layout: str = setting('auto', check=_layout)

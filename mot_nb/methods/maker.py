@@ -192,8 +192,8 @@ def _made_now(maker, student, state, h, stage):
 # %% ../../nbs/methods/07_maker.ipynb #3695126a
 def _make_merge(maker, merge):
     "Trains the branches that are missing and merges all."
-    start = state_of(maker, merge.base)
     while paths := _missing_paths(maker, merge): train_paths(maker, paths)
+    start = state_of(maker, merge.base)
     if not all(maker.shelf.there(b, merge) for b in merge.branches) and all(map(maker.stored, merge.branches)):
         maker.shelf.restart(merge)                                 # all are read back, in their order
     state, report = maker.place.merge(merge, start, lambda b: state_of(maker, b), maker.shelf)
@@ -307,15 +307,21 @@ def train_paths(maker, paths): # `Maker`; as many paths as there are groups at m
 # %% ../../nbs/methods/07_maker.ipynb #64c38573
 def _start(maker, path):
     "(weights, adapters, moments) that a path starts with."
-    state = state_of(maker, path.start)
+    state = _aside(maker, path.start)
     return state, _adapter(maker, path.start), _moments(maker, path)
+
+def _aside(maker, start):
+    "The weights of a student that branches start from, put where they take least memory while these are trained."
+    state = maker.shelf.put_aside(state_of(maker, start))
+    if start.key in maker.states: maker.states[start.key] = state
+    return state
 
 def _bases(maker, needs, stops):
     "key of a merge -> weights of its round's start, for the merges that wait for these stops."
     for s in (s for by in stops.values() for s in by.values()):
         if _on_disk(maker, s, needs): maker.lab.saved.setdefault(s.key, f'branch-{s.key[:12]}')
     waiting = [m for by in stops.values() for s in by.values() for m, _ in needs.merges.get(s.key, [])]
-    return {m.key: state_of(maker, m.base) for m in waiting}
+    return {m.key: _aside(maker, m.base) for m in waiting}
 
 def _long(maker, student):
     "Whether a branch took more than a round to train: it never waits in memory alone."

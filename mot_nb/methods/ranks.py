@@ -44,6 +44,10 @@ class Held:
         "Whether some group holds it for this merge."
         return merge is not None and (student.key, merge.key) in self.known
 
+    def put_aside(self, state): # weights that stay at hand
+        "The same weights: pieces stay in main memory."
+        return state
+
     def drop(self, student): # `Student`
         "Forgets it, and the sums it went into."
         for merge in {m for b, m in self.known if b == student.key}: self._restart(merge)

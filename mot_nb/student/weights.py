@@ -55,8 +55,9 @@ def load_state(model,   # the student to overwrite
         here, there = own.keys() - state.keys(), state.keys() - own.keys()
         raise _of_another(values=f'only here: {sorted(here)[:3]}, only there: {sorted(there)[:3]}')
     for n, t in own.items():
-        if t.shape != state[n].shape: raise _of_another(n, f'{tuple(state[n].shape)}, expected {tuple(t.shape)}')
-        t.copy_(state[n])
+        new = state[n]                               # once: it may be read from disk
+        if t.shape != new.shape: raise _of_another(n, f'{tuple(new.shape)}, expected {tuple(t.shape)}')
+        t.copy_(new)
 
 # %% ../../nbs/student/05_weights.ipynb #0a22062f
 @contextlib.contextmanager
