@@ -228,10 +228,10 @@ def _finished(folder, settings):
     from mot_nb.methods.runs import seed_folder
     return all((seed_folder(folder, seed)/'metrics.jsonl').exists() for seed in settings.seeds)
 
-def _run_stage(name, settings, runs):
+def _run_stage(name, settings, runs, threads):
     "The stage of one run."
-    args = dict(settings=settings_dict(settings), out=str(runs/name))
-    return Stage(f'run {name}', RUN, args, heavy=not _small(settings), threads=int(_small(settings)))
+    args, small = dict(settings=settings_dict(settings), out=str(runs/name)), _small(settings)
+    return Stage(f'run {name}', RUN, args, heavy=not small, threads=1 if small else threads)
 
 def _read_times(*files):
     "name -> seconds, of the files that are there; later ones win."
@@ -313,7 +313,7 @@ def _made_pages(profile, out, settings, progress, environment):
 
 def _stages(pages, settings, out, timeout, threads, expected):
     "The stages that are missing: long runs, pages that are shown first, other runs, other pages, the longest first."
-    runs = [_run_stage(n, s, out/'runs') for n, s in settings.items()]
+    runs = [_run_stage(n, s, out/'runs', threads) for n, s in settings.items()]
     pages = sorted(pages, key=lambda p: -expected.get(p.name, 0))
     missing = {first: [p.stage(timeout, threads) for p in pages if not p.there and p.first == first]
                for first in (True, False)}
