@@ -6,11 +6,12 @@ import torch
 
 from mot_nb.app.explore import Lab, merge
 from mot_nb.core.errors import MotError
+from mot_nb.core.hashes import hash_tensors
 from mot_nb.core.settings import load_settings
 from mot_nb.methods.methods import merge_of_thought
 from mot_nb.methods.parts import part
 from mot_nb.student.operators import mean
-from test_methods import TINY
+from test_methods import TINY, hashes
 
 one_thread = pytest.fixture(autouse=True)(lambda: torch.set_num_threads(1))
 SMALL = {**TINY, 'name': 'lab for tests', 'rounds': {'rounds': 1}}
@@ -51,6 +52,21 @@ with only_process({first.out!r}): print('held', flush=True), input()
     third.close()
     assert third.out != first.out and third.out in said and first.out in said and said.count('\n') == 1
     with opened() as fourth: assert fourth.out == first.out
+
+
+def test_an_operator_gets_a_dict_of_its_own_to_write_into(tmp_path):
+    "Wherever branches wait: what it writes into its start is in the merge, and not in the start."
+    def nudged(base, states):
+        whole = {} | base
+        for t in whole.values(): t.add_(1)
+        return base.copy()
+    found = {}
+    for where in ('memory', 'disk'):
+        with opened(tmp_path/where, rounds__branches=where) as lab:
+            before = {n: t.clone() for n, t in lab.student.weights().items()}
+            found[where] = hashes(lab.run(merge_of_thought, merge=nudged).rows)['mot-nudged-r1']
+            assert all(torch.equal(lab.student.weights()[n], t) for n, t in before.items())
+    assert found['memory'] == found['disk'] == hash_tensors({n: t + 1 for n, t in before.items()})
 
 
 def test_a_failing_method_leaves_the_lab_as_it_was(tmp_path):

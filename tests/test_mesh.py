@@ -63,6 +63,25 @@ def test_a_few_kills(tmp_path):
     assert 'measure std-plain-r1' in row['where'][0] and row['kills'] == 1 and row['equal']
 
 
+def test_a_launcher_whose_main_thread_is_gone_counts_as_dead():
+    "Killed, its threads end one after the other, which takes a while on a busy machine; its children still have it."
+    from mot_nb.scale.watch import ending
+    code = """
+import ctypes, threading, time
+threading.Thread(target=time.sleep, args=(60,)).start()
+print(flush=True)
+ctypes.CDLL(None).syscall(60, 0)"""                                  # exit, of this thread alone (x86-64)
+    p = subprocess.Popen([sys.executable, '-c', code], stdout=subprocess.PIPE)
+    try:
+        p.stdout.readline()
+        until = time.time() + 20
+        while not ending(p.pid): assert time.time() < until and p.poll() is None
+        assert p.poll() is None and not ending(os.getpid()) and not ending(2**30)
+    finally:
+        p.kill()
+        p.wait()
+
+
 @pytest.mark.long
 def test_killed_launcher_leaves_nobody(tmp_path):
     """kill -9 of the launcher of two ranks in the middle of a branch: all processes are gone within a minute, and a log

@@ -51,6 +51,14 @@ def test_an_honest_run_and_record_agree(toy):
     assert again.ok and again.counts['values of a branch trained again'] and again.verdicts == found.verdicts, again
 
 
+def test_a_run_whose_branches_wait_on_disk_agrees(tmp_path):
+    "What is planned for it, without a folder, writes nothing."
+    few = ['rounds.branches=disk', 'seeds=0', 'rounds.rounds=1', 'rounds.methods=[mot]', *edits.SETTINGS[2:]]
+    run(profile_settings('smoke', 'toy', few), tmp_path/'run', progress=False)
+    found = verify(tmp_path/'run', train=False)
+    assert found.ok, found
+
+
 def test_random_edits_are_found(toy):
     out, record, plans = toy
     rng = random.Random(3)

@@ -49,7 +49,7 @@ def _code_cells(template):
     cells = json.loads(Path(template).read_text(encoding='utf-8'))['cells']
     return [''.join(c['source']) for c in cells if c['cell_type'] == 'code']
 
-HEAVY = ('run_both', 'measure_pair')   # calls that start processes of their own, or load a language model
+HEAVY = ('run_both', 'measure_pair')   # calls that start processes of their own, or measure a language model
 
 def heavy_page(template): # of the report
     "Does a page need much memory? Then no run of a language model goes beside it."
@@ -225,8 +225,7 @@ class _Page:
 # %% ../../nbs/app/08_report.ipynb #606a3aa0
 def _finished(folder, settings):
     "Has every seed of this run its metrics?"
-    from mot_nb.methods.runs import seed_folder
-    return all((seed_folder(folder, seed)/'metrics.jsonl').exists() for seed in settings.seeds)
+    return all((folder/f'seed-{seed}'/'metrics.jsonl').exists() for seed in settings.seeds)
 
 def _run_stage(name, settings, runs, threads):
     "The stage of one run."
@@ -321,9 +320,9 @@ def _stages(pages, settings, out, timeout, threads, expected):
     return long + missing[True] + short + missing[False]
 
 # %% ../../nbs/app/08_report.ipynb #5d077e64
-def stage_environment(forks, progress): # `Forks` or None; `Stages`
+def stage_environment(forks, progress, threads): # `Forks` or None; `Stages`; of the stages
     "What the stages run in; asked of one, so that this process holds no torch."
-    asked = Stage('environment', 'mot_nb.core.machine:environment')
+    asked = Stage('environment', 'mot_nb.core.machine:environment', threads=threads)
     return run_stages([asked], said=progress.said, forks=forks)['environment']
 
 def _make(profile, out, show, timeout, lanes, settings, forks):
@@ -334,9 +333,9 @@ def _make(profile, out, show, timeout, lanes, settings, forks):
     for name, s in settings.items():
         if old := _set_aside(out/'runs'/name, s):
             progress.say(f'the settings or data of {name} have changed: the earlier run is kept as {old.name}')
-    environment = stage_environment(forks, progress)
-    pages = _made_pages(profile, out, settings, progress, environment)
     threads = max(1, (os.cpu_count() or 1)//lanes)
+    environment = stage_environment(forks, progress, threads)
+    pages = _made_pages(profile, out, settings, progress, environment)
     stages = _stages(pages, settings, out, timeout, threads, record.expected)
     progress.names = [s.name for s in stages] + [p.name for p in pages if p.there]
     sections = Sections({p.template.stem: p.title for p in pages}, pages_folder()/'paper')
@@ -367,7 +366,7 @@ def report(profile,           # 'smoke', 'laptop': a folder of data/profiles
            out=None,          # folder to write; None: reports/<profile> below the current folder
            show=print,        # receives the lines of progress; None: silent
            timeout=None,      # seconds one cell of a page may take; None: any
-           lanes=None):       # stages side by side; None: 2 where there are two cores
+           lanes=None):       # stages side by side, each with its share of the cores; None: 2 where there are two
     "Makes what is missing of a profile's runs and pages; returns the path of `index.html`; raises if a page failed."
     settings, out = profile_runs(profile), Path(out or Path('reports')/profile).resolve()
     pages_folder()

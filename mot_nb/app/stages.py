@@ -20,7 +20,7 @@ class Stage:
     call: str            # what it does: 'module:function', with arguments and result that JSON can hold
     args: dict = field(default_factory=dict) # keyword arguments of the function
     needs: tuple = ()    # names of the parts that must have ended before
-    heavy: bool = False  # takes much memory and all cores: never two of these at once
+    heavy: bool = False  # takes much memory: never two of these at once
     threads: int = 0     # of torch and BLAS in its process; 0: as the machine has it
 
 # %% ../../nbs/app/00_stages.ipynb #7283c98d
@@ -193,12 +193,12 @@ class _Looked:
 
 # %% ../../nbs/app/00_stages.ipynb #2461bb5d
 class _Imports:
-    "Says that imports are awaited: once, and every eight seconds where nothing else is at work."
+    "Says that imports are awaited: once, and every eight seconds."
     def __init__(self, forks, said): self.forks, self.said, self.last = forks, said, None
 
-    def at(self, working):
+    def look(self):
         if not self.forks or self.forks.settled(): return
-        if self.last and (working or time.monotonic() - self.last < 8): return
+        if self.last and time.monotonic() - self.last < 8: return
         self.last = time.monotonic()
         self.said('imports', 'torch and transformers, once for all that follow')
 
@@ -217,7 +217,7 @@ def run_stages(stages,         # list of `Stage`, in the order wanted
     imports = _Imports(forks, said)
     try:
         while waiting or working:
-            imports.at(working)
+            imports.look()
             _begin(waiting, working, over, lanes, began, said, forks)
             looked.at(working)
             _collect(working, over, results, ended, failed)

@@ -200,7 +200,8 @@ def merge_branches(merge,  # `MergedStudent`
     named = dict(zip(branch_names(merge), states))
     merged, report = merge_with_report(named, weights=list(merge.branch_weights), base=start)
     if merge.by.function is mean: return merged, report
-    merged = checked(merge.by(start, named, **operator_options(merge, merge.lab)), start, merge.by, 'merge')
+    mine = start if merge.by.known else {n: t.clone() for n, t in start.items()}   # a user's operator may write into it
+    merged = checked(merge.by(mine, named, **operator_options(merge, merge.lab)), start, merge.by, 'merge')
     return merged, dataclasses.replace(report, operator=merge.by.variant)
 
 # %% ../../nbs/methods/05_device.ipynb #22223d68

@@ -361,7 +361,6 @@ class SeedLab(Results):
         self.marks, self.variant, self.saved = [], '', {}
         need = len(self.teachers) * sum(t.numel() * t.element_size() for t in place.base.values())
         self.shelf = place.shelf(self.folder, settings.rounds.branches, need, settings.train.checkpoint_every)
-        place.base = self.shelf.put_aside(place.base)
         self.maker, self.look = Maker(self), Look(self)
         self.mark(self.base, 'base', round=0)
 

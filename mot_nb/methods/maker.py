@@ -313,7 +313,8 @@ def _start(maker, path):
 def _aside(maker, start):
     "The weights of a student that branches start from, put where they take least memory while these are trained."
     state = maker.shelf.put_aside(state_of(maker, start))
-    if start.key in maker.states: maker.states[start.key] = state
+    if start is maker.lab.base: maker.place.base = state
+    elif start.key in maker.states: maker.states[start.key] = state
     return state
 
 def _bases(maker, needs, stops):

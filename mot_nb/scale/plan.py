@@ -47,6 +47,8 @@ def disk(shape,        # anything `shape_of` takes
         Part('students kept', kept * one, f'{kept} x 4 P (rounds.keep={r.keep})'),
         Part('while one is written', one, '4 P: the old one goes when the new one is whole'),
         Part('branches of a round', work * one, f'{work} x 4 P, until they are merged'),
+        Part('what they start from', 0 if mesh or r.branches == 'memory' else 2 * one,
+             '2 x 4 P: the base and the start of the round (rounds.branches=disk)'),
         Part('optimiser states kept', (t.optimiser_state == 'kept') * 2 * K * one,
              f'{K} x 8 P (train.optimiser_state=kept)'),
         Part('checkpoint inside a branch', (t.checkpoint_every > 0) * 6 * one,
