@@ -226,7 +226,7 @@ def test_what_waits_on_disk_changes_no_number(tmp_path, monkeypatch):
     from mot_nb.student.weight_files import MappedFile
     found, branch = [], maker._begin
     def begin(m, path, stops, start, *rest):
-        files = [p.name for p in m.lab.folder.glob('work/*') if 'aside' in p.name]
+        files = [p.name for p in m.lab.folder.glob('work/*') if 'offloaded' in p.name]
         found.append((m.lab.settings.rounds.branches, path.start is m.lab.base, type(start) is MappedFile, files))
         return branch(m, path, stops, start, *rest)
     monkeypatch.setattr(maker, '_begin', begin)

@@ -101,10 +101,10 @@ def _commit():
 def report_facts(spent,  # seconds
                  memory, # bytes held at most; 0: not known
                  again,  # the command that makes it
-                 e,      # `environment` of what made it
+                 environment, # of what made it
                  **what): # profile, or runs
     "What the head of a report says of how it was made."
-    now = datetime.datetime.now(datetime.UTC)
+    e, now = environment, datetime.datetime.now(datetime.UTC)
     hardware = f'{e["cpu"]}, {e["cores"]} cores, threads: {e["threads"]}' + ''.join(f', {g}' for g in e['gpus'])
     versions = ', '.join(f'{k} {e[k]}' for k in ('mot_nb', 'torch', 'transformers', 'numpy', 'python') if e.get(k))
     held = {'memory': f'{memory/1e9:.1f} GB at most'} if memory else {}

@@ -307,12 +307,12 @@ def train_paths(maker, paths): # `Maker`; as many paths as there are groups at m
 # %% ../../nbs/methods/07_maker.ipynb #64c38573
 def _start(maker, path):
     "(weights, adapters, moments) that a path starts with."
-    state = _aside(maker, path.start)
+    state = _offloaded(maker, path.start)
     return state, _adapter(maker, path.start), _moments(maker, path)
 
-def _aside(maker, start):
+def _offloaded(maker, start):
     "The weights of a student that branches start from, put where they take least memory while these are trained."
-    state = maker.shelf.put_aside(state_of(maker, start))
+    state = maker.shelf.offload(state_of(maker, start))
     if start is maker.lab.base: maker.place.base = state
     elif start.key in maker.states: maker.states[start.key] = state
     return state
@@ -322,7 +322,7 @@ def _bases(maker, needs, stops):
     for s in (s for by in stops.values() for s in by.values()):
         if _on_disk(maker, s, needs): maker.lab.saved.setdefault(s.key, f'branch-{s.key[:12]}')
     waiting = [m for by in stops.values() for s in by.values() for m, _ in needs.merges.get(s.key, [])]
-    return {m.key: _aside(maker, m.base) for m in waiting}
+    return {m.key: _offloaded(maker, m.base) for m in waiting}
 
 def _long(maker, student):
     "Whether a branch took more than a round to train: it never waits in memory alone."

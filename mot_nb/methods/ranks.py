@@ -44,7 +44,7 @@ class Held:
         "Whether some group holds it for this merge."
         return merge is not None and (student.key, merge.key) in self.known
 
-    def put_aside(self, state): # weights that stay at hand
+    def offload(self, state): # weights that stay at hand
         "The same weights: pieces stay in main memory."
         return state
 

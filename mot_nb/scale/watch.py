@@ -10,9 +10,13 @@ import contextlib, datetime, faulthandler, json, os, select, signal, socket, sys
 from pathlib import Path
 
 # %% ../../nbs/scale/06_watch.ipynb #9f11af09
+def _state(pid): # a process of this machine
+    "The letter Linux gives for its state: Z and X where it has ended."
+    return Path(f'/proc/{pid}/stat').read_text().rsplit(')', 1)[1].split()[0]
+
 def alive(pid): # a process of this machine
     "Whether a process runs (a killed one whose parent has not looked yet does not)."
-    try: return Path(f'/proc/{pid}/stat').read_text().rsplit(')', 1)[1].split()[0] not in 'ZX'
+    try: return _state(pid) not in 'ZX'
     except FileNotFoundError: pass
     except OSError: return False
     if Path('/proc/self').exists(): return False
@@ -24,7 +28,7 @@ def alive(pid): # a process of this machine
 # %% ../../nbs/scale/06_watch.ipynb #de2b7c36
 def ending(pid): # a process of this machine
     "Whether its main thread is gone, though others may still be there (Linux); what cannot be read counts as running."
-    try: return Path(f'/proc/{pid}/stat').read_text().rsplit(')', 1)[1].split()[0] in 'ZX'
+    try: return _state(pid) in 'ZX'
     except (OSError, IndexError): return False
 
 # %% ../../nbs/scale/06_watch.ipynb #8cbc9d27

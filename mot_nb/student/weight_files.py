@@ -187,11 +187,11 @@ class MappedFile(Mapping):
     def __len__(self): return len(self.header)
     def __or__(self, other): return dict(self) | dict(other)
     def __ror__(self, other): return dict(other) | dict(self)
+    def __reduce__(self): return dict, (dict(self),)           # copied or sent away, it is a dict
 
     def copy(self):
         "All its tensors, as a dict."
         return dict(self)
-    def __reduce__(self): return dict, (dict(self),)           # copied or sent away, it is a dict
 
     @property
     def nbytes(self):

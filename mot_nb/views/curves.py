@@ -189,7 +189,7 @@ def last_round(rows,     # rows of metrics.jsonl
     for y, k in enumerate(order): _draw_last(ax, y, k, groups[k][-1], hue, scale)
     name_rows(ax, [_run(k) for k in order], bold=[_run(k) for k in order if k[0] == 'mot'])
     ax.set_xlabel(_measured(rows, metric, 'lower is better'))
-    ax.set_title(f'after the last round; bars: 95 % over {over}; dashed: base')
+    ax.set_title(f'after the last round; dashed: base\nbars: 95 % over {over}')
     return ax
 
 # %% ../../nbs/views/04_curves.ipynb #304ed108
